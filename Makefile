@@ -1,0 +1,37 @@
+# Everything starts from Python 3.11 and nothing else: `make demo`, `make test`.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+DEMO   ?= demo
+
+.PHONY: help setup demo test check bench docs clean
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+setup: $(STAMP) ## make .venv with coview in it
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "coview needs Python 3.11 or newer; set PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,cluster]'
+	@touch $@
+
+demo: $(STAMP) ## the whole road on synthetic videos, into demo/
+	$(BIN)/coview demo --out $(DEMO)
+
+test: check ## lint, types and every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+
+check: $(STAMP) ## lint and types
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+
+bench: $(STAMP) ## every benchmark; results as JSON in benchmarks/results
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs: $(STAMP) ## the reference of commands and settings, from the code, into docs/
+	$(BIN)/python -m coview.reference docs
+
+clean: ## remove what make and the demo made
+	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache

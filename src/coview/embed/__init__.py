@@ -1,0 +1,1 @@
+"""Station 10: run -> vectors. Deterministic features of whole videos, stored and searched."""

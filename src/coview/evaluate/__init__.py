@@ -1,0 +1,1 @@
+"""Station 11: vectors -> scores."""

@@ -1,0 +1,1 @@
+"""Station 7: pure maths. Tensors in, tensors out; global over all processes, with gradient."""

@@ -1,0 +1,13 @@
+"""Station 8: the objective. A method owns encoders and heads, names its stages, and turns a batch into a loss."""
+
+from coview.methods.base import LossOutput, Method, Progress, Stage
+from coview.registry import Registry
+
+METHODS: Registry[type[Method]] = Registry(
+    "method",
+    {
+        "cpc": "coview.methods.cpc:CPC",
+    },
+)
+
+__all__ = ["METHODS", "LossOutput", "Method", "Progress", "Stage"]

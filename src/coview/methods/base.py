@@ -1,0 +1,111 @@
+"""The contract between a method and the trainer: views, encoders, stages(), forward, after_step. Nothing else."""
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from coview.config import RunConfig, parse
+from coview.datatypes import ViewBatch
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stretch of training, with its own optimiser and learning-rate schedule.
+
+    Attributes:
+        name: unique in the run, fit for a file name ("rgb", "together", "cycle1-flow").
+        views: the views whose clips this stage needs.
+        trainable: name of a submodule of the method -> factor on the learning rate. Every other parameter is frozen,
+            and its module in eval mode, for the length of the stage.
+        epochs: passes over the training videos.
+    """
+
+    name: str
+    views: tuple[str, ...]
+    trainable: Mapping[str, float]
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where in the run a step is; counts start at 0.
+
+    Attributes:
+        stage: the stage.
+        stage_index: its place in `stages()`.
+        epoch: epoch within the stage.
+        step: optimiser step within the stage.
+        num_steps: optimiser steps of the whole stage.
+    """
+
+    stage: Stage
+    stage_index: int
+    epoch: int
+    step: int
+    num_steps: int
+
+
+@dataclass(frozen=True)
+class LossOutput:
+    """What a forward pass gives the trainer.
+
+    Attributes:
+        total: scalar float32, the loss to descend.
+        parts: name -> detached scalar, the terms of the total, for the log and to name a non-finite one.
+        uninformative: part name -> its value when scores say nothing (the ln of the number of candidates).
+        features: name -> (n, D) detached features of this batch, for the health meters.
+        meters: name -> detached scalar, anything else worth a line in the log.
+    """
+
+    total: Tensor
+    parts: Mapping[str, Tensor]
+    uninformative: Mapping[str, float] = field(default_factory=dict)
+    features: Mapping[str, Tensor] = field(default_factory=dict)
+    meters: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Method(nn.Module, abc.ABC):
+    """An objective over views.
+
+    A subclass is built as `Method(settings, config, channels)`: its own settings, the run's, and the channels of
+    each view as they enter the encoders.
+    """
+
+    Settings: ClassVar[type[Any]]
+    """Frozen dataclass of the method's own settings, every field with a default and a line of meaning."""
+
+    views: tuple[str, ...]
+    encoders: nn.ModuleDict
+    """View name -> `coview.encoders.Encoder`."""
+
+    @abc.abstractmethod
+    def stages(self) -> tuple[Stage, ...]:
+        """Return the stages of the whole run, in order."""
+
+    @abc.abstractmethod
+    def forward(self, batch: ViewBatch, progress: Progress) -> LossOutput:
+        """Return the loss of one batch. Under several processes the batch is this process's part of the global one."""
+
+    def after_step(self) -> None:
+        """Do what follows an optimiser step (re-normalise prototypes, advance a queue); nothing by default."""
+
+
+def build_method(config: RunConfig, channels: Mapping[str, int]) -> Method:
+    """Build the method a run asks for, with random weights from torch's current generator.
+
+    Args:
+        config: the run.
+        channels: view name -> channels as they enter the encoder.
+
+    Raises:
+        UserError: unknown method, or a setting it does not have.
+    """
+    from coview.methods import METHODS
+
+    given = dict(config.method)
+    kind = METHODS.load(str(given.pop("name", "")))
+    settings = parse(kind.Settings, given, source=f"method {config.method.get('name')}", prefix="method.")
+    return kind(settings, config, channels)

@@ -1,0 +1,1 @@
+"""Station 12: all of it, read: one self-contained HTML file."""

@@ -1,0 +1,1 @@
+"""Station 9: the loop, and all that keeps a run from being lost."""

@@ -1,0 +1,123 @@
+"""The contract of a view: how it is made from frames, stored, read, drawn for an encoder and shown to a person."""
+
+import abc
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from coview.datatypes import Frame, check_shape
+
+
+@dataclass(frozen=True)
+class StorageSettings:
+    """How stored views are encoded; the same for every view of a data set."""
+
+    short_side: int = 144
+    """Height or width of the stored pictures, whichever is smaller, in pixels."""
+    fps: float | None = None
+    """Resample in time to this rate; not set: every frame of the source, in order."""
+    gop: int = 8
+    """Frames from one key frame to the next; short, so that a clip is read by decoding a few frames."""
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """One crop and flip for each clip of a batch, in coordinates that hold for every stored size.
+
+    Attributes:
+        boxes: (B*M, 4) float64, left, top, right, bottom as fractions of width and height, in [0, 1].
+        flips: (B*M,) bool, mirror left and right after cropping.
+    """
+
+    boxes: Tensor
+    flips: Tensor
+
+    def __post_init__(self) -> None:
+        check_shape("boxes", self.boxes, None, 4)
+        check_shape("flips", self.flips, self.boxes.shape[0])
+
+
+class View(abc.ABC):
+    """One view of a video. Final classes are rows of `coview.views.VIEWS`.
+
+    Args:
+        options: an instance of the class's `Options`, as recorded in dataset.yaml.
+    """
+
+    name: ClassVar[str]
+    """Key in configs, folders and batches."""
+    channels: ClassVar[int]
+    """C, channels an encoder receives unless `ViewInput.pad_channels` asks for more."""
+    suffix: ClassVar[str]
+    """Extension of the stored file, with its dot."""
+    Options: ClassVar[type[Any]]
+    """Frozen dataclass of this view's settings when it is extracted; every field has a default."""
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    @abc.abstractmethod
+    def extract(self, frames: Iterable[Frame]) -> Iterator[NDArray[Any]]:
+        """Turn the rgb frames of one video into this view's frames: one out for each one in, lazily.
+
+        Args:
+            frames: (H, W, 3) uint8 RGB at the stored size.
+
+        Yields:
+            This view's frame t, in the form that `write` takes.
+        """
+
+    @abc.abstractmethod
+    def write(self, frames: Iterable[NDArray[Any]], path: Path, *, fps: float, storage: StorageSettings) -> int:
+        """Store the frames that `extract` yields under `path`; return how many there were.
+
+        Writes straight to `path`; the caller passes a temporary name and renames.
+        """
+
+    @abc.abstractmethod
+    def read(self, path: Path, frame_indices: NDArray[Any]) -> NDArray[Any]:
+        """Read some frames of a stored file.
+
+        Args:
+            path: the stored file.
+            frame_indices: (T,) integers, ascending, repeats allowed.
+
+        Returns:
+            (T, H, W, C) uint8, or for keypoints (T, R, K, 3) float32 with x and y as fractions of width and height.
+
+        Raises:
+            VideoError: the stored file is damaged or lacks these frames.
+        """
+
+    @abc.abstractmethod
+    def render(self, raw: Tensor, frame_sizes: Tensor | None, geometry: Geometry, size: int) -> Tensor:
+        """Crop, resize, flip and normalise a batch of raw clips, on whatever device it lies.
+
+        Args:
+            raw: (B*M, T, H, W, C) uint8 as read (padded at the right and bottom), or (B*M, T, R, K, 3) keypoints.
+            frame_sizes: (B*M, 2), height and width without padding; None for keypoints.
+            geometry: one box and flip a clip.
+            size: side of the result in pixels.
+
+        Returns:
+            (B*M, C, T, size, size) float32. rgb in [0, 1], not yet standardised (colour operations come first);
+            flow in [-1, 1] with 0 for no motion.
+        """
+
+    def standardise(self, clips: Tensor) -> Tensor:
+        """Bring rendered clips (B*M, C, T, size, size) to about zero mean and unit variance: the last step."""
+        return clips
+
+    @abc.abstractmethod
+    def picture(self, raw: NDArray[Any], *, height: int, width: int) -> Frame:
+        """Draw one raw frame (as `read` returns it, without the T axis) for a person: (height, width, 3) uint8 RGB."""
+
+
+def flip_width(clips: Tensor, flips: Tensor) -> Tensor:
+    """Mirror the clips (B, C, T, H, W) for which `flips` (B,) is true."""
+    return torch.where(flips.to(clips.device)[:, None, None, None, None], clips.flip(-1), clips)
