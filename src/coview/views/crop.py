@@ -1,0 +1,61 @@
+"""Cut one box a clip out of raw pictures and bring it to the encoder's size: shared by the image-like views."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate, pad
+
+from coview.datatypes import check_shape
+from coview.views.base import Geometry
+
+
+def crop_resize(raw: Tensor, frame_sizes: Tensor, geometry: Geometry, size: int) -> Tensor:
+    """Crop, resize (bilinear, antialiased) and mirror a batch of raw clips, each by its own box.
+
+    Boxes are rounded to whole pixels and hold at least one. On a CPU the resize stays in uint8, several times
+    as fast as float there, so values are rounded to integers; other devices interpolate in float.
+
+    Args:
+        raw: (B, T, H, W, C) uint8, pictures padded at the right and bottom.
+        frame_sizes: (B, 2) integers, height and width without the padding, in pixels.
+        geometry: one box (fractions of the picture without padding) and one flip a clip.
+        size: side of the result in pixels.
+
+    Returns:
+        (B, C, T, size, size) float32 in [0, 255], on the device of `raw`.
+    """
+    check_shape("raw", raw, None, None, None, None, None)
+    check_shape("frame_sizes", frame_sizes, raw.shape[0], 2)
+    check_shape("geometry.boxes", geometry.boxes, raw.shape[0], 4)
+    batch, num_frames, _, _, channels = raw.shape
+    out = torch.empty(batch, channels, num_frames, size, size, dtype=torch.float32, device=raw.device)
+    plans = zip(frame_sizes.tolist(), geometry.boxes.tolist(), geometry.flips.tolist(), strict=True)
+    for index, ((height, width), (left, top, right, bottom), flip) in enumerate(plans):
+        first_row, last_row = pixel_range(top, bottom, height)
+        first_column, last_column = pixel_range(left, right, width)
+        planes = _resize(raw[index, :, first_row:last_row, first_column:last_column], size)  # (C, T, size, size)
+        out[index] = planes.flip(-1) if flip else planes
+    return out
+
+
+def pixel_range(start: float, stop: float, length: int) -> tuple[int, int]:
+    """Return the first pixel of a span given as fractions, and the one after its last, at least one apart."""
+    first = min(max(round(start * length), 0), length - 1)
+    return first, min(max(round(stop * length), first + 1), length)
+
+
+def _resize(crop: Tensor, size: int) -> Tensor:
+    """Resize (T, h, w, C) uint8 to (C, T, size, size), uint8 on a CPU and float32 elsewhere."""
+    num_frames, height, width, channels = crop.shape
+    if crop.device.type != "cpu":
+        return _interpolate(crop.permute(0, 3, 1, 2).float(), size).transpose(0, 1)
+    if channels in (3, 4):
+        return _interpolate(crop.permute(0, 3, 1, 2), size).transpose(0, 1)
+    # The fast kernel works on four channels at once, so planes of one- and two-channel views travel in fours.
+    planes = crop.permute(3, 0, 1, 2).reshape(channels * num_frames, height, width)
+    fours = pad(planes, (0, 0, 0, 0, 0, -planes.shape[0] % 4)).reshape(-1, 4, height, width)
+    resized = _interpolate(fours, size).flatten(0, 1)  # (C*T + padding, size, size)
+    return resized[: channels * num_frames].reshape(channels, num_frames, size, size)
+
+
+def _interpolate(pictures: Tensor, size: int) -> Tensor:
+    return interpolate(pictures, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
