@@ -1,0 +1,99 @@
+"""One process or many: started by torchrun, they train as one on the global batch."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+from coview.errors import UserError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """One process and how many train with it.
+
+    Attributes:
+        rank: 0 .. world_size - 1; rank 0 alone writes files and shows progress.
+        world_size: how many there are.
+        device: where this process computes.
+    """
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is rank 0."""
+        return self.rank == 0
+
+    def all_true(self, condition: Tensor | bool) -> bool:
+        """Whether the condition holds in every process. Waits for the device: a sync point."""
+        flag = torch.as_tensor(condition, device=self.device).float()
+        if self.world_size > 1:
+            distributed.all_reduce(flag, op=distributed.ReduceOp.MIN)
+        return bool(flag.item())
+
+    def mean(self, value: Tensor) -> Tensor:
+        """Return the mean of a tensor over the processes."""
+        if self.world_size > 1:
+            value = value.clone()
+            distributed.all_reduce(value)
+            value /= self.world_size
+        return value
+
+    def gather_objects(self, value: Any) -> list[Any]:
+        """Return every process's value, in rank order."""
+        if self.world_size == 1:
+            return [value]
+        values: list[Any] = [None] * self.world_size
+        distributed.all_gather_object(values, value)
+        return values
+
+    def barrier(self) -> None:
+        """Wait until every process is here."""
+        if self.world_size > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def joined_processes(device: str = "auto") -> Iterator[Processes]:
+    """Join the processes that torchrun started, or be the only one.
+
+    Args:
+        device: "cpu", "cuda", "cuda:1" or "auto" (a GPU where there is one).
+
+    Raises:
+        UserError: a GPU is asked for and there is none.
+    """
+    rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    chosen = choose_device(device, local_rank=int(os.environ.get("LOCAL_RANK", 0)))
+    if world_size > 1:
+        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Processes(rank, world_size, chosen)
+    finally:
+        if world_size > 1:
+            distributed.destroy_process_group()
+
+
+def choose_device(wanted: str = "auto", *, local_rank: int = 0) -> torch.device:
+    """Return the device to compute on.
+
+    Raises:
+        UserError: the wanted device is not on this machine.
+    """
+    if wanted == "cpu" or (wanted == "auto" and not torch.cuda.is_available()):
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        raise UserError(f"device {wanted!r} was asked for, but PyTorch sees no GPU here; use --device cpu")
+    chosen = torch.device("cuda", local_rank) if wanted in ("auto", "cuda") else torch.device(wanted)
+    if chosen.index is not None and chosen.index >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise UserError(f"device {chosen} was asked for, but this machine has {count} GPU(s), numbered from 0")
+    torch.cuda.set_device(chosen)
+    return chosen

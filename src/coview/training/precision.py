@@ -1,0 +1,118 @@
+"""Which number format and memory layout are fastest here: measured on the run's own encoder, not guessed."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from coview.config import TrainingSettings
+from coview.errors import UserError
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+WORTHWHILE = 0.95
+"""Lower precision, or another layout, must take at most this share of the time to be chosen."""
+
+
+@dataclass(frozen=True)
+class Precision:
+    """How the model computes.
+
+    Attributes:
+        dtype_name: "fp32", "bf16" or "fp16"; the lower ones through autocast, weights stay float32.
+        channels_last: whether 3D convolutions keep their channels last in memory.
+        seconds: setting -> seconds of a probing step; empty when nothing was probed.
+    """
+
+    dtype_name: str
+    channels_last: bool
+    seconds: dict[str, float]
+
+    @contextmanager
+    def autocast(self, device: torch.device) -> Iterator[None]:
+        """Compute in this precision inside the block."""
+        lower = self.dtype_name != "fp32"
+        with torch.autocast(device.type, dtype=DTYPES[self.dtype_name] if lower else None, enabled=lower):
+            yield
+
+    def place(self, module: nn.Module, device: torch.device) -> None:
+        """Move a module to the device in this memory layout, in place."""
+        module.to(device)
+        if self.channels_last:
+            module.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+    def describe(self) -> str:
+        """Return one line for the start of a run."""
+        chosen = name_of(self.dtype_name, self.channels_last)
+        if not self.seconds:
+            return f"precision {chosen}, as set"
+        times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
+        return f"precision {chosen}, the fastest here ({times} for a probing step)"
+
+
+def name_of(dtype_name: str, channels_last: bool) -> str:
+    """Return "bf16 channels-last" and the like."""
+    return f"{dtype_name} channels-last" if channels_last else dtype_name
+
+
+def candidates(settings: TrainingSettings, device: torch.device) -> list[tuple[str, bool]]:
+    """Return the (dtype name, channels last) settings that may be used here, the plain one first.
+
+    fp16 is tried only when it is asked for: it needs loss scaling, and bf16 is as fast wherever both exist.
+    """
+    dtypes = ["fp32", "bf16"] if settings.precision == "auto" else [settings.precision]
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported():
+        dtypes = [name for name in dtypes if name != "bf16"]
+        if not dtypes:
+            raise UserError("training.precision is bf16, but this GPU has no bf16; use auto, fp16 or fp32")
+    layouts = {"auto": [False, True], "yes": [True], "no": [False]}[settings.channels_last]
+    return [(dtype, layout) for dtype in dtypes for layout in layouts]
+
+
+def choose_precision(
+    settings: TrainingSettings, encoder: nn.Module, clip_shape: tuple[int, ...], device: torch.device
+) -> Precision:
+    """Return the fastest allowed setting for a forward and backward pass of this encoder.
+
+    Args:
+        settings: what the user allows.
+        encoder: a network that may be moved and run; its weights and statistics are put back.
+        clip_shape: (n, C, T, H, W) of the clips to time it with.
+        device: where it will train.
+    """
+    allowed = candidates(settings, device)
+    if len(allowed) == 1:
+        return Precision(*allowed[0], seconds={})
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    clips = torch.linspace(-1, 1, torch.Size(clip_shape).numel(), device=device).reshape(clip_shape)
+    seconds: dict[tuple[str, bool], float] = {}
+    for choice in allowed:
+        limit = 3 * min(seconds.values(), default=float("inf"))
+        seconds[choice] = _step_seconds(Precision(*choice, seconds={}), encoder, clips, device, limit=limit)
+    encoder.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    encoder.load_state_dict(before)
+    best = min(allowed, key=lambda choice: seconds[choice] * (WORTHWHILE if choice == allowed[0] else 1.0))
+    return Precision(*best, seconds={name_of(*choice): round(value, 4) for choice, value in seconds.items()})
+
+
+def _step_seconds(
+    precision: Precision, encoder: nn.Module, clips: torch.Tensor, device: torch.device, *, limit: float
+) -> float:
+    """Time one forward and backward pass: the better of two after one to warm up, or the first beyond `limit`."""
+    encoder.to(device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    precision.place(encoder, device)
+    encoder.train()
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        with precision.autocast(device):
+            encoder(clips).float().square().mean().backward()
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        times.append(time.perf_counter() - started)
+        encoder.zero_grad(set_to_none=True)
+        if times[-1] > limit:
+            break
+    return min(times[1:] or times)
