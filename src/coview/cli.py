@@ -1,0 +1,343 @@
+"""The command line: parse, call one function, print. Nothing heavy is imported before a command runs."""
+
+import inspect
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from coview.errors import UserError
+from coview.registry import did_you_mean
+from coview.terminal import EXIT_INTERRUPTED, progress_bar, run_command
+
+Layout = Literal["folder", "csv", "ucf101", "hmdb51", "kinetics", "synthetic"]
+Assignments = list[tuple[str, str]]
+Source = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
+OutFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
+ConfigName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
+RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+Videos = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="VIDEOS")]
+
+
+@dataclass(frozen=True)
+class Prepare:
+    """Turn a folder of videos into a prepared data set: one small file a video and view.
+
+    Interrupted (Ctrl-C, kill, power), the same command goes on where it stopped; a second run changes nothing.
+    A bad video gets a status and a reason in OUT/videos.parquet and the rest go on.
+
+    Settings of a view are given with a dot: --flow.algorithm farneback. Settings of the synthetic videos too:
+    --synthetic.num-videos 100 --synthetic.seed 1 (SOURCE is then the folder they are written to).
+
+    Examples:
+        coview prepare my_videos data/mine
+        coview prepare UCF-101 data/ucf101 --layout ucf101 --lists ucfTrainTestlist --views rgb flow
+    """
+
+    source: Source
+    """Folder of videos, or the table of a csv or kinetics layout."""
+    out: OutFolder
+    """Folder to make, or to go on with."""
+    layout: Layout = "folder"
+    """How SOURCE is laid out."""
+    lists: Path | None = None
+    """Folder of the official split lists (ucf101, hmdb51), or the csv (kinetics)."""
+    views: tuple[str, ...] = ("rgb", "flow")
+    """Views to store; see `coview list views`."""
+    short_side: int = 144
+    """Height or width of stored pictures, whichever is smaller, in pixels."""
+    fps: float | None = None
+    """Resample in time to this rate; not set: every frame of the source."""
+    workers: int | None = None
+    """Processes; not set: one a core."""
+    cluster: str | None = None
+    """Address of a dask scheduler, such as tcp://host:8786, whose workers do the work."""
+    shard: str | None = None
+    """i/n: do the i-th of n shares, for job arrays."""
+    timeout: float = 120.0
+    """Seconds without a new frame after which a video is given up."""
+    retry_failed: bool = False
+    """Try videos again that failed before."""
+
+    def run(self, assignments: Assignments) -> int:
+        """Prepare, then say what came of it."""
+        from coview.config import override, parse
+        from coview.datasets.synthetic import SyntheticSettings
+        from coview.views.base import StorageSettings
+        from coview.views.extract import PrepareSettings, prepare
+
+        options = override({}, assignments)
+        synthetic = parse(SyntheticSettings, options.pop("synthetic", {}), source="prepare", prefix="synthetic.")
+        settings = PrepareSettings(
+            layout=self.layout,
+            lists=self.lists,
+            views=self.views,
+            storage=StorageSettings(short_side=self.short_side, fps=self.fps),
+            options=options,
+            workers=self.workers,
+            cluster=self.cluster,
+            shard=self.shard,
+            timeout_seconds=self.timeout,
+            retry_failed=self.retry_failed,
+            synthetic=synthetic if self.layout == "synthetic" else None,
+        )
+        with progress_bar("prepare", unit="videos") as progress:
+            dataset = prepare(self.source, self.out, settings, progress=progress)
+        _print_counts(dataset.info["counts"], self.out)
+        return 0
+
+
+@dataclass(frozen=True)
+class Pretrain:
+    """Learn from a prepared data set without labels, all stages of a method, into a run folder.
+
+    CONFIG is a YAML file, or the name of one that comes with coview (`coview list configs`). Any setting can be
+    changed here by its dotted name: --training.batch-size 16 --optimiser.learning-rate 3e-4 --seed 1.
+    `coview list settings` shows all of them. Ctrl-C saves and stops; --resume goes on, in the middle of an epoch too.
+    Several processes: torchrun --nproc-per-node 2 -m coview pretrain CONFIG --data DIR --out RUN
+
+    Examples:
+        coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc
+        coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc --resume
+    """
+
+    config: ConfigName
+    """Settings of the run."""
+    data: Path
+    """Folder made by `coview prepare`."""
+    out: Path
+    """Folder of the run, new unless --resume."""
+    resume: bool = False
+    """Go on from the newest checkpoint in --out."""
+    max_steps: int | None = None
+    """End each stage after this many steps, for a quick check."""
+    device: str = "auto"
+    """auto, cpu, cuda, or cuda:N."""
+
+    def run(self, assignments: Assignments) -> int:
+        """Train; a stop on request ends with the status of an interrupt."""
+        from coview.config import load_config
+        from coview.configs import find_config
+        from coview.training.pretrain import pretrain
+
+        if self.max_steps is not None:
+            assignments = [*assignments, ("training.max_steps", str(self.max_steps))]
+        config = load_config(find_config(self.config), assignments)
+        with progress_bar("pretrain", unit="steps") as progress:
+            result = pretrain(
+                config, data=self.data, out=self.out, resume=self.resume, device=self.device, progress=progress
+            )
+        if not result.is_complete:
+            print(f"stopped; go on with the same command and --resume. The run so far: {result.run}")
+            return EXIT_INTERRUPTED
+        print(f"trained: {result.run}\nnext: coview evaluate {result.run} --data {self.data}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a run: beside the same encoder with random weights, plain pixels and chance.
+
+    Writes RUN/evaluation/<protocol>-....json and RUN/report.html, and prints the table.
+    """
+
+    run_folder: RunFolder
+    """Folder of a run."""
+    data: Path
+    """Folder made by `coview prepare`, with labels."""
+    protocol: str = "retrieval"
+    """One of `coview list protocols`."""
+    split: str | None = None
+    """Split column; not set: the run's own."""
+    device: str = "auto"
+    """auto, cpu, cuda, or cuda:N."""
+
+    def run(self, assignments: Assignments) -> int:
+        """Evaluate, print the table, renew the report."""
+        from rich.console import Console
+
+        from coview.datasets.prepared import PreparedDataset
+        from coview.evaluate import evaluate_run, result_table
+        from coview.report import write_report
+
+        with progress_bar("evaluate", unit="videos") as progress:
+            result = evaluate_run(
+                self.run_folder,
+                self.data,
+                protocol=self.protocol,
+                split=self.split,
+                device=self.device,
+                progress=progress,
+            )
+        Console().print(result_table(result))
+        report = write_report(self.run_folder, PreparedDataset.open(self.data))
+        print(f"result: {result.path}\nreport: {report}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Embed:
+    """Turn videos into vectors: one unit vector a video and view, in a Parquet file.
+
+    VIDEOS is a video, a folder of videos, or a prepared data set. Views the run needs (flow, say) are made the way
+    its training data was made.
+    """
+
+    run_folder: RunFolder
+    """Folder of a run."""
+    videos: Videos
+    """What to embed."""
+    out: Path
+    """Parquet file to write."""
+    device: str = "auto"
+    """auto, cpu, cuda, or cuda:N."""
+
+    def run(self, assignments: Assignments) -> int:
+        """Embed and store."""
+        from coview.embed.run import Run
+        from coview.embed.store import write_embeddings
+
+        run = Run.load(self.run_folder)
+        with progress_bar("embed", unit="videos") as progress:
+            embeddings = run.embed(self.videos, device=self.device, progress=progress)
+        write_embeddings(embeddings, self.out)
+        views = ", ".join(f"{name} ({rows.shape[1]}-d)" for name, rows in embeddings.features.items())
+        print(f"{len(embeddings)} videos, views {views}: {self.out}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Walk the whole road on synthetic videos: files, views, pre-training, retrieval, report."""
+
+    out: Path = Path("demo")
+    """Folder for everything the demo makes; a second call goes on there."""
+    config: str = "demo"
+    """Settings of the run."""
+
+    def run(self, assignments: Assignments) -> int:
+        """Run the road's commands one after the other, each printed as a user would type it."""
+        from coview.demo import run_demo
+
+        return run_demo(self.out, self.config, assignments, run_arguments)
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Say what is installed, what is missing for which feature, which codecs and devices work; test it in a second."""
+
+    def run(self, assignments: Assignments) -> int:
+        """Print the findings as they come."""
+        from rich.console import Console
+
+        from coview.doctor import examine
+
+        colours = {"ok": "green", "missing": "yellow", "note": "cyan", "broken": "bold red"}
+        console, is_broken = Console(soft_wrap=True, highlight=False), False
+        for finding in examine():
+            is_broken |= finding.verdict == "broken"
+            verdict = f"[{colours[finding.verdict]}]{finding.verdict:8}[/]"
+            console.print(f"{verdict} {finding.what:18} {finding.detail}")
+        return 1 if is_broken else 0
+
+
+@dataclass(frozen=True)
+class List:
+    """List what a config or a command may name: views, encoders, methods, layouts, protocols, configs, settings."""
+
+    what: tyro.conf.Positional[
+        Literal["all", "views", "encoders", "methods", "layouts", "protocols", "configs", "settings"]
+    ] = "all"
+    """Which list."""
+
+    def run(self, assignments: Assignments) -> int:
+        """Print the list."""
+        from coview.reference import listing
+
+        print(listing(self.what))
+        return 0
+
+
+Command = Prepare | Pretrain | Evaluate | Embed | Demo | Doctor | List
+COMMANDS: dict[str, type[Command]] = {
+    kind.__name__.lower(): kind for kind in (Prepare, Pretrain, Evaluate, Embed, Demo, Doctor, List)
+}
+PLAIN_SETTINGS: dict[str, tuple[str, ...]] = {"prepare": (), "pretrain": ("seed", "split", "preset"), "demo": ("seed",)}
+"""Commands that take dotted settings, and the settings without a dot that each takes."""
+
+
+def _print_counts(counts: dict[str, object], out: Path) -> None:
+    """Say how many videos are ready and what became of the others."""
+    print(f"{counts['ready']} of {counts['listed']} videos ready in {out}")
+    for status in ("failed", "missing"):
+        if counts.get(status):
+            print(f"{counts[status]} {status}: see the column 'reason' of {out / 'videos.parquet'}")
+
+
+def split_settings(arguments: Sequence[str], plain: Sequence[str]) -> tuple[list[str], Assignments]:
+    """Take the settings out of a command line.
+
+    Args:
+        arguments: the words after the command.
+        plain: settings without a dot in their name.
+
+    Returns:
+        The other words, and the settings as (dotted name, text).
+
+    Raises:
+        UserError: a setting without a value.
+    """
+    rest: list[str] = []
+    assignments: Assignments = []
+    waiting = list(arguments)
+    while waiting:
+        word = waiting.pop(0)
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or ("." not in name and name not in plain):
+            rest.append(word)
+            continue
+        if not equals:
+            if not waiting or waiting[0].startswith("--"):
+                raise UserError(f"--{name} needs a value, such as --{name} 1")
+            value = waiting.pop(0)
+        assignments.append((name, value))
+    return rest, assignments
+
+
+def print_overview() -> int:
+    """Print the commands, a line each."""
+    from coview import __version__
+
+    print(f"coview {__version__}: learn from unlabelled video by letting several views of it teach each other\n")
+    for name, kind in COMMANDS.items():
+        print(f"  coview {name:9} {inspect.getdoc(kind).splitlines()[0]}")  # type: ignore[union-attr]
+    print("\nStart with: coview demo. Each command explains itself: coview prepare --help")
+    return 0
+
+
+def run_arguments(arguments: Sequence[str]) -> int:
+    """Run the command that a command line asks for; return its exit status."""
+    from coview import __version__
+
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        return print_overview()
+    if arguments[0] in ("--version", "-V"):
+        print(f"coview {__version__}")
+        return 0
+    name, rest = arguments[0], list(arguments[1:])
+    if name not in COMMANDS:
+        raise UserError(f"unknown command {name!r}{did_you_mean(name, COMMANDS) or '.'} Known: {', '.join(COMMANDS)}.")
+    assignments: Assignments = []
+    if name in PLAIN_SETTINGS:
+        rest, assignments = split_settings(rest, PLAIN_SETTINGS[name])
+    kind = COMMANDS[name]
+    command: Command = tyro.cli(kind, args=rest, prog=f"coview {name}", description=inspect.getdoc(kind))
+    return command.run(assignments)
+
+
+def main() -> None:
+    """Entry point of the command `coview`."""
+    sys.exit(run_command(lambda: run_arguments(sys.argv[1:])))

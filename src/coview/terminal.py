@@ -1,0 +1,140 @@
+"""What a person sees in a terminal: progress with rate and time left, messages, errors without tracebacks."""
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from coview.errors import UserError
+
+EXIT_USER_ERROR = 2
+EXIT_INTERRUPTED = 130
+
+
+def run_command(command: Callable[[], int | None]) -> int:
+    """Run a command; a user's mistake becomes one line and an exit status, a bug keeps its traceback."""
+    from rich.console import Console
+
+    show_messages()
+    try:
+        return command() or 0
+    except UserError as error:
+        Console(stderr=True, soft_wrap=True, highlight=False).print("[bold red]error:[/]", _plain(str(error)))
+        return EXIT_USER_ERROR
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on where it stopped (pretrain: with --resume)", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # `coview list | head`
+        sys.stderr.close()
+        return 0
+
+
+def _plain(text: str) -> str:
+    """Return text that rich prints as it is."""
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def show_messages() -> None:
+    """Show coview's log messages on standard error; warnings stand out."""
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    logger = logging.getLogger("coview")
+    if logger.handlers:
+        return
+    console = Console(stderr=True, soft_wrap=not sys.stderr.isatty())
+    handler = RichHandler(console=console, show_time=False, show_path=False, markup=False)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+@contextmanager
+def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int, Mapping[str, float]], None]]:
+    """Show a bar while the block runs; it is fed with (done, total, amounts).
+
+    Where standard error is no terminal, a line every half minute replaces the bar.
+    """
+    if not sys.stderr.isatty():
+        yield _lines(title, unit=unit)
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TextColumn("{task.fields[amounts]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    from rich.console import Console
+
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as bar:
+        task = bar.add_task(title, total=None, amounts="")
+        meter = _Meter()
+
+        def show(done: int, total: int, amounts: Mapping[str, float]) -> None:
+            bar.update(task, completed=done, total=total, amounts=meter.describe(amounts))
+
+        yield show
+
+
+class _Meter:
+    """Turns amounts into text; counts of frames into a rate."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._first_frames: float | None = None
+
+    def describe(self, amounts: Mapping[str, float]) -> str:
+        """Return such as "412 frames/s" or "loss 5.31, 18 clips/s, 3% waiting for data"."""
+        texts = []
+        if "frames" in amounts:
+            if self._first_frames is None:
+                self._first_frames = amounts["frames"]
+            seconds = max(time.monotonic() - self._started, 1e-3)
+            texts.append(f"{(amounts['frames'] - self._first_frames) / seconds:.0f} frames/s")
+        if amounts.get("failed"):
+            texts.append(f"{amounts['failed']:.0f} failed")
+        if "loss" in amounts:
+            texts.append(f"loss {amounts['loss']:.3f}")
+        if "validation_loss" in amounts:
+            texts.append(f"validation {amounts['validation_loss']:.3f}")
+        if "clips_per_second" in amounts:
+            texts.append(f"{amounts['clips_per_second']:.1f} clips/s")
+        if "data_wait_share" in amounts:
+            texts.append(f"{amounts['data_wait_share']:.0%} waiting for data")
+        return ", ".join(texts)
+
+
+def _lines(title: str, *, unit: str) -> Callable[[int, int, Mapping[str, float]], None]:
+    """Return a sink that prints a line now and then, for logs of jobs and builds."""
+    meter = _Meter()
+    started = time.monotonic()
+    last = started
+
+    def show(done: int, total: int, amounts: Mapping[str, float]) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if done < total and now - last < 30:
+            return
+        last = now
+        left = (now - started) / done * (total - done) if done else float("nan")
+        text = meter.describe(amounts)
+        print(f"{title}: {done}/{total} {unit}, {text + ', ' if text else ''}{left:.0f} s left", file=sys.stderr)
+
+    return show

@@ -1,0 +1,203 @@
+"""`coview pretrain`: settings and a prepared data set in, a run folder out."""
+
+import logging
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from coview import __version__
+from coview.config import RunConfig, ViewInput, write_yaml
+from coview.datasets.prepared import PreparedDataset
+from coview.datasets.splits import hold_out
+from coview.datatypes import ProgressSink
+from coview.methods import Method
+from coview.methods.base import build_method
+from coview.training.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
+from coview.training.distributed import Processes, joined_processes
+from coview.training.precision import Precision, choose_precision
+from coview.training.runfolder import CONFIG, RESOLVED, describe_run, open_run
+from coview.training.runlog import RunLog
+from coview.training.trainer import Trainer, random_state, set_random_state
+from coview.training.video_feed import VideoFeed
+from coview.views import View
+from coview.views.opened import open_views
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class PretrainResult:
+    """How a call of `pretrain` ended.
+
+    Attributes:
+        run: the run's folder.
+        is_complete: all stages are done; False: stopped on request, to go on with `resume`.
+    """
+
+    run: Path
+    is_complete: bool
+
+
+def pretrain(
+    config: RunConfig,
+    *,
+    data: Path,
+    out: Path,
+    resume: bool = False,
+    device: str = "auto",
+    progress: ProgressSink | None = None,
+) -> PretrainResult:
+    """Pre-train the encoders of a run, all stages, going on where an earlier call stopped.
+
+    Under torchrun every process calls this; they train as one on the global batch.
+
+    Args:
+        config: the run's settings.
+        data: folder that `coview prepare` made.
+        out: the run's folder, new unless `resume`.
+        resume: go on from the newest checkpoint in `out`; from the beginning where there is none yet.
+        device: "auto", "cpu", "cuda" or "cuda:<n>".
+        progress: told (steps done, steps of the stage, amounts) after every step.
+
+    Raises:
+        UserError: settings, data or `out` cannot be used; the message says what to do.
+    """
+    dataset = PreparedDataset.open(data)
+    dataset.require_views(config.views)
+    views = open_views(dataset.view_options, config.views)
+    channels = input_channels(views, config.views)
+    share = config.training.validation_share
+    train, validation = hold_out(dataset.part(config.split, "train"), share=share, seed=config.seed)
+    with joined_processes(device) as processes, _random_states_kept(processes.device):
+        torch.manual_seed(config.seed)
+        method = build_method(config, channels)
+        feed = VideoFeed(dataset, train, validation, views, config=config, processes=processes)
+        description = describe_run(config, dataset, train=train, validation=validation, channels=channels)
+        before = _agreed(processes, lambda: open_run(out, description, resume=resume))
+        precision = _precision(config, method, channels, processes, before)
+        if processes.is_main and before is None:
+            write_yaml(out / RESOLVED, {**description, **_machine(processes, precision)})
+            write_yaml(out / CONFIG, description["config"])
+        precision.place(method, processes.device)
+        if config.training.compile:
+            for encoder in method.encoders.values():
+                encoder.compile()
+        torch.manual_seed(config.seed + 1 + processes.rank)  # dropout differs between processes, weights do not
+        newest = latest_checkpoint(out) if resume else None
+        start = None if newest is None else load_checkpoint(newest)
+        is_complete = _train(config, method, feed, out, processes, precision, progress, start)
+        return PretrainResult(out, is_complete)
+
+
+def _train(
+    config: RunConfig,
+    method: Method,
+    feed: VideoFeed,
+    out: Path,
+    processes: Processes,
+    precision: Precision,
+    progress: ProgressSink | None,
+    start: Checkpoint | None,
+) -> bool:
+    """Run the loop with its log open."""
+    last_step = 0 if start is None else start.position.global_step
+    log = RunLog(out, is_main=processes.is_main, last_step=last_step)
+    shown = progress if processes.is_main else None
+    trainer = Trainer(
+        method, feed, config=config, run=out, processes=processes, precision=precision, log=log, progress=shown
+    )
+    if processes.is_main:
+        _announce(trainer, start)
+    log.write("start" if start is None else "resume", global_step=last_step, processes=processes.world_size)
+    try:
+        is_complete = trainer.run(start)
+        log.write("end" if is_complete else "stopped", global_step=trainer.position.global_step)
+    finally:
+        log.close()
+    return is_complete
+
+
+def input_channels(views: Mapping[str, View], inputs: Mapping[str, ViewInput]) -> dict[str, int]:
+    """Return view name -> C, the channels of its clips as they enter the encoder."""
+    return {name: item.pad_channels or views[name].channels for name, item in inputs.items()}
+
+
+def _agreed(processes: Processes, open_folder: Any) -> dict[str, Any] | None:
+    """Let rank 0 open the run's folder; every process gets its answer, or its error."""
+    answer: Any = None
+    if processes.is_main:
+        try:
+            answer = open_folder()
+        except Exception as error:
+            processes.gather_objects(error)
+            raise
+    answer = processes.gather_objects(answer)[0]
+    if isinstance(answer, Exception):
+        raise answer
+    return dict(answer) if answer is not None else None
+
+
+def _precision(
+    config: RunConfig,
+    method: Method,
+    channels: Mapping[str, int],
+    processes: Processes,
+    before: Mapping[str, Any] | None,
+) -> Precision:
+    """Return the precision of an earlier call, or rank 0's choice; another one would not repeat to the bit."""
+    if before is not None:
+        return Precision(**before["precision"])
+    chosen = None
+    if processes.is_main:
+        view = next(iter(method.views))
+        clip, size = config.clip, config.views[view].size
+        shape = (2 * clip.num_blocks, channels[view], clip.block_length, size, size)
+        chosen = choose_precision(config.training, method.encoders[view], shape, processes.device)
+    return next(answer for answer in processes.gather_objects(chosen) if answer is not None)
+
+
+def _machine(processes: Processes, precision: Precision) -> dict[str, Any]:
+    """Return where and with what a run was begun."""
+    device = processes.device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    return {
+        "precision": asdict(precision),
+        "machine": {
+            "device": str(device),
+            "name": name,
+            "processes": processes.world_size,
+            "system": platform.system(),
+        },
+        "versions": {"coview": __version__, "torch": torch.__version__, "python": platform.python_version()},
+    }
+
+
+def _announce(trainer: Trainer, start: Checkpoint | None) -> None:
+    """Say at the start what was derived and what will happen."""
+    method, feed, config = trainer.method, trainer.feed, trainer.config
+    for name, encoder in method.encoders.items():
+        count = sum(p.numel() for p in encoder.parameters()) / 1e6
+        logger.info("view %s: encoder %s, %.2f M parameters", name, config.encoder.name, count)
+    if isinstance(feed, VideoFeed):
+        logger.info(feed.describe())
+    logger.info(trainer.precision.describe())
+    for stage in method.stages():
+        logger.info("stage %s: %d steps (%d epochs)", stage.name, trainer.num_steps(stage), stage.epochs)
+    if start is not None:
+        at = start.position
+        logger.info("going on from stage %s, epoch %d, step %d", at.stage, at.epoch, at.step)
+
+
+@contextmanager
+def _random_states_kept(device: torch.device) -> Iterator[None]:
+    """Leave the caller's random state as it was: a run seeds its own."""
+    before = random_state(device)
+    try:
+        yield
+    finally:
+        set_random_state(before, device)

@@ -1,0 +1,90 @@
+"""A run's folder: new, or the same run going on.
+
+What was asked stands in config.yaml, what was derived from it and the data in resolved.yaml.
+"""
+
+import hashlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from coview.config import RunConfig, as_plain, read_yaml
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import VideoEntry
+from coview.errors import UserError
+
+logger = logging.getLogger(__name__)
+
+CONFIG, RESOLVED = "config.yaml", "resolved.yaml"
+MAY_CHANGE = (
+    "config.training.workers",
+    "config.training.log_every",
+    "config.training.checkpoint_every",
+    "config.training.keep_checkpoints",
+    "config.evaluation",
+    "data.root",
+)
+"""Beginnings of the settings that a resumed run may change: none of them touches the weights."""
+
+
+def describe_run(
+    config: RunConfig,
+    dataset: PreparedDataset,
+    *,
+    train: Sequence[VideoEntry],
+    validation: Sequence[VideoEntry],
+    channels: Mapping[str, int],
+) -> dict[str, Any]:
+    """Return what a run is, as plain values: its settings and its data. The same run has the same description."""
+    names = "\n".join([*(entry.id for entry in train), "", *(entry.id for entry in validation)])
+    return {
+        "config": as_plain(config),
+        "data": {
+            "root": str(dataset.root.resolve()),
+            "num_train": len(train),
+            "num_validation": len(validation),
+            "videos_sha256": hashlib.sha256(names.encode()).hexdigest(),
+            "views": {name: dict(dataset.view_options[name]) for name in config.views},
+            "storage": dict(dataset.info["storage"]),
+            "counts": dict(dataset.info["counts"]),
+        },
+        "channels": dict(channels),
+    }
+
+
+def open_run(out: Path, description: Mapping[str, Any], *, resume: bool) -> dict[str, Any] | None:
+    """Make the folder of a new run, or check that the one there is this run.
+
+    Returns:
+        What resolved.yaml of an earlier call says; None for a new run.
+
+    Raises:
+        UserError: the folder is taken, or holds a run with other settings or data (each difference is named).
+    """
+    is_taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    if is_taken and not resume:
+        holds = "already holds a run; go on with --resume or" if (out / RESOLVED).is_file() else "is not empty;"
+        raise UserError(f"{out} {holds} choose another --out")
+    out.mkdir(parents=True, exist_ok=True)
+    if not (out / RESOLVED).is_file():
+        if resume:
+            logger.info("nothing to resume in %s yet: starting from the beginning", out)
+        return None
+    before = read_yaml(out / RESOLVED)
+    differences = list(_differences({key: before.get(key) for key in description}, description))
+    if differences:
+        raise UserError(
+            f"{out} was begun with other settings: {'; '.join(differences)}. "
+            "Resume with the same ones, or start anew in another --out"
+        )
+    return before
+
+
+def _differences(before: Any, now: Any, place: str = "") -> Iterator[str]:
+    """Yield "a.b was 1, now 2" for every leaf that differs and may not."""
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        for key in [*before, *(key for key in now if key not in before)]:
+            yield from _differences(before.get(key), now.get(key), f"{place}.{key}" if place else str(key))
+    elif before != now and not place.startswith(MAY_CHANGE):
+        yield f"{place.removeprefix('config.')} was {before}, now {now}"
