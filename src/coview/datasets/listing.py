@@ -1,0 +1,115 @@
+"""What every layout returns: the videos of a source, and remarks for the person who reads them."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from coview.datatypes import VideoEntry
+from coview.errors import UserError
+
+VIDEO_SUFFIXES = frozenset(
+    {
+        *(".avi", ".divx", ".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".f4v", ".flv", ".mkv", ".webm", ".ogv"),
+        *(".mpg", ".mpeg", ".mpe", ".m2v", ".vob", ".ts", ".mts", ".m2ts", ".asf", ".wmv", ".rmvb", ".mxf", ".y4m"),
+    }
+)
+"""Extensions of files that are taken for videos, in lower case."""
+
+PLAIN_SPLIT = "split1"
+"""Name of the split column where a source has only one and does not name it: what runs train on by default."""
+
+MISSING_REASON = "missing: no such file"
+"""Reason of a video that is listed but is not there."""
+
+_PARTS = {
+    "train": ("train", "training"),
+    "test": ("test", "testing"),
+    "validation": ("validation", "val", "valid", "validate", "dev", "development"),
+}
+_PART_OF_WORD = {word: part for part, words in _PARTS.items() for word in words}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The videos of a source.
+
+    Attributes:
+        entries: one a video, ids unique, in a fixed order; status "listed" or "missing".
+        remarks: lines for the user, such as "3 of 400 listed videos are missing".
+    """
+
+    entries: tuple[VideoEntry, ...]
+    remarks: tuple[str, ...] = ()
+
+
+class LayoutReader(Protocol):
+    """Reads one way of laying out videos. Rows of `coview.datasets.LAYOUTS`."""
+
+    def __call__(self, source: Path, *, lists: Path | None = None) -> Listing:
+        """List the videos of `source`.
+
+        Args:
+            source: the folder that holds the videos (layout "csv": or the table itself).
+            lists: the data set's official lists, where the layout has any.
+
+        Raises:
+            UserError: the source or its lists cannot be used, or no video is there; says what to do.
+        """
+
+
+def split_part(word: str) -> str | None:
+    """Return "train", "test" or "validation" for a word that people use for it ("val", "Dev"), None for others."""
+    return _PART_OF_WORD.get(word.strip().lower())
+
+
+def part_words() -> str:
+    """Return the words that `split_part` knows, for messages."""
+    return ", ".join(_PART_OF_WORD)
+
+
+def is_video_name(name: str) -> bool:
+    """Say whether a file's name ends like that of a video, in any case."""
+    return os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES  # noqa: PTH122  (names are text, hundreds of thousands)
+
+
+def without_suffix(name: str) -> str:
+    """Return a name or relative path without its video extension; other dots stay."""
+    stem, suffix = os.path.splitext(name)  # noqa: PTH122
+    return stem if suffix.lower() in VIDEO_SUFFIXES else name
+
+
+def unique_ids(relative_paths: Sequence[str]) -> list[str]:
+    """Return an id for each of several different relative paths: without its extension where that is unique."""
+    ids = [without_suffix(path) for path in relative_paths]
+    while True:
+        clashing = {name for name, count in Counter(ids).items() if count > 1}
+        if not clashing:
+            return ids
+        # A whole path may clash with a shortened one ("a.mp4" and "a.mp4.avi"), so look again.
+        ids = [path if name in clashing else name for path, name in zip(relative_paths, ids, strict=True)]
+
+
+def some(names: Sequence[str], count: int = 3) -> str:
+    """Return the first few names, for messages: "a, b, c and 4 more"."""
+    rest = len(names) - count
+    return ", ".join(names[:count]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def missing_remarks(entries: Sequence[VideoEntry]) -> list[str]:
+    """Return the remark that counts the videos with status "missing", if there are any."""
+    missing = [entry.id for entry in entries if entry.status == "missing"]
+    if not missing:
+        return []
+    return [f"{len(missing):,} of {len(entries):,} listed videos are missing ({some(missing)})"]
+
+
+def refuse_lists(lists: Path | None, *, layout: str) -> None:
+    """Raise UserError if lists are given to a layout that has none."""
+    if lists is not None:
+        raise UserError(
+            f"the layout {layout!r} has no lists, but --lists {lists} was given; leave it out, or choose the layout "
+            "that the lists belong to (ucf101, hmdb51, kinetics, csv)"
+        )

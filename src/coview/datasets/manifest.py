@@ -1,0 +1,125 @@
+"""The manifest: one Parquet file, a row a video, readable by any data tool."""
+
+import os
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from coview.datatypes import VideoEntry
+from coview.errors import UserError
+
+SPLIT_PREFIX = "split:"
+"""A split column called "split1" is the Parquet column "split:split1"."""
+
+FORMAT = 1
+"""Raised when older versions of coview could no longer read the file."""
+
+_FORMAT_KEY = b"coview.manifest"
+_TEXTS = ("id", "path", "label", "group", "status", "reason")
+_INTEGERS = ("num_frames", "width", "height")
+_FLOATS = ("fps", "duration_seconds")
+
+
+def write_manifest(entries: Sequence[VideoEntry], path: Path) -> None:
+    """Write the rows in their order, atomically: aside, to the disk, renamed.
+
+    Raises:
+        UserError: two videos have the same id, or a text cannot be stored as UTF-8.
+        OSError: the disk refuses.
+    """
+    if len({entry.id for entry in entries}) != len(entries):
+        raise UserError(f"{path}: two videos have the same id; ids name the stored files and must be unique")
+    try:
+        table = _table(entries)
+    except UnicodeEncodeError as error:
+        raise UserError(f"{path}: a name is not valid UTF-8 and cannot be stored: {error.object!a}") from None
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    try:
+        with aside.open("wb") as file:
+            pq.write_table(table, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _table(entries: Sequence[VideoEntry]) -> Any:
+    columns = {name: pa.array([getattr(entry, name) for entry in entries], pa.string()) for name in _TEXTS}
+    for split in dict.fromkeys(name for entry in entries for name in entry.splits):
+        columns[SPLIT_PREFIX + split] = pa.array([entry.splits.get(split) for entry in entries], pa.string())
+    for name in _INTEGERS:
+        columns[name] = pa.array([getattr(entry, name) for entry in entries], pa.int64())
+    for name in _FLOATS:
+        columns[name] = pa.array([getattr(entry, name) for entry in entries], pa.float64())
+    return pa.table(columns).replace_schema_metadata({_FORMAT_KEY: str(FORMAT).encode()})
+
+
+def read_manifest(path: Path) -> tuple[VideoEntry, ...]:
+    """Read what `write_manifest` wrote.
+
+    Raises:
+        UserError: no such file, damaged, not a manifest, or made by a newer coview.
+    """
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except FileNotFoundError:
+        raise UserError(f"there is no manifest at {path}; it is made by coview prepare") from None
+    except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors or OSErrors
+        raise UserError(
+            f"{path} is damaged or not a Parquet file ({_first_line(error)}); run the same coview prepare command again"
+        ) from error
+    _check_format(path, table)
+    return tuple(_entries(table))
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
+def _check_format(path: Path, table: Any) -> None:
+    given = (table.schema.metadata or {}).get(_FORMAT_KEY, b"").decode(errors="replace")
+    if not given.isdecimal():
+        raise UserError(f"{path} is a Parquet file but not a manifest of coview; its columns: {table.column_names}")
+    if int(given) > FORMAT:
+        raise UserError(
+            f"{path} was made by a newer coview (manifest format {given}, this one reads up to {FORMAT}); update coview"
+        )
+    missing = [name for name in (*_TEXTS, *_INTEGERS, *_FLOATS) if name not in table.column_names]
+    if missing:
+        raise UserError(f"{path} lacks the columns {missing}; run the same coview prepare command again")
+
+
+def _entries(table: Any) -> Iterable[VideoEntry]:
+    columns = {name: table.column(name).to_pylist() for name in ("id", "path", *_INTEGERS, *_FLOATS)}
+    columns |= {name: _shared(table.column(name)) for name in ("label", "group", "status", "reason")}
+    columns["splits"] = _splits(table)
+    names = list(columns)
+    for row in zip(*columns.values(), strict=True):
+        yield VideoEntry(**dict(zip(names, row, strict=True)))
+
+
+def _shared(column: Any) -> list[Any]:
+    """Return the values of a column with few different ones: equal rows share one object in memory."""
+    encoded = column.combine_chunks().dictionary_encode()
+    words = encoded.dictionary.to_pylist()
+    return [None if index is None else words[index] for index in encoded.indices.to_pylist()]
+
+
+def _splits(table: Any) -> list[Mapping[str, str]]:
+    stored = [name for name in table.column_names if name.startswith(SPLIT_PREFIX)]
+    if not stored:
+        return [{} for _ in range(table.num_rows)]
+    names = [name.removeprefix(SPLIT_PREFIX) for name in stored]
+    made: dict[tuple[str | None, ...], Mapping[str, str]] = {}
+    rows = []
+    for parts in zip(*(_shared(table.column(name)) for name in stored), strict=True):
+        if parts not in made:
+            made[parts] = {name: part for name, part in zip(names, parts, strict=True) if part is not None}
+        rows.append(made[parts])
+    return rows

@@ -1,0 +1,184 @@
+"""A prepared data set, as every later stage opens it."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from coview.config import read_yaml
+from coview.datasets.listing import is_video_name
+from coview.datasets.manifest import read_manifest
+from coview.datatypes import VideoEntry
+from coview.errors import UserError
+from coview.registry import did_you_mean
+
+FORMAT = 1
+"""The "format" of dataset.yaml; raised when older versions of coview could no longer read the folder."""
+INFO_NAME = "dataset.yaml"
+MANIFEST_NAME = "videos.parquet"
+VIEWS_FOLDER = "views"
+WORK_FOLDER = ".prepare"
+"""Folder of unfinished work; where it stands without dataset.yaml, preparing has not ended."""
+
+
+def stored_path(root: Path, view: str, video_id: str, suffix: str) -> Path:
+    """Return where a view of a video is stored: root/views/<view>/<id><suffix>."""
+    return root / VIEWS_FOLDER / view / f"{video_id}{suffix}"
+
+
+@dataclass(frozen=True)
+class PreparedDataset:
+    """A folder made by `coview prepare`: videos, what is known of them, and their stored views.
+
+    Attributes:
+        root: the folder.
+        entries: every video, whatever its status.
+        view_options: view name -> the options it was extracted with; its keys are the stored views.
+        info: all of dataset.yaml.
+    """
+
+    root: Path
+    entries: tuple[VideoEntry, ...]
+    view_options: Mapping[str, Mapping[str, Any]]
+    info: Mapping[str, Any]
+
+    @classmethod
+    def open(cls, root: Path) -> "PreparedDataset":
+        """Open a prepared data set.
+
+        Raises:
+            UserError: no such folder, not prepared or not to the end, damaged, or made by a newer coview.
+        """
+        root = Path(root)
+        if not (root / INFO_NAME).is_file():
+            raise UserError(_why_not_prepared(root))
+        info = read_yaml(root / INFO_NAME)
+        _check_info(root / INFO_NAME, info)
+        options = {str(name): dict(options or {}) for name, options in info["views"].items()}
+        return cls(root=root, entries=read_manifest(root / MANIFEST_NAME), view_options=options, info=info)
+
+    @cached_property
+    def ready(self) -> tuple[VideoEntry, ...]:
+        """The videos whose views are stored."""
+        return tuple(entry for entry in self.entries if entry.status == "ready")
+
+    @cached_property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the split columns, such as "split1"."""
+        return tuple(sorted({name for entry in self.entries for name in entry.splits}))
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes of the ready videos, sorted; empty where nothing is labelled."""
+        return tuple(sorted({entry.label for entry in self.ready if entry.label is not None}))
+
+    @cached_property
+    def _by_id(self) -> Mapping[str, VideoEntry]:
+        return {entry.id: entry for entry in self.entries}
+
+    def entry(self, video_id: str) -> VideoEntry:
+        """Return the video with this id.
+
+        Raises:
+            UserError: no such video.
+        """
+        if video_id not in self._by_id:
+            raise UserError(f"{self.root} has no video {video_id!r}{did_you_mean(video_id, self._by_id) or '.'}")
+        return self._by_id[video_id]
+
+    def view_path(self, view: str, video_id: str, suffix: str) -> Path:
+        """Return where a view of a video is stored: root/views/<view>/<id><suffix>."""
+        return stored_path(self.root, view, video_id, suffix)
+
+    def require_views(self, views: Iterable[str]) -> None:
+        """Check that views are stored.
+
+        Raises:
+            UserError: some are not; the message holds the command that adds them.
+        """
+        missing = [view for view in dict.fromkeys(views) if view not in self.view_options]
+        if missing:
+            stored = [*self.view_options, *missing]
+            raise UserError(
+                f"{self.root} does not hold the view {' and '.join(repr(view) for view in missing)}; it holds "
+                f"{', '.join(self.view_options) or 'none'}. Add it with: {self._prepare_command(stored)}"
+            )
+
+    def _prepare_command(self, views: Iterable[str]) -> str:
+        words = ["coview", "prepare", str(self.info.get("source", "SOURCE")), str(self.root)]
+        words += ["--layout", str(self.info.get("layout", "folder"))]
+        if self.info.get("lists"):
+            words += ["--lists", str(self.info["lists"])]
+        return shlex.join([*words, "--views", *views])
+
+    def part_counts(self, split: str) -> Mapping[str, int]:
+        """Return how many ready videos each part ("train", "test", "validation") of a split has."""
+        return Counter(entry.splits[split] for entry in self.ready if split in entry.splits)
+
+    def part(self, split: str | None, part: str) -> tuple[VideoEntry, ...]:
+        """Return the ready videos of one part of a split, never none.
+
+        Args:
+            split: a split column; None, or a data set without any split column: "train" is every ready video.
+            part: "train", "test" or "validation".
+
+        Raises:
+            UserError: no such split or part, or none of its videos is ready; says what there is.
+        """
+        if not self.ready:
+            raise UserError(f"none of the {len(self.entries)} videos of {self.root} is ready; see {MANIFEST_NAME}")
+        if split is None or not self.splits:
+            if part == "train":
+                return self.ready
+            raise UserError(f"the part {part!r} needs a split, and {self._no_split(split)}")
+        if split not in self.splits:
+            raise UserError(
+                f"{self.root} has no split {split!r}{did_you_mean(split, self.splits) or '.'} It has: "
+                f"{', '.join(self.splits)}. With no split (split: null) training takes every video"
+            )
+        chosen = tuple(entry for entry in self.ready if entry.splits.get(split) == part)
+        if not chosen:
+            counts = ", ".join(f"{name} ({count})" for name, count in sorted(self.part_counts(split).items()))
+            raise UserError(f"{split!r} of {self.root} has no ready video in {part!r}; it has: {counts or 'none'}")
+        return chosen
+
+    def _no_split(self, split: str | None) -> str:
+        if self.splits:
+            return f"none was named; {self.root} has: {', '.join(self.splits)}"
+        named = f" {split!r}" if split is not None else ""
+        return (
+            f"{self.root} has no split column{named}; prepare it with a layout that has one (csv: a column 'split'; "
+            "folder: folders 'train' and 'test')"
+        )
+
+
+def _check_info(path: Path, info: Mapping[str, Any]) -> None:
+    version = info.get("format")
+    if not isinstance(version, int) or not isinstance(info.get("views"), dict):
+        raise UserError(f"{path} is damaged: 'format' or 'views' is missing; run the same coview prepare command again")
+    if version > FORMAT:
+        raise UserError(
+            f"{path.parent} was made by a newer coview ({info.get('coview', 'unknown version')}, format {version}; "
+            f"this one reads up to {FORMAT}); update coview"
+        )
+
+
+def _why_not_prepared(root: Path) -> str:
+    if not root.exists():
+        return f"{root} does not exist; make a prepared data set with: coview prepare SOURCE {shlex.quote(str(root))}"
+    if not root.is_dir():
+        if root.name in (INFO_NAME, MANIFEST_NAME):
+            return f"{root} is a file in a prepared data set; give its folder: {root.parent}"
+        return f"{root} is a file, expected a prepared data set: a folder made by coview prepare SOURCE OUT"
+    if (root / WORK_FOLDER).is_dir():
+        return f"{root} is not prepared to the end; give the same coview prepare command again, it goes on there"
+    inside = sorted(child.name for child in root.iterdir())
+    if any((root / name / INFO_NAME).is_file() for name in inside):
+        found = next(name for name in inside if (root / name / INFO_NAME).is_file())
+        return f"{root} is not a prepared data set, but a folder in it is; give {root / found}"
+    if any(is_video_name(name) or (root / name).is_dir() for name in inside):
+        return f"{root} is not a prepared data set; make one from it with: coview prepare {shlex.quote(str(root))} OUT"
+    return f"{root} is not a prepared data set (no {INFO_NAME}); make one with: coview prepare SOURCE OUT"

@@ -1,0 +1,52 @@
+"""A part of the training videos kept aside to watch the training by; the test part is never touched for that."""
+
+import hashlib
+from collections.abc import Sequence
+
+from coview.datatypes import VideoEntry
+
+
+def hold_out(
+    entries: Sequence[VideoEntry], *, share: float, seed: int
+) -> tuple[tuple[VideoEntry, ...], tuple[VideoEntry, ...]]:
+    """Divide training videos into those to train on and a held-out part, by whole groups.
+
+    Which groups are taken first depends on the seed and their names alone, so that a video more or less moves few
+    others. Order is kept. With a share above 0 at least one group is held out where there are two or more; at least
+    one stays for training.
+
+    Args:
+        entries: the training videos; a video without group is a group by itself.
+        share: of the videos to hold out, 0 to 1; reached as closely as whole groups allow.
+        seed: of the draw.
+
+    Returns:
+        (train, validation).
+    """
+    if not 0 <= share <= 1:
+        raise ValueError(f"share is {share}, expected 0 to 1")
+    sizes: dict[str, int] = {}
+    for entry in entries:
+        sizes[_group(entry)] = sizes.get(_group(entry), 0) + 1
+    held = _drawn(sizes, wanted=share * len(entries), seed=seed) if share > 0 else set()
+    train = tuple(entry for entry in entries if _group(entry) not in held)
+    validation = tuple(entry for entry in entries if _group(entry) in held)
+    return train, validation
+
+
+def _group(entry: VideoEntry) -> str:
+    return f"video {entry.id}" if entry.group is None else f"group {entry.group}"
+
+
+def _drawn(sizes: dict[str, int], *, wanted: float, seed: int) -> set[str]:
+    order = sorted(sizes, key=lambda group: hashlib.sha256(f"{seed} {group}".encode()).digest())
+    held: set[str] = set()
+    count = 0
+    for group in order:
+        comes_closer = abs(count + sizes[group] - wanted) < abs(count - wanted)
+        if comes_closer and len(held) < len(order) - 1:
+            held.add(group)
+            count += sizes[group]
+    if not held and len(order) > 1:
+        held.add(min(order, key=lambda group: sizes[group]))
+    return held
