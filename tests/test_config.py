@@ -1,0 +1,82 @@
+"""Settings: strict, overridable, with messages that help."""
+
+import dataclasses
+
+import pytest
+import yaml
+
+from coview.config import RunConfig, as_plain, load_config, override, parse, write_yaml
+from coview.configs import config_names, find_config
+from coview.errors import UserError
+
+
+def test_as_plain_and_back_is_the_same():
+    config = RunConfig(views={"rgb": dataclasses.replace(RunConfig().views["rgb"], size=64)}, seed=3)
+    text = yaml.safe_dump(as_plain(config))
+    assert parse(RunConfig, yaml.safe_load(text), source="text") == config
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"trainin": {}}, r"unknown setting 'trainin'; did you mean 'training'"),
+        ({"training": {"batchsize": 3}}, r"unknown setting 'training.batchsize'; did you mean 'batch_size'"),
+        ({"views": {"rgb": {"siz": 3}}}, r"unknown setting 'views.rgb.siz'; did you mean 'size'"),
+        ({"training": {"batch_size": 0}}, r"training.batch_size: .*greater than or equal to 1, got 0"),
+        ({"training": {"precision": "bf61"}}, r"training.precision: .*'fp32', 'bf16'.*got 'bf61'"),
+        ({"clip": {"step": "three"}}, r"clip.step: .*integer.*got 'three'"),
+    ],
+)
+def test_mistakes_are_named(given, message):
+    with pytest.raises(UserError, match=message):
+        parse(RunConfig, given, source="my.yaml")
+
+
+def test_all_mistakes_are_told_at_once():
+    with pytest.raises(UserError, match=r"my\.yaml.*batch_size.*seeed"):
+        parse(RunConfig, {"seeed": 1, "training": {"batch_size": -1}}, source="my.yaml")
+
+
+def test_overrides_reach_nested_settings_and_leave_the_given_alone():
+    given = {"training": {"batch_size": 4, "workers": 0}}
+    changed = override(
+        given,
+        [
+            ("training.batch-size", "16"),
+            ("optimiser.learning_rate", "1e-3"),
+            ("views.flow.size", "32"),
+            ("split", "null"),
+        ],
+    )
+    assert changed == {
+        "training": {"batch_size": 16, "workers": 0},
+        "optimiser": {"learning_rate": 0.001},
+        "views": {"flow": {"size": 32}},
+        "split": None,
+    }
+    assert given == {"training": {"batch_size": 4, "workers": 0}}
+
+
+def test_files_that_are_no_settings_are_named(tmp_path):
+    for name, text, message in [("list.yaml", "- 1", "holds a list"), ("bad.yaml", "a: [", "not valid YAML")]:
+        (tmp_path / name).write_text(text)
+        with pytest.raises(UserError, match=message):
+            load_config(tmp_path / name)
+    with pytest.raises(UserError, match="cannot read"):
+        load_config(tmp_path / "absent.yaml")
+
+
+def test_written_yaml_reads_back(tmp_path):
+    write_yaml(tmp_path / "c.yaml", as_plain(RunConfig()), first_line="a run")
+    assert load_config(tmp_path / "c.yaml") == RunConfig()
+    assert (tmp_path / "c.yaml").read_text().startswith("# a run\n")
+
+
+def test_shipped_configs_are_found_by_name_and_a_near_miss_is_suggested(tmp_path):
+    for name in config_names():
+        assert find_config(name).is_file()
+    with pytest.raises(UserError, match="did you mean 'demo'"):
+        find_config("dmeo")
+    own = tmp_path / "own.yaml"
+    own.write_text("seed: 1")
+    assert find_config(str(own)) == own

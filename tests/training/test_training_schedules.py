@@ -1,0 +1,49 @@
+"""Learning rates at the steps where they can be worked out by hand."""
+
+import pytest
+
+from coview.config import OptimiserSettings, ScheduleSettings
+from coview.training.schedules import Plateau, learning_rate_factor
+
+ADAM = OptimiserSettings(learning_rate=0.1)
+
+
+def factor(step: int, reductions: int = 0, **settings) -> float:
+    return learning_rate_factor(ScheduleSettings(**settings), ADAM, step=step, num_steps=101, reductions=reductions)
+
+
+def test_cosine_begins_at_one_passes_the_mean_and_ends_at_the_final_rate():
+    values = [factor(step, name="cosine", final_learning_rate=0.02) for step in (0, 50, 100)]
+    assert values == pytest.approx([1.0, 0.6, 0.2])
+
+
+def test_cosine_of_a_single_step_is_the_full_rate():
+    settings = ScheduleSettings(name="cosine")
+    assert learning_rate_factor(settings, ADAM, step=0, num_steps=1) == 1.0
+
+
+def test_warmup_grows_linearly_to_the_full_rate():
+    values = [factor(step, name="constant", warmup_steps=3) for step in range(5)]
+    assert values == pytest.approx([0.25, 0.5, 0.75, 1.0, 1.0])
+
+
+def test_plateau_multiplies_once_a_reduction():
+    assert [factor(7, n, name="plateau", factor=0.1) for n in range(3)] == pytest.approx([1.0, 0.1, 0.01])
+
+
+def test_plateau_waits_for_patience_and_starts_counting_again():
+    plateau = Plateau()
+    reductions = []
+    for loss in [5.0, 4.0, 4.5, 4.2, 4.1, 4.0, 3.0, 3.1]:
+        plateau.observe(loss, patience=2)
+        reductions.append(plateau.reductions)
+    # 4.5, 4.2 are within patience, 4.1 is one too many; equal to the best is no improvement
+    assert reductions == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert plateau.best == 3.0
+
+
+def test_plateau_state_survives():
+    plateau = Plateau()
+    for loss in (2.0, 3.0):
+        plateau.observe(loss, patience=5)
+    assert Plateau(**plateau.state_dict()) == plateau
