@@ -98,12 +98,17 @@ def some(names: Sequence[str], count: int = 3) -> str:
     return ", ".join(names[:count]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return such as "1 file" or "1,200 files"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def missing_remarks(entries: Sequence[VideoEntry]) -> list[str]:
     """Return the remark that counts the videos with status "missing", if there are any."""
     missing = [entry.id for entry in entries if entry.status == "missing"]
     if not missing:
         return []
-    return [f"{len(missing):,} of {len(entries):,} listed videos are missing ({some(missing)})"]
+    return [f"{len(missing):,} of {counted(len(entries), 'listed video')} missing ({some(missing)})"]
 
 
 def refuse_lists(lists: Path | None, *, layout: str) -> None:

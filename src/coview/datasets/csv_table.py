@@ -1,0 +1,171 @@
+"""Layout "csv": a table with a row a video: path, and as far as known label, group and split."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from coview.datasets.listing import (
+    MISSING_REASON,
+    PLAIN_SPLIT,
+    Listing,
+    counted,
+    is_video_name,
+    missing_remarks,
+    part_words,
+    some,
+    split_part,
+    unique_ids,
+)
+from coview.datasets.manifest import SPLIT_PREFIX
+from coview.datasets.table import Table, read_table
+from coview.datatypes import VideoEntry
+from coview.errors import UserError
+
+_COLUMNS = "path, and where known: label, group, split (or several: split1, split2, ...)"
+
+
+def read_csv(source: Path, *, lists: Path | None = None) -> Listing:
+    """List the videos of a table.
+
+    Args:
+        source: the table; or the folder its paths start from, with the table given as `lists` or alone in it.
+        lists: the table, if `source` is a folder. Paths start from the folder of the table itself otherwise.
+
+    Raises:
+        UserError: the table cannot be used, or none of its videos exists.
+    """
+    path, base = _locate(source, lists)
+    table = read_table(path)
+    if "path" not in table.columns:
+        raise UserError(_no_path_column(table))
+    splits = _split_columns(table.columns)
+    rows, repeated = _unlike(table, base)
+    if not rows:
+        raise UserError(f"{path} names no video: there is no row below its header")
+    ids = unique_ids([_inside(name, base) for name in rows])
+    entries = tuple(
+        _entry(video_id, name, row, splits, place=f"{path}, line {number}")
+        for video_id, (name, (number, row)) in zip(ids, rows.items(), strict=True)
+    )
+    if all(entry.status == "missing" for entry in entries):
+        raise UserError(
+            f"none of the {len(entries):,} videos of {path} exists; looked for {entries[0].path} and so on. Paths in "
+            f"the table start from {base}"
+        )
+    return Listing(entries, tuple(_remarks(table, entries, repeated)))
+
+
+def _locate(source: Path, lists: Path | None) -> tuple[Path, Path]:
+    """Return (table, folder that its paths start from)."""
+    if not source.exists():
+        raise UserError(f"the table {source} does not exist; give a CSV file with the columns {_COLUMNS}")
+    if not source.is_dir():
+        if lists is not None:
+            raise UserError(f"{source} is a file and --lists {lists} was given; give the table only once")
+        table = source
+        base = source.parent
+    else:
+        base = source
+        table = lists if lists is not None and not lists.is_dir() else _only_table(lists or source)
+    return table, Path(os.path.abspath(base))  # noqa: PTH100  (links stay as the user wrote them)
+
+
+def _only_table(folder: Path) -> Path:
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in (".csv", ".tsv"))
+    found = [path for path in found if not path.name.startswith(".")]
+    if len(found) != 1:
+        what = f"{len(found)} tables ({some([path.name for path in found])})" if found else "no .csv or .tsv file"
+        raise UserError(f"{folder} holds {what}; give the table itself: coview prepare TABLE.csv OUT --layout csv")
+    return found[0]
+
+
+def _no_path_column(table: Table) -> str:
+    hint = "rename the column that holds the file names to 'path'"
+    if any(is_video_name(name) for name in table.columns):
+        hint = (
+            "the first line is already a video: put a line with the names of the columns above it, such as path,label"
+        )
+    return f"{table.path} has no column 'path'; found: {', '.join(table.columns)}. Expected: {_COLUMNS}; {hint}"
+
+
+def _split_columns(columns: Sequence[str]) -> dict[str, str]:
+    """Return column -> name of the split. A single "split" is what runs train on by default."""
+    found = {name: name.removeprefix(SPLIT_PREFIX) for name in columns if name.startswith("split") and name != "split"}
+    if "split" in columns:
+        if PLAIN_SPLIT in found.values():
+            raise UserError(
+                f"the table has a column 'split' and a column {PLAIN_SPLIT!r}, which mean the same; keep one"
+            )
+        found["split"] = PLAIN_SPLIT
+    return found
+
+
+def _unlike(table: Table, base: Path) -> tuple[dict[str, tuple[int, Mapping[str, str]]], int]:
+    """Return absolute path -> (line, row), and how many rows repeat another one."""
+    rows: dict[str, tuple[int, Mapping[str, str]]] = {}
+    repeated = 0
+    for number, row in table.rows:
+        if not row["path"]:
+            raise UserError(f"{table.path}, line {number}: the cell 'path' is empty")
+        name = os.path.normpath(os.path.join(base, row["path"]))  # noqa: PTH118
+        first, known = rows.setdefault(name, (number, row))
+        if first == number:
+            continue
+        repeated += 1
+        different = [column for column in table.columns if column != "path" and known[column] != row[column]]
+        if different:
+            raise UserError(
+                f"{table.path}, lines {first} and {number} give the same video {row['path']} a different "
+                f"{' and '.join(different)}; keep one row a video"
+            )
+    return rows, repeated
+
+
+def _inside(path: str, base: Path) -> str:
+    """Return a path as an id may spell it: relative to `base`, the steps up to a folder above left out."""
+    steps = os.path.relpath(path, base).split("/")
+    return "/".join(step for step in steps if step != "..")
+
+
+def _entry(video_id: str, name: str, row: Mapping[str, str], splits: Mapping[str, str], *, place: str) -> VideoEntry:
+    parts = {}
+    for column, split in splits.items():
+        if row[column]:
+            part = split_part(row[column])
+            if part is None:
+                raise UserError(
+                    f"{place}: {column} is {row[column]!r}; allowed: {part_words()}, or empty for a video that is not "
+                    "part of the split"
+                )
+            parts[split] = part
+    exists = os.path.isfile(name)  # noqa: PTH113
+    if not exists and os.path.isdir(name):  # noqa: PTH112
+        raise UserError(f"{place}: {row['path']} is a folder, expected a video file")
+    return VideoEntry(
+        id=video_id,
+        path=name,
+        label=row.get("label") or None,
+        group=row.get("group") or None,
+        splits=parts,
+        status="listed" if exists else "missing",
+        reason="" if exists else MISSING_REASON,
+    )
+
+
+def _remarks(table: Table, entries: Sequence[VideoEntry], repeated: int) -> Iterator[str]:
+    yield from missing_remarks(entries)
+    if repeated:
+        yield f"{counted(repeated, 'row')} left out for repeating another one"
+    unused = [c for c in table.columns if c and c not in ("path", "label", "group") and not c.startswith("split")]
+    if unused:
+        yield f"columns not used: {some(unused, 10)}"
+    for split in sorted({name for entry in entries for name in entry.splits}):
+        parts: dict[str, set[str]] = {}
+        for entry in entries:
+            if entry.group is not None and split in entry.splits:
+                parts.setdefault(entry.group, set()).add(entry.splits[split])
+        torn = sorted(group for group, found in parts.items() if len(found) > 1)
+        if torn:
+            yield (
+                f"{counted(len(torn), 'group')} torn apart by {split!r}, which makes test scores too good: {some(torn)}"
+            )

@@ -1,0 +1,159 @@
+"""The video files below a folder, whatever people keep there beside them."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from coview.datasets.listing import VIDEO_SUFFIXES, counted, is_video_name, some
+from coview.datasets.prepared import INFO_NAME, VIEWS_FOLDER, WORK_FOLDER
+from coview.errors import UserError
+from coview.registry import did_you_mean
+
+
+@dataclass(frozen=True)
+class VideoFiles:
+    """The video files below a folder.
+
+    Attributes:
+        root: the folder, absolute.
+        names: paths relative to it with "/", sorted.
+        broken: those of them that are links to nothing.
+        remarks: what was left out and why, for the user.
+    """
+
+    root: Path
+    names: tuple[str, ...]
+    broken: frozenset[str]
+    remarks: tuple[str, ...]
+
+    def path(self, name: str) -> str:
+        """Return the absolute path of one of the names."""
+        return f"{str(self.root).rstrip('/')}/{name}"
+
+
+@dataclass
+class _Walk:
+    """What is gathered on the way."""
+
+    names: list[str] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
+    others: Counter[str] = field(default_factory=Counter)
+    undecodable: list[str] = field(default_factory=list)
+    closed: list[str] = field(default_factory=list)
+    prepared: list[str] = field(default_factory=list)
+
+
+def find_videos(source: Path) -> VideoFiles:
+    """Find the videos below a folder by their extensions, links followed.
+
+    Hidden files and folders (".x", "__MACOSX"), and data sets that coview prepared in there, are left out.
+
+    Raises:
+        UserError: no such folder, or no video in it.
+    """
+    check_folder(source)
+    root = Path(os.path.abspath(source))  # noqa: PTH100  (links stay as the user wrote them)
+    walk = _Walk()
+    _descend(walk, root, "", frozenset())
+    if not walk.names:
+        raise UserError(_why_none(source, walk))
+    return VideoFiles(root, tuple(sorted(walk.names)), frozenset(walk.broken), tuple(_remarks(walk)))
+
+
+def check_folder(source: Path) -> None:
+    """Check that `source` is a folder with videos of somebody's, not a file and not a prepared data set.
+
+    Raises:
+        UserError: it is not; says what it is.
+    """
+    if not source.exists():
+        place = source.parent
+        siblings = [child.name for child in place.iterdir() if child.is_dir()] if place.is_dir() else []
+        hint = did_you_mean(source.name, siblings) or "; give the folder that holds the videos"
+        raise UserError(f"the folder {source} does not exist{hint}")
+    if not source.is_dir():
+        hint = "its folder" if is_video_name(source.name) else "a folder of videos, or for a table --layout csv"
+        raise UserError(f"{source} is a file; give {hint}")
+    if _is_prepared(source):
+        raise UserError(f"{source} is itself a data set that coview prepared; give the folder of the original videos")
+
+
+def _is_prepared(folder: str | Path) -> bool:
+    return Path(folder, WORK_FOLDER).is_dir() or (
+        Path(folder, INFO_NAME).is_file() and Path(folder, VIEWS_FOLDER).is_dir()
+    )
+
+
+def _descend(walk: _Walk, folder: Path, prefix: str, ancestors: frozenset[tuple[int, int]]) -> None:
+    """Gather the files of `folder`, then go down; a link that leads back to a folder above is not followed."""
+    try:
+        status = folder.stat()
+        files = sorted(_visible(folder), key=lambda file: file.name)
+    except OSError as error:
+        walk.closed.append(f"{prefix or folder}: {error.strerror}")
+        return
+    identity = (status.st_dev, status.st_ino)
+    if identity in ancestors:
+        return
+    for file in files:
+        name = prefix + file.name
+        if file.is_dir():
+            if _is_prepared(file.path):
+                walk.prepared.append(name)
+            else:
+                _descend(walk, Path(file.path), f"{name}/", ancestors | {identity})
+        else:
+            _gather(walk, file, name)
+
+
+def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as files:
+        yield from (file for file in files if not file.name.startswith(".") and file.name != "__MACOSX")
+
+
+def _gather(walk: _Walk, file: os.DirEntry[str], name: str) -> None:
+    if not is_video_name(file.name):
+        walk.others[Path(file.name).suffix.lower() or "no extension"] += 1
+        return
+    if not _is_utf8(name):
+        walk.undecodable.append(ascii(name))
+        return
+    if file.is_file():
+        walk.names.append(name)
+    elif file.is_symlink():
+        walk.names.append(name)
+        walk.broken.add(name)
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _remarks(walk: _Walk) -> Iterator[str]:
+    if walk.closed:
+        yield f"{counted(len(walk.closed), 'folder')} could not be opened and searched: {some(walk.closed)}"
+    if walk.undecodable:
+        yield (
+            f"{counted(len(walk.undecodable), 'video')} left out for names that are not valid UTF-8 (rename them): "
+            f"{some(walk.undecodable)}"
+        )
+    if walk.broken:
+        yield f"{counted(len(walk.broken), 'link')} to files that do not exist: {some(sorted(walk.broken))}"
+    if walk.prepared:
+        yield f"{counted(len(walk.prepared), 'prepared data set')} not searched for videos: {some(walk.prepared)}"
+
+
+def _why_none(source: Path, walk: _Walk) -> str:
+    found = ", ".join(f"{count:,} {suffix}" for suffix, count in walk.others.most_common(5))
+    seen = f"it holds other files ({found})" if found else "it is empty"
+    reasons = "".join(f". {remark}" for remark in _remarks(walk))
+    return (
+        f"no video below {source}: {seen}{reasons}. Files with these extensions are taken for videos: "
+        f"{' '.join(sorted(VIDEO_SUFFIXES))}"
+    )
