@@ -1,0 +1,61 @@
+"""What documents say is run: configs load and name their own command, the README's commands and sample exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from coview.cli import COMMANDS
+from coview.config import load_config
+from coview.configs import FOLDER, config_names
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize("name", config_names())
+def test_config_builds_its_method_and_first_line_runs_it(name):
+    from coview.methods.base import build_method
+    from coview.views import VIEWS
+
+    path = FOLDER / f"{name}.yaml"
+    config = load_config(path)
+    channels = {view: item.pad_channels or VIEWS.load(view).channels for view, item in config.views.items()}
+    assert build_method(config, channels).stages()
+    words = shlex.split(path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# "))
+    assert words[:2] in (["coview", "pretrain"], ["coview", "demo"])
+    assert words[1] == "demo" or words[2] == name
+
+
+def readme_commands() -> list[str]:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```(?:bash|sh|console)\n(.*?)```", text, re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [line.removeprefix("$ ") for line in lines if line.removeprefix("$ ").startswith(("coview", "make"))]
+
+
+def test_readme_has_the_two_commands():
+    assert {"make demo", "make test"} <= {command.split("#")[0].strip() for command in readme_commands()}
+
+
+@pytest.mark.parametrize("command", readme_commands())
+def test_readme_commands_parse(command):
+    import tyro
+
+    from coview.cli import PLAIN_SETTINGS, split_settings
+
+    words = shlex.split(command, comments=True)
+    if words[0] == "make":
+        makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+        assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE)
+        return
+    assert words[1] in COMMANDS
+    rest, _ = split_settings(words[2:], PLAIN_SETTINGS[words[1]]) if words[1] in PLAIN_SETTINGS else (words[2:], [])
+    tyro.cli(COMMANDS[words[1]], args=rest)
+
+
+def test_makefile_help_lists_every_target():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    declared = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split())
+    explained = set(re.findall(r"^([a-z]+):.*##", text, re.MULTILINE))
+    assert declared == explained
