@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,7 @@ class Trainer:
         if start is not None:
             self.method.load_state_dict(dict(start.weights))
             self.position = start.position
+            self._restore_random_state(start.state["random"])
         with StopRequest() as stop:
             for index, stage in enumerate(self.method.stages()):
                 if index < self.position.stage_index:
@@ -246,13 +247,16 @@ class Trainer:
         }
 
     def _restore(self, state: Mapping[str, Any]) -> None:
-        """Put back what `_state` returned."""
+        """Put back what `_state` returned, but for the random state."""
         self.optimiser.load_state_dict(state["optimiser"])
         self.plateau = Plateau(**state["plateau"])
         self.scaler.load_state_dict(state["scaler"])
-        if self.processes.rank < len(state["random"]):
-            set_random_state(state["random"][self.processes.rank], self.processes.device)
-        saved_by, now = len(state["random"]), self.processes.world_size
+
+    def _restore_random_state(self, states: Sequence[Mapping[str, Tensor]]) -> None:
+        """Put back this process's random state, one of those that `_state` gathered."""
+        if self.processes.rank < len(states):
+            set_random_state(states[self.processes.rank], self.processes.device)
+        saved_by, now = len(states), self.processes.world_size
         if saved_by != now:
             logger.warning("saved by %d process(es), going on with %d: equal, but not to the bit", saved_by, now)
 
