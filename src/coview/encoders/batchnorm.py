@@ -1,0 +1,89 @@
+"""Batch normalisation over the batch of all processes, so that N processes train as one does."""
+
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn import functional
+
+_Gradients = tuple[Tensor, Tensor, Tensor, None, None, None]
+
+
+class BatchNorm3d(nn.BatchNorm3d):
+    """`nn.BatchNorm3d` whose training moments span every process of the default process group.
+
+    On one process it is `nn.BatchNorm3d` exactly; names and values in the state dict are the same everywhere. Under
+    several processes each sees the moments of the global batch, the gradient flows through them, and the running
+    statistics stay identical on all processes. Works with any backend that gathers (gloo on CPU, NCCL).
+    """
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Normalise clips (B, D, T, H, W); every process must call it, in the same order."""
+        everywhere = self.training and _several_processes()
+        normalised: Tensor = self._normalise_globally(clips) if everywhere else super().forward(clips)
+        return normalised
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # collectives stay outside compiled graphs
+    def _normalise_globally(self, clips: Tensor) -> Tensor:
+        self._check_input_dim(clips)
+        mean, variance, count = _global_moments(clips.detach())
+        if self.running_mean is not None and self.running_var is not None and self.momentum is not None:
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(variance * (count / (count - 1).clamp_min(1)), self.momentum)
+                if self.num_batches_tracked is not None:
+                    self.num_batches_tracked.add_(1)
+        arguments = (clips, self.weight, self.bias, mean, variance + self.eps, count)
+        normalised: Tensor = _NormaliseGlobally.apply(*arguments)  # type: ignore[no-untyped-call]
+        return normalised
+
+
+def _several_processes() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def _global_moments(clips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mean (D,), biased variance (D,) and the number of values a channel (), over all processes.
+
+    Each process sends its own mean and variance, which are then combined about the common mean: sums of squares
+    would cancel. In float64, so that large counts are exact.
+    """
+    variance, mean = torch.var_mean(clips.float(), dim=(0, 2, 3, 4), correction=0)
+    count = torch.full((1,), clips.numel() / clips.shape[1], dtype=torch.float64, device=clips.device)
+    local = torch.cat([mean.double(), variance.double(), count])  # (2*D + 1,)
+    gathered = [torch.empty_like(local) for _ in range(dist.get_world_size())]
+    dist.all_gather(gathered, local)
+    everywhere = torch.stack(gathered)  # (processes, 2*D + 1)
+    size = clips.shape[1]
+    means, variances, counts = everywhere[:, :size], everywhere[:, size:-1], everywhere[:, -1:]
+    total = counts.sum()
+    common = (counts * means).sum(0) / total  # (D,)
+    spread = (counts * (variances + (means - common) ** 2)).sum(0) / total  # (D,)
+    return common.float(), spread.float(), total.float()
+
+
+class _NormaliseGlobally(torch.autograd.Function):
+    """Scale by moments of all processes; backward sends the gradient through those moments on every process."""
+
+    @staticmethod
+    def forward(  # the order of arguments is autograd's
+        ctx: Any, clips: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, count: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(clips, weight, mean, variance.rsqrt(), count)
+        return functional.batch_norm(clips, mean, variance, weight, bias, training=False, eps=0.0)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> _Gradients:
+        clips, weight, mean, inverse, count = ctx.saved_tensors
+        gradient = gradients[0].float()
+        each = (1, -1, 1, 1, 1)
+        standardised = (clips.float() - mean.view(each)) * inverse.view(each)
+        bias_gradient = gradient.sum((0, 2, 3, 4))  # (D,)
+        weight_gradient = (gradient * standardised).sum((0, 2, 3, 4))  # (D,)
+        sums = torch.cat([bias_gradient, weight_gradient])
+        dist.all_reduce(sums)
+        bias_sum, weight_sum = (sums / count).chunk(2)
+        through_moments = bias_sum.view(each) + standardised * weight_sum.view(each)
+        clips_gradient = (weight * inverse).view(each) * (gradient - through_moments)
+        return clips_gradient.to(clips.dtype), weight_gradient, bias_gradient, None, None, None

@@ -1,0 +1,18 @@
+import torch
+
+from coview.encoders.tiny3d import tiny3d
+
+
+def test_is_small_and_keeps_four_by_four_cells_at_64_pixels() -> None:
+    encoder = tiny3d(in_channels=3)
+    assert sum(p.numel() for p in encoder.parameters()) < 600_000
+    assert encoder.eval()(torch.randn(1, 3, 5, 64, 64)).shape == (1, encoder.feature_size, 2, 4, 4)
+    assert encoder(torch.randn(1, 3, 16, 64, 64)).shape == (1, encoder.feature_size, 4, 4, 4)
+
+
+def test_stem_sees_motion() -> None:
+    encoder = tiny3d(in_channels=1).eval()
+    clip = torch.randn(1, 1, 5, 64, 64)
+    with torch.no_grad():
+        forwards, backwards = encoder.stem(clip), encoder.stem(clip.flip(2)).flip(2)
+    assert not torch.allclose(forwards, backwards, atol=1e-2)
