@@ -18,8 +18,9 @@ class Stage:
     Attributes:
         name: unique in the run, fit for a file name ("rgb", "together", "cycle1-flow").
         views: the views whose clips this stage needs.
-        trainable: name of a submodule of the method -> factor on the learning rate. Every other parameter is frozen,
-            and its module in eval mode, for the length of the stage.
+        trainable: dotted name of a submodule of the method, as `get_submodule` takes it ("encoders.rgb") -> factor on
+            the learning rate. Every other parameter is frozen, and its module in eval mode, for the length of the
+            stage.
         epochs: passes over the training videos.
     """
 

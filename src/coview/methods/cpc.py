@@ -1,0 +1,99 @@
+"""CPC: dense predictive coding of each view by itself, the baseline of CoCon and its first phase."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+from torch import nn
+
+from coview.config import Fraction, Positive, PositiveFloat, RunConfig
+from coview.datatypes import ViewBatch
+from coview.encoders import ENCODERS, Encoder
+from coview.methods.base import LossOutput, Method, Progress, Stage
+from coview.methods.dense_predictor import DensePredictor, check_block_sampling, predict_view
+
+
+@dataclass(frozen=True)
+class CPCSettings:
+    """Settings of `cpc`."""
+
+    predict_blocks: Positive = 3
+    """P, how many of the last blocks of a clip are predicted from those before."""
+    temperature: PositiveFloat = 0.005
+    """tau, the cosines are divided by it."""
+    dropout: Fraction = 0.1
+    """Share of the hidden state of the aggregation that is zeroed at each step."""
+    epochs: Positive = 100
+    """Passes over the training videos, for each view."""
+
+
+class CPC(Method):
+    """Dense predictive coding (Han et al. 2019), as CoCon uses it: L_cpc of each view alone (CoCon, eq. 1).
+
+    A clip is cut into blocks and each is encoded by itself. From the first blocks an aggregation summarises the past,
+    and the maps of the last blocks are predicted from it, cell by cell. A prediction is right when it is closer to
+    its own future cell than to every other future cell of the batch.
+
+    | symbol | here |
+    |---|---|
+    | N, L | `clip.num_blocks`, `clip.block_length` |
+    | P | `method.predict_blocks` |
+    | tau | `method.temperature` |
+    | f | `encoders.<view>` |
+    | g, phi | `predictors.<view>.aggregate`, `predictors.<view>.predict` |
+
+    Deviations: the loss is the mean, not the sum, over predictions. The paper is silent on how the weights of g and
+    phi start: orthogonal, zero bias, as in the released code.
+    """
+
+    Settings: ClassVar[type[CPCSettings]] = CPCSettings
+
+    def __init__(self, settings: CPCSettings, config: RunConfig, channels: Mapping[str, int]) -> None:
+        super().__init__()
+        check_block_sampling(
+            num_blocks=config.clip.num_blocks,
+            predict_blocks=settings.predict_blocks,
+            clips_per_video=config.clip.clips_per_video,
+        )
+        self.settings = settings
+        self.num_blocks = config.clip.num_blocks
+        self.views = tuple(config.views)
+        build = ENCODERS.load(config.encoder.name)
+        self.encoders = nn.ModuleDict({view: build(in_channels=channels[view]) for view in self.views})
+        self.predictors = nn.ModuleDict({view: self._predictor(view) for view in self.views})
+
+    def _predictor(self, view: str) -> DensePredictor:
+        encoder = cast(Encoder, self.encoders[view])
+        settings = self.settings
+        return DensePredictor(encoder.feature_size, predict_blocks=settings.predict_blocks, dropout=settings.dropout)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return one stage a view, named after it."""
+        return tuple(
+            Stage(
+                name=view,
+                views=(view,),
+                trainable={f"encoders.{view}": 1.0, f"predictors.{view}": 1.0},
+                epochs=self.settings.epochs,
+            )
+            for view in self.views
+        )
+
+    def forward(self, batch: ViewBatch, progress: Progress) -> LossOutput:
+        """Return L_cpc of the stage's view; clips of every view are (B, 1, C, N*L, size, size)."""
+        (view,) = progress.stage.views
+        seen = predict_view(
+            cast(Encoder, self.encoders[view]),
+            cast(DensePredictor, self.predictors[view]),
+            batch.clips[view][:, 0],
+            num_blocks=self.num_blocks,
+            temperature=self.settings.temperature,
+        )
+        part = f"{view}/cpc"
+        return LossOutput(
+            total=seen.score.loss,
+            parts={part: seen.score.loss.detach()},
+            uninformative={part: seen.score.uninformative},
+            features={view: seen.block_features},
+            meters={f"{view}/accuracy": seen.score.accuracy},
+        )

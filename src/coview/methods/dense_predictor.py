@@ -1,0 +1,129 @@
+"""One view's share of dense predictive coding: blocks -> context -> predicted blocks -> loss. CPC and CoCon use it."""
+
+from dataclasses import dataclass
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from coview.datatypes import unit
+from coview.encoders import Encoder
+from coview.encoders.convgru import ConvGRU
+from coview.encoders.heads import Predictor
+from coview.errors import UserError
+from coview.losses.dense_prediction import DensePrediction, dense_prediction
+
+
+def encode_blocks(encoder: Encoder, clips: Tensor, *, num_blocks: int) -> Tensor:
+    """Encode each block of a clip by itself and average over what is left of time.
+
+    Args:
+        encoder: f.
+        clips: (B, C, T, H, W) with T = N * L.
+        num_blocks: N.
+
+    Returns:
+        (B, N, D, S, S) float32, not yet scaled to unit length.
+    """
+    blocks = rearrange(clips, "b c (n l) h w -> (b n) c l h w", n=num_blocks)
+    feature_map: Tensor = encoder(blocks)  # (B*N, D, T', S, S)
+    return rearrange(feature_map.float().mean(dim=2), "(b n) d h w -> b n d h w", n=num_blocks)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the past of a clip says about its future.
+
+    Attributes:
+        predicted: (B, P, S, S, D) float32, z~ of the last P blocks, unit per cell.
+        target: (B, P, S, S, D) float32, z of the same blocks, unit per cell.
+        context: (B, S, S, D) float32, c after the first N - P blocks, unit per cell.
+    """
+
+    predicted: Tensor
+    target: Tensor
+    context: Tensor
+
+
+class DensePredictor(nn.Module):
+    """Aggregation g and prediction phi on the block maps of one view (CoCon, sections 3 and A.1; Han et al. 2019).
+
+    z_j (unit per cell) of the first N - P blocks pass through g; phi predicts the next block from its state; that
+    prediction goes back through g, and so on P times.
+
+    Args:
+        feature_size: D of the encoder.
+        predict_blocks: P.
+        dropout: of the hidden state, at each step.
+    """
+
+    def __init__(self, feature_size: int, *, predict_blocks: int, dropout: float) -> None:
+        super().__init__()
+        self.predict_blocks = predict_blocks
+        self.aggregate = ConvGRU(feature_size, dropout=dropout)
+        self.predict = Predictor(feature_size)
+
+    def contexts(self, blocks: Tensor) -> Tensor:
+        """Map block maps (B, N, D, S, S) to the context after each block, c_1 .. c_N: (B, N, S, S, D), unit."""
+        states: Tensor = self.aggregate(_unit_cells(blocks))
+        return states
+
+    def forward(self, blocks: Tensor) -> Prediction:
+        """Predict the last P of the block maps (B, N, D, S, S), unit or not, from those before; P < N."""
+        cells = _unit_cells(blocks)  # (B, N, S, S, D)
+        past, future = cells[:, : -self.predict_blocks], cells[:, -self.predict_blocks :]
+        context: Tensor = self.aggregate(past)[:, -1]  # (B, S, S, D)
+        hidden = context
+        predicted: list[Tensor] = []
+        while len(predicted) < self.predict_blocks:
+            if predicted:
+                hidden = self.aggregate.step(predicted[-1], hidden)
+            predicted.append(unit(self.predict(hidden).float()))
+        return Prediction(torch.stack(predicted, dim=1), future, context)
+
+
+def _unit_cells(blocks: Tensor) -> Tensor:
+    return unit(rearrange(blocks.float(), "b n d h w -> b n h w d"))
+
+
+@dataclass(frozen=True)
+class ViewPrediction:
+    """One view's dense predictive coding on one batch.
+
+    Attributes:
+        score: loss, accuracy and number of candidates.
+        prediction: what was compared.
+        blocks: (B, N, D, S, S) float32, maps of all blocks, not unit.
+    """
+
+    score: DensePrediction
+    prediction: Prediction
+    blocks: Tensor
+
+    @property
+    def block_features(self) -> Tensor:
+        """(B*N, D) detached: each block's map, averaged over its cells."""
+        return self.blocks.detach().mean(dim=(3, 4)).flatten(0, 1)
+
+
+def predict_view(
+    encoder: Encoder, predictor: DensePredictor, clips: Tensor, *, num_blocks: int, temperature: float
+) -> ViewPrediction:
+    """Encode the clips (B, C, T, H, W) of one view, predict their last blocks and score that (CoCon, eq. 1)."""
+    blocks = encode_blocks(encoder, clips, num_blocks=num_blocks)
+    prediction = predictor(blocks)
+    score = dense_prediction(prediction.predicted, prediction.target, temperature=temperature)
+    return ViewPrediction(score, prediction, blocks)
+
+
+def check_block_sampling(*, num_blocks: int, predict_blocks: int, clips_per_video: int) -> None:
+    """Raise UserError unless the clips of a run suit dense prediction."""
+    if predict_blocks >= num_blocks:
+        raise UserError(
+            f"method.predict_blocks is {predict_blocks} and clip.num_blocks is {num_blocks}: at least one block must "
+            "come before those that are predicted; raise clip.num_blocks or lower method.predict_blocks"
+        )
+    if clips_per_video != 1:
+        raise UserError(
+            f"clip.clips_per_video is {clips_per_video}: dense prediction draws one clip a video; set it to 1"
+        )
