@@ -1,0 +1,94 @@
+"""Open a video file for reading: every way in which that fails is one `VideoError` with its kind."""
+
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from coview.errors import VideoError
+
+_INDIRECT_FORMATS = frozenset({"hls", "dash", "concat", "imf", "applehttp"})
+"""Lists that name other files or addresses: what such a file shows is not what it holds."""
+_TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf", "ffmetadata"})
+"""Readers that take any bytes and draw them as letters."""
+
+
+@contextmanager
+def opened_video(
+    path: Path, *, format: str | None = None, options: Mapping[str, str] | None = None
+) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open the first moving-picture stream of a file, to be decoded on one thread; close it afterwards.
+
+    Args:
+        path: a local file.
+        format: container format, where it is known; not given: found out from the file's beginning.
+        options: of FFmpeg's demuxer.
+
+    Yields:
+        The container and its stream.
+
+    Raises:
+        VideoError: missing, unreadable, empty, not_a_video, no_video_stream or corrupt.
+    """
+    _check_file(path)
+    given = {"protocol_whitelist": "file", **(options or {})}
+    try:
+        # An absolute path cannot be taken for an address such as "concat:".
+        container = av.open(str(path.absolute()), format=format, options=given, metadata_errors="replace")
+    except av.InvalidDataError:
+        raise VideoError("not_a_video", path, _beginning(path)) from None
+    except av.FFmpegError as error:
+        raise VideoError("corrupt", path, f"it cannot be opened: {error.strerror}") from None
+    with container:
+        yield container, _video_stream(path, container)
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise VideoError("unreadable", path, "it is a folder, expected a file")
+        if not stat.S_ISREG(status.st_mode):
+            raise VideoError("unreadable", path, "it is a device or pipe, expected a file")
+        with path.open("rb"):
+            pass
+    except FileNotFoundError:
+        raise VideoError("missing", path, "no such file") from None
+    except OSError as error:
+        raise VideoError("unreadable", path, error.strerror or str(error)) from None
+    if status.st_size == 0:
+        raise VideoError("empty", path, "the file has zero bytes")
+
+
+def _beginning(path: Path) -> str:
+    """Say what a file is that no container format fits."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a Git LFS pointer; fetch the file itself with: git lfs pull"
+    if start[4:8] in (b"ftyp", b"moov", b"mdat") or start[:4] in (b"RIFF", b"\x1a\x45\xdf\xa3"):
+        return "it begins like a video, but its index is missing or damaged (a download cut short?)"
+    return "no container format that FFmpeg knows fits its content"
+
+
+def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+    if set(container.format.name.split(",")) & (_INDIRECT_FORMATS | _TEXT_FORMATS):
+        raise VideoError(
+            "not_a_video", path, f"it is read as {container.format.name!r}, which holds no pictures itself"
+        )
+    # A cover picture of a song is a video stream to FFmpeg.
+    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    if not streams:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams}))
+        raise VideoError("no_video_stream", path, f"it holds {kinds or 'nothing'} only")
+    stream = streams[0]
+    context = stream.codec_context
+    if context is None:
+        raise VideoError("corrupt", path, "its pictures are in a format that FFmpeg cannot decode")
+    context.thread_type = "NONE"
+    context.thread_count = 1
+    return stream
