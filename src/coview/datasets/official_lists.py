@@ -58,8 +58,8 @@ def find_lists(
             return tuple(found)
     if lists is None:
         raise UserError(
-            f"the lists of the data set were not found: {what}. Looked in {', '.join(str(place) for place in tried)}; "
-            "say where they are with --lists DIR"
+            f"the lists of the data set were not found: {what}. Looked in {source} and the folder above it, and there "
+            f"in folders called {', '.join(folders)}; say where they are with --lists DIR"
         )
     seen = sorted(path.name for path in bases[0].iterdir())
     raise UserError(f"--lists {lists} does not hold {what}; it holds: {some(seen, 5) or 'nothing'}")
@@ -119,10 +119,12 @@ def bring_together(
             found = [name for name in found if _is_in(name, video.label)]
         if not found and video.other_stem is not None:
             found = by_stem.get(fold(video.other_stem), [])
-        found = [name for name in found if _is_in(name, video.label)] or found
+        used.update(found)
+        found = [name for name in found if _is_in(name, video.label)] + [
+            name for name in found if not _is_in(name, video.label)
+        ]
         if len(found) > 1:
             several.append(f"{found[0]} rather than {found[1]}")
-        used.update(found)
         video_id = video.stem if is_alone else f"{video.label}/{video.stem}"
         entries.append(_entry(video_id, video, files, found[0] if found else None))
     if not used:
@@ -166,6 +168,6 @@ def _remarks(files: VideoFiles, entries: Sequence[VideoEntry], used: set[str], s
 def _why_no_match(source: Path, listed: Sequence[Listed], files: VideoFiles, lists: Path) -> str:
     return (
         f"none of the {len(listed):,} videos that {lists} lists is below {source}; looked for files such as "
-        f"{some([video.place for video in listed], 2)} (any extension), found {len(files.names):,} others such as "
-        f"{some(files.names, 1)}. Give the folder of the videos that belong to these lists, or other --lists"
+        f"{listed[0].place} (any extension), found {counted(len(files.names), 'other')} such as {files.names[0]}. "
+        "Give the folder of the videos that belong to these lists, or other --lists"
     )

@@ -69,15 +69,25 @@ def check_folder(source: Path) -> None:
         UserError: it is not; says what it is.
     """
     if not source.exists():
-        place = source.parent
-        siblings = [child.name for child in place.iterdir() if child.is_dir()] if place.is_dir() else []
-        hint = did_you_mean(source.name, siblings) or "; give the folder that holds the videos"
-        raise UserError(f"the folder {source} does not exist{hint}")
+        raise UserError(f"the folder {source} does not exist{_nearest(source)}")
     if not source.is_dir():
         hint = "its folder" if is_video_name(source.name) else "a folder of videos, or for a table --layout csv"
         raise UserError(f"{source} is a file; give {hint}")
     if _is_prepared(source):
         raise UserError(f"{source} is itself a data set that coview prepared; give the folder of the original videos")
+
+
+def _nearest(source: Path) -> str:
+    """Say at which step of a path the mistake is."""
+    wrong = Path(os.path.abspath(source))  # noqa: PTH100
+    while not wrong.parent.exists():
+        wrong = wrong.parent
+    try:
+        siblings = [child.name for child in wrong.parent.iterdir() if child.is_dir()]
+    except OSError:
+        siblings = []
+    hint = did_you_mean(wrong.name, siblings) or "; give the folder that holds the videos"
+    return f": no {wrong.name!r} in {wrong.parent}{hint}"
 
 
 def _is_prepared(folder: str | Path) -> bool:

@@ -1,0 +1,141 @@
+"""Tables as people write them."""
+
+import pytest
+
+from coview.datasets.csv_table import read_csv
+from coview.errors import UserError
+
+
+@pytest.fixture
+def videos(tmp_path):
+    for name in ("clips/a.mp4", "clips/b c, d.mp4", "clips/ü#.AVI", "other/a.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def table(folder, text, name="table.csv", encoding="utf-8"):
+    path = folder / name
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def test_paths_start_from_the_table(videos, monkeypatch):
+    monkeypatch.chdir("/")
+    path = table(videos / "clips", "path,label,group,split\na.mp4,wave,g1,train\n../other/a.mp4,,,val\n")
+    listing = read_csv(path)
+    a, b = listing.entries
+    assert (a.id, a.path, a.label, a.group, a.splits) == (
+        "a",
+        str(videos / "clips/a.mp4"),
+        "wave",
+        "g1",
+        {"split1": "train"},
+    )
+    assert (b.id, b.path, b.label, b.group, b.splits) == (
+        "other/a",
+        str(videos / "other/a.mp4"),
+        None,
+        None,
+        {"split1": "validation"},
+    )
+    assert listing.remarks == ()
+
+
+def test_relative_absolute_and_folder_sources_give_the_same(videos, monkeypatch):
+    path = table(videos, "path\nclips/a.mp4\n")
+    monkeypatch.chdir(videos)
+    wanted = read_csv(path).entries
+    assert read_csv(path.relative_to(videos)).entries == wanted
+    assert read_csv(videos).entries == wanted
+    moved = table(videos / "other", "path\nclips/a.mp4\n", "list.txt")
+    assert read_csv(videos, lists=moved).entries == wanted
+    absolute = table(videos, f"path\n{videos / 'clips/a.mp4'}\n", "absolute.csv")
+    assert read_csv(absolute).entries == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'path,label\n"clips/b c, d.mp4",x\nclips/ü#.AVI,y\n',
+        "path;label\nclips/b c, d.mp4;x\nclips/ü#.AVI;y\n",
+        "path\tlabel\r\nclips/b c, d.mp4\tx\r\nclips/ü#.AVI\ty\r\n",
+        "\ufeff Label | PATH \n\n x | clips/b c, d.mp4 \ny|clips/ü#.AVI\n\n",
+    ],
+)
+def test_separators_and_spreadsheets(videos, text):
+    assert [(entry.id, entry.label, entry.status) for entry in read_csv(table(videos, text)).entries] == [
+        ("clips/b c, d", "x", "listed"),
+        ("clips/ü#", "y", "listed"),
+    ]
+
+
+def test_only_paths_are_needed(videos):
+    (entry,) = read_csv(table(videos, "path\nclips/a.mp4\n")).entries
+    assert (entry.label, entry.group, entry.splits) == (None, None, {})
+
+
+def test_several_splits_and_empty_cells(videos):
+    text = "path,split1,split2,split:mine\nclips/a.mp4,train,test,\nother/a.mp4,,Testing,dev\n"
+    assert [entry.splits for entry in read_csv(table(videos, text)).entries] == [
+        {"split1": "train", "split2": "test"},
+        {"split2": "test", "mine": "validation"},
+    ]
+
+
+def test_missing_repeated_and_unused_are_counted(videos):
+    text = "path,label,width\nclips/a.mp4,x,1\nclips/gone.mp4,x,1\nclips/../clips/a.mp4,x,1\nother/a.mp4\n"
+    listing = read_csv(table(videos, text))
+    assert [(entry.id, entry.status) for entry in listing.entries] == [
+        ("clips/a", "listed"),
+        ("clips/gone", "missing"),
+        ("other/a", "listed"),
+    ]
+    assert listing.entries[1].reason == "missing: no such file"
+    assert listing.remarks == (
+        "1 of 3 listed videos missing (clips/gone)",
+        "1 row left out for repeating another one",
+        "columns not used: width",
+    )
+
+
+def test_a_group_torn_apart_is_remarked(videos):
+    text = "path,group,split\nclips/a.mp4,g,train\nother/a.mp4,g,test\n"
+    (remark,) = read_csv(table(videos, text)).remarks
+    assert remark == "1 group torn apart by 'split1', which makes test scores too good: g"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("video,class\na.mp4,x\n", "no column 'path'; found: video, class. Expected: path, .*rename the column"),
+        ("clips/a.mp4,wave\nother/a.mp4,jump\n", "the first line is already a video: .*path,label"),
+        ("", "is empty; its first line names the columns"),
+        ("path,label\n", "there is no row below its header"),
+        ("path,label,label\na.mp4,x,y\n", "column 'label' more than once"),
+        ("path,label\nclips/b c, d.mp4,x\n", "line 2: 3 cells, but the header has 2 columns; .*quotes"),
+        ("path,label\n,wave\n", "line 2: the cell 'path' is empty"),
+        ("path,label\nclips/a.mp4,x\n\nclips/a.mp4,y\n", "lines 2 and 4 .* a different label"),
+        ("path,split\nclips/a.mp4,fold3\n", "line 2: split is 'fold3'; allowed: train, .*dev"),
+        ("path,split,split1\nclips/a.mp4,train,train\n", "which mean the same"),
+        ("path\nclips\n", "line 2: clips is a folder, expected a video file"),
+        ("path\nx/a.mp4\nx/b.mp4\n", "none of the 2 videos .* exists; looked for .*/x/a.mp4 .*start from"),
+    ],
+)
+def test_tables_that_cannot_be_used(videos, text, message):
+    with pytest.raises(UserError, match=message):
+        read_csv(table(videos, text))
+
+
+def test_files_that_are_no_tables(videos):
+    with pytest.raises(UserError, match="is not a text in UTF-8"):
+        read_csv(table(videos, "path\nü.mp4\n", encoding="latin-1"))
+    with pytest.raises(UserError, match="the table .* does not exist"):
+        read_csv(videos / "none.csv")
+    table(videos, "path\n", "two.tsv")
+    with pytest.raises(UserError, match=r"2 tables \(table.csv, two.tsv\); give the table itself"):
+        read_csv(videos)
+    with pytest.raises(UserError, match=r"no .csv or .tsv file; give the table itself"):
+        read_csv(videos / "clips")
+    with pytest.raises(UserError, match="give the table only once"):
+        read_csv(videos / "table.csv", lists=videos / "two.tsv")

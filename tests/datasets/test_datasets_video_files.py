@@ -1,0 +1,90 @@
+"""What counts as a video below a folder, and what is said about the rest."""
+
+import os
+
+import pytest
+
+from coview.datasets.video_files import find_videos
+from coview.errors import UserError
+
+
+def make(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return root
+
+
+def test_videos_are_found_in_order_whatever_their_names(tmp_path):
+    odd = ["b c/#1 ä?.MP4", "ü/日本.avi", "a.mov", "line\nbreak.mkv", "%41.webm", "-x.mp4"]
+    files = find_videos(make(tmp_path, *odd, "a.txt", "mp4", ".hidden.mp4", "._a.mov", "__MACOSX/a.mp4", ".git/a.mp4"))
+    assert files.names == tuple(sorted(odd))
+    assert files.remarks == ()
+    assert all(os.path.isfile(files.path(name)) for name in files.names)  # noqa: PTH113
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    source = make(tmp_path / "source", "a/x.mp4")
+    make(tmp_path / "elsewhere", "y.mp4")
+    (source / "link").symlink_to(tmp_path / "elsewhere")
+    (source / "a/up").symlink_to(source)
+    (source / "z.mp4").symlink_to(source / "a/x.mp4")
+    (source / "gone.mp4").symlink_to(source / "nowhere.mp4")
+    files = find_videos(source)
+    assert files.names == ("a/x.mp4", "gone.mp4", "link/y.mp4", "z.mp4")
+    assert files.broken == {"gone.mp4"}
+    assert files.remarks == ("1 link to files that do not exist: gone.mp4",)
+
+
+def test_a_prepared_data_set_inside_is_not_taken_for_source_videos(tmp_path):
+    make(tmp_path, "a.mp4", "out/dataset.yaml", "out/views/rgb/a.mp4", "half/.prepare/settings.yaml", "half/b.mp4")
+    files = find_videos(tmp_path)
+    assert files.names == ("a.mp4",)
+    assert files.remarks == ("2 prepared data sets not searched for videos: half, out",)
+    with pytest.raises(UserError, match="is itself a data set that coview prepared"):
+        find_videos(tmp_path / "out")
+
+
+def test_a_name_that_is_not_text_is_left_out_and_named(tmp_path):
+    make(tmp_path, "good.mp4")
+    try:
+        with open(os.fsencode(tmp_path) + b"/bad\xff.mp4", "wb"):  # noqa: PTH123
+            pass
+    except OSError:
+        pytest.skip("this file system takes only UTF-8 names")
+    files = find_videos(tmp_path)
+    assert files.names == ("good.mp4",)
+    assert files.remarks == ("1 video left out for names that are not valid UTF-8 (rename them): 'bad\\udcff.mp4'",)
+
+
+def test_a_wrong_path_says_where_it_goes_wrong(tmp_path):
+    make(tmp_path, "videos/train/a.mp4")
+    with pytest.raises(UserError, match=r"no 'vidoes' in .*; did you mean 'videos'\?"):
+        find_videos(tmp_path / "vidoes" / "train")
+    with pytest.raises(UserError, match="is a file; give its folder"):
+        find_videos(tmp_path / "videos/train/a.mp4")
+
+
+def test_a_folder_without_videos_says_what_it_holds(tmp_path):
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UserError, match="it is empty"):
+        find_videos(tmp_path / "none")
+    make(tmp_path / "pictures", "a.JPG", "b.jpg", "README")
+    with pytest.raises(UserError, match=r"other files \(2 .jpg, 1 no extension\).*\.mp4"):
+        find_videos(tmp_path / "pictures")
+
+
+def test_a_closed_folder_is_named_and_the_rest_is_found(tmp_path, monkeypatch):
+    make(tmp_path, "a.mp4", "closed/b.mp4")
+    scandir = os.scandir
+
+    def refusing(folder):  # root may open every folder, so permissions cannot be used here
+        if str(folder).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    files = find_videos(tmp_path)
+    assert files.names == ("a.mp4",)
+    assert files.remarks == ("1 folder could not be opened and searched: closed/: Permission denied",)
