@@ -1,3 +1,72 @@
-"""coview: learn from unlabelled video by letting several views of it teach each other."""
+"""coview: learn from unlabelled video by letting several views of it teach each other.
+
+Load a run, embed a video file, find its neighbours in a folder of videos::
+
+    run = coview.load("demo/run")
+    query, collection = run.embed("query.mp4"), run.embed("my_videos/")
+    print(coview.search(query, collection, k=5))
+
+A video flows one way, and the folders are its stations: `datasets` (who is in it), `video` (file -> frames), `views`
+(frames -> rgb, flow), `clips` (views -> clips), `augment`, `encoders` (clips -> features), `losses` (pure maths),
+`methods` (the objective), `training` (the loop), `embed` (run -> vectors), `evaluate` (vectors -> scores) and `report`
+(all of it, read). The command `coview` walks the same road: prepare, pretrain, evaluate, embed.
+
+Names are imported when they are first used, so that `import coview` costs next to nothing.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from coview.datasets.prepared import PreparedDataset
+    from coview.datatypes import Embeddings
+    from coview.embed.run import Run, load
+    from coview.embed.search import search
+    from coview.embed.store import read_embeddings, write_embeddings
+    from coview.errors import UserError
+    from coview.evaluate.scoring import evaluate_run
+    from coview.report.page import write_report
+    from coview.training.pretrain import pretrain
+    from coview.views.extract import prepare
+
+__all__ = [
+    "Embeddings",
+    "PreparedDataset",
+    "Run",
+    "UserError",
+    "evaluate_run",
+    "load",
+    "prepare",
+    "pretrain",
+    "read_embeddings",
+    "search",
+    "write_embeddings",
+    "write_report",
+]
+
+_PLACES = {
+    "Embeddings": "coview.datatypes",
+    "PreparedDataset": "coview.datasets.prepared",
+    "Run": "coview.embed.run",
+    "UserError": "coview.errors",
+    "evaluate_run": "coview.evaluate.scoring",
+    "load": "coview.embed.run",
+    "prepare": "coview.views.extract",
+    "pretrain": "coview.training.pretrain",
+    "read_embeddings": "coview.embed.store",
+    "search": "coview.embed.search",
+    "write_embeddings": "coview.embed.store",
+    "write_report": "coview.report.page",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'coview' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,1 +1,16 @@
 """Station 11: vectors -> scores."""
+
+from coview.evaluate.base import Protocol
+from coview.evaluate.result import EvaluationResult, read_results
+from coview.evaluate.scoring import evaluate_run
+from coview.evaluate.table import result_table
+from coview.registry import Registry
+
+PROTOCOLS: Registry[type[Protocol]] = Registry(
+    "protocol",
+    {
+        "retrieval": "coview.evaluate.retrieval:Retrieval",
+    },
+)
+
+__all__ = ["PROTOCOLS", "EvaluationResult", "Protocol", "evaluate_run", "read_results", "result_table"]

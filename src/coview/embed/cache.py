@@ -1,0 +1,104 @@
+"""Embeddings made once: RUN/embeddings/<key>.parquet, where the key is a hash of all that they depend on."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from coview.config import as_plain
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import Embeddings, ProgressSink, VideoEntry
+from coview.embed.run import Run
+from coview.embed.store import read_embeddings, write_embeddings
+from coview.errors import UserError
+from coview.training.checkpoint import WEIGHTS
+from coview.training.distributed import choose_device
+from coview.views import VIEWS
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "embeddings"
+FORMAT = 1
+"""Raise it when the way features are made changes: older files are then made again."""
+
+
+def cached_embeddings(
+    run: Run,
+    data: PreparedDataset,
+    entries: Sequence[VideoEntry],
+    *,
+    weights: Literal["trained", "random"] = "trained",
+    device: str = "auto",
+    progress: ProgressSink | None = None,
+) -> Embeddings:
+    """Embed ready videos with a run's encoders, or with the weights they began from; reuse what an earlier call made.
+
+    Reused only when weights, settings, the videos' rows and stored files (size and time) and the device are the same.
+
+    Raises:
+        UserError: the data set lacks a view of the run.
+    """
+    data.require_views(run.views)
+    identity = {
+        "format": FORMAT,
+        "weights": _hash_of_file(run.checkpoint / WEIGHTS) if weights == "trained" else "random",
+        "config": _what_features_depend_on(run),
+        "torch": torch.__version__,
+        "device": choose_device(device).type,
+        "data": data_identity(data, entries, run.views),
+    }
+
+    def make() -> Embeddings:
+        encoders = run.encoders if weights == "trained" else run.random_encoders()
+        return run.embed_entries(data, entries, encoders=encoders, device=device, progress=progress)
+
+    return remembered(run.path / FOLDER, identity, make)
+
+
+def remembered(folder: Path, identity: Mapping[str, Any], make: Callable[[], Embeddings]) -> Embeddings:
+    """Return the embeddings of this identity from a folder, or make and keep them there."""
+    text = json.dumps(as_plain(identity), sort_keys=True)
+    path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.parquet"
+    if path.is_file():
+        try:
+            return read_embeddings(path)
+        except UserError as error:
+            logger.warning("making these embeddings again: %s", error)
+    made = make()
+    write_embeddings(made, path)
+    return made
+
+
+def data_identity(data: PreparedDataset, entries: Sequence[VideoEntry], views: Sequence[str]) -> dict[str, Any]:
+    """Return what tells one state of some videos of a data set from another: rows, how and when views were stored."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        stamps = []
+        for view in views:
+            found = data.view_path(view, entry.id, VIEWS.load(view).suffix).stat()
+            stamps.append((found.st_size, found.st_mtime_ns))
+        row = (entry.id, entry.path, entry.label, entry.group, entry.num_frames, stamps)
+        digest.update(json.dumps(row).encode() + b"\n")
+    return {
+        "root": str(data.root.resolve()),
+        "views": {view: data.view_options[view] for view in views},
+        "storage": data.info.get("storage"),
+        "num_videos": len(entries),
+        "videos": digest.hexdigest(),
+    }
+
+
+def _what_features_depend_on(run: Run) -> dict[str, Any]:
+    """Return the settings that features depend on, with the seed, by which random weights are drawn."""
+    config = as_plain(run.config)
+    names = ("seed", "views", "method", "encoder", "clip", "evaluation")
+    return {**{name: config[name] for name in names}, "channels": dict(run.resolved["channels"])}
+
+
+def _hash_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,95 @@
+"""The contract of a protocol: a trained run and a prepared data set in, rows of scores out."""
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import ProgressSink
+from coview.embed.run import Run
+
+RowKind = Literal["trained", "random", "pixels", "chance"]
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """The scores of one set of features.
+
+    Attributes:
+        kind: trained: this run; random: its encoders before training; pixels: no network; chance: guessing.
+        name: the view, "mean of views", or the baseline's name.
+        metrics: metric name -> value; higher is better for every metric here.
+        standard_errors: metric name -> standard error, where known.
+        description: what vector and what similarity, in words.
+    """
+
+    kind: RowKind
+    name: str
+    metrics: Mapping[str, float]
+    standard_errors: Mapping[str, float] = field(default_factory=dict)
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a protocol is to score.
+
+    Attributes:
+        run: the trained run.
+        data: the videos.
+        split: split column; None where the data set has none, or none is to be used.
+        device: "auto", "cpu" or "cuda".
+        progress: told of the videos as they are embedded.
+    """
+
+    run: Run
+    data: PreparedDataset
+    split: str | None
+    device: str = "auto"
+    progress: ProgressSink | None = None
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a protocol found.
+
+    Attributes:
+        rows: the table.
+        counts: how many videos were scored of how many, and where the others went.
+        settings: all that the numbers depend on besides run and data.
+        split: the split column that was used, None without one.
+        variant: "" for the default; else a word that becomes part of the result's file name.
+        examples: row name -> cases to look at, for the report.
+        remarks: sentences a reader of the numbers should know.
+    """
+
+    rows: tuple[ScoreRow, ...]
+    counts: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    split: str | None = None
+    variant: str = ""
+    examples: Mapping[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+
+class Protocol(abc.ABC):
+    """A way to score a run. Final classes are rows of `coview.evaluate.PROTOCOLS`.
+
+    Args:
+        settings: an instance of the class's `Settings`.
+    """
+
+    Settings: ClassVar[type[Any]]
+    """Frozen dataclass, every field with a default and a line of meaning."""
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    @abc.abstractmethod
+    def score(self, task: Task) -> Scores:
+        """Score a run.
+
+        Raises:
+            UserError: the data set lacks what the protocol needs (a split, labels, a view); says what to do.
+        """

@@ -1,0 +1,103 @@
+"""What pixels alone give: three vectors a video from the stored rgb view, no network. Scores must beat these."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import Embeddings, Frame, ProgressSink, VideoEntry
+from coview.views.base import View
+
+WIDTH, HEIGHT, BINS = 32, 24, 8
+_CHUNK = 64
+
+BASELINES = {
+    "mean frame": f"the mean of all frames at {WIDTH} x {HEIGHT} rgb, minus its mean; cosine",
+    "frame difference": f"the mean absolute difference of neighbouring frames at {WIDTH} x {HEIGHT} grey; cosine",
+    "colour histogram": f"square roots of the shares of {BINS} x {BINS} x {BINS} rgb bins over all frames; cosine "
+    "(the Bhattacharyya coefficient)",
+}
+"""Name -> what vector and what similarity."""
+
+
+def pixel_vectors(frames: Iterator[Frame]) -> dict[str, NDArray[np.float32]]:
+    """Compute the three baseline vectors of one video.
+
+    Args:
+        frames: (H, W, 3) uint8, all frames in order, at least one.
+
+    Returns:
+        Baseline name -> (D,) float32 of length 1 (zero for the difference of a video that stands still).
+    """
+    total = np.zeros((HEIGHT, WIDTH, 3))
+    difference = np.zeros((HEIGHT, WIDTH))
+    histogram = np.zeros(BINS**3)
+    before: NDArray[np.float32] | None = None
+    for frame in frames:
+        small = cv2.resize(frame, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+        total += small
+        grey = small.astype(np.float32).mean(axis=2)
+        if before is not None:
+            difference += np.abs(grey - before)
+        before = grey
+        red, green, blue = np.moveaxis(frame.astype(np.int64) * BINS // 256, -1, 0)
+        histogram += np.bincount(((red * BINS + green) * BINS + blue).ravel(), minlength=BINS**3)
+    vectors = {
+        "mean frame": (total - total.mean()).ravel(),
+        "frame difference": difference.ravel(),
+        "colour histogram": np.sqrt(histogram),
+    }
+    return {
+        name: (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
+        for name, vector in vectors.items()
+    }
+
+
+def baseline_embeddings(
+    data: PreparedDataset,
+    entries: Sequence[VideoEntry],
+    rgb: View,
+    *,
+    workers: int,
+    progress: ProgressSink | None = None,
+) -> Embeddings:
+    """Compute the baseline vectors of many videos, several at a time; memory holds a few frames of each.
+
+    Args:
+        data: where the stored views are.
+        entries: ready videos.
+        rgb: the rgb view, to read them with.
+        workers: threads; decoding runs outside Python's lock.
+        progress: told after every video.
+
+    Raises:
+        VideoError: a stored file is damaged.
+    """
+
+    def vectors(entry: VideoEntry) -> dict[str, NDArray[np.float32]]:
+        path = data.view_path(rgb.name, entry.id, rgb.suffix)
+        return pixel_vectors(_frames(rgb, path, num_frames=entry.num_frames or 0))
+
+    rows = []
+    with ThreadPoolExecutor(max(1, workers)) as threads:
+        for done, found in enumerate(threads.map(vectors, entries), start=1):
+            rows.append(found)
+            if progress is not None:
+                progress(done, len(entries), {})
+    return Embeddings(
+        ids=tuple(entry.id for entry in entries),
+        features={name: np.stack([row[name] for row in rows]) for name in BASELINES},
+        labels=tuple(entry.label for entry in entries),
+        groups=tuple(entry.group for entry in entries),
+        paths=tuple(entry.path for entry in entries),
+        description={"baselines": BASELINES},
+    )
+
+
+def _frames(rgb: View, path: Path, *, num_frames: int) -> Iterator[Frame]:
+    for start in range(0, num_frames, _CHUNK):
+        yield from rgb.read(path, np.arange(start, min(start + _CHUNK, num_frames)))

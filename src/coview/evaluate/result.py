@@ -1,0 +1,120 @@
+"""A result as a file: RUN/evaluation/<protocol>-<split>[-...].json, everything a number needs to be believed."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from coview.config import as_plain
+from coview.errors import UserError
+from coview.evaluate.base import ScoreRow
+
+FOLDER = "evaluation"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """The scores of a run under a protocol.
+
+    Attributes:
+        protocol: name in `coview.evaluate.PROTOCOLS`.
+        variant: "" for the protocol's default.
+        run: the run's folder.
+        checkpoint: folder name, stage, step and views trained so far.
+        data: the prepared data set and how its views were made.
+        split: split column, None without one.
+        preset: which reading of the papers the run spells.
+        seed: of the run (weights) and of the bootstrap.
+        settings: what the numbers depend on besides run and data.
+        counts: videos scored of how many.
+        rows: the table.
+        examples: row name -> cases to look at.
+        remarks: what a reader should know.
+        versions: of coview, torch, python.
+        device: where features were computed.
+        seconds: from start to result.
+        created_at: ISO 8601, UTC.
+        path: the result's own file.
+    """
+
+    protocol: str
+    variant: str
+    run: str
+    checkpoint: Mapping[str, Any]
+    data: Mapping[str, Any]
+    split: str | None
+    preset: str
+    seed: int
+    settings: Mapping[str, Any]
+    counts: Mapping[str, Any]
+    rows: tuple[ScoreRow, ...]
+    examples: Mapping[str, Any]
+    remarks: tuple[str, ...]
+    versions: Mapping[str, str]
+    device: str
+    seconds: float
+    created_at: str
+    path: str
+
+    def row(self, kind: str, name: str) -> ScoreRow | None:
+        """Return the row of that kind and name, None where there is none."""
+        return next((row for row in self.rows if (row.kind, row.name) == (kind, name)), None)
+
+
+def write_result(result: EvaluationResult) -> None:
+    """Write a result as JSON to its path, atomically. A number that does not exist (nan) is written as null.
+
+    Raises:
+        UserError: the run's folder cannot be written.
+    """
+    path = Path(result.path)
+    values = {"format": FORMAT, **_without_nan(as_plain(asdict(result)))}
+    del values["path"]  # it moves with the run's folder
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("w", encoding="utf-8") as file:
+            json.dump(values, file, indent=1, ensure_ascii=False, allow_nan=False)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write the result {path}: {error}") from error
+
+
+def read_result(path: Path) -> EvaluationResult:
+    """Read what `write_result` wrote.
+
+    Raises:
+        UserError: no such file, not a result, or of a newer format.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.pop("format") > FORMAT:
+            raise UserError(f"{path} was written by a newer coview; update coview to read it")
+        rows = tuple(ScoreRow(**{**row, "metrics": _with_nan(row["metrics"])}) for row in values["rows"])
+        return EvaluationResult(**{**values, "rows": rows, "remarks": tuple(values["remarks"]), "path": str(path)})
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path} is not a result of coview evaluate ({type(error).__name__}: {error})") from error
+
+
+def read_results(run: Path) -> list[EvaluationResult]:
+    """Return the results of a run, the newest first."""
+    results = [read_result(path) for path in sorted((run / FOLDER).glob("*.json"))]
+    return sorted(results, key=lambda result: result.created_at, reverse=True)
+
+
+def _without_nan(values: Any) -> Any:
+    if isinstance(values, float) and not math.isfinite(values):
+        return None
+    if isinstance(values, dict):
+        return {key: _without_nan(value) for key, value in values.items()}
+    return [_without_nan(value) for value in values] if isinstance(values, list) else values
+
+
+def _with_nan(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    return {name: math.nan if value is None else value for name, value in metrics.items()}

@@ -1,0 +1,55 @@
+"""A result as a table for the terminal."""
+
+import math
+
+from rich.table import Table
+
+from coview.evaluate.base import ScoreRow
+from coview.evaluate.result import EvaluationResult
+
+KIND_TITLES = {
+    "trained": "this run",
+    "random": "random weights",
+    "pixels": "pixels",
+    "chance": "chance",
+}
+
+
+def result_table(result: EvaluationResult) -> Table:
+    """Return the scores in per cent, this run's first; the caption says how many videos were scored of how many."""
+    metrics = list(result.rows[0].metrics)
+    place = f"split {result.split}" if result.split else "all labelled videos"
+    title = f"{result.protocol}{f' ({result.variant})' if result.variant else ''}, {place}, preset {result.preset}"
+    table = Table(title=title, caption=caption(result))
+    table.add_column("features")
+    for metric in metrics:
+        table.add_column(metric, justify="right")
+    before = ""
+    for row in result.rows:
+        if before and row.kind != before:
+            table.add_section()
+        before = row.kind
+        style = "bold" if row.kind == "trained" else None
+        table.add_row(row_title(row), *(_cell(row, metric) for metric in metrics), style=style)
+    return table
+
+
+def row_title(row: ScoreRow) -> str:
+    """Return "rgb", "rgb, random weights", "colour histogram" or "chance"."""
+    return f"{row.name}, {KIND_TITLES['random']}" if row.kind == "random" else row.name
+
+
+def caption(result: EvaluationResult) -> str:
+    """Say what was scored of what, and what the reader should know."""
+    counts = result.counts
+    parts = [f"{counts['queries_scored']} of {counts['queries']} query videos scored"]
+    parts.append(f"{counts['gallery_used']} of {counts['gallery']} gallery videos used")
+    return "; ".join(parts) + "." + "".join(f" {remark}." for remark in result.remarks)
+
+
+def _cell(row: ScoreRow, metric: str) -> str:
+    value = row.metrics.get(metric, math.nan)
+    if math.isnan(value):
+        return "-"
+    error = row.standard_errors.get(metric)
+    return f"{100 * value:.1f}" + (f" ± {100 * error:.1f}" if error is not None else "")
