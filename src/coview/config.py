@@ -33,6 +33,8 @@ class ViewInput:
     """Side of the square picture the encoder sees, in pixels."""
     pad_channels: Positive | None = None
     """Pad to this many channels with a constant: zero motion for flow (ViCC feeds flow as 3 channels)."""
+    learning_rate_factor: PositiveFloat = 1.0
+    """The learning rate of this view's encoder and head is multiplied by this."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ METHODS: Registry[type[Method]] = Registry(
     "method",
     {
         "cpc": "coview.methods.cpc:CPC",
+        "cocon": "coview.methods.cocon:CoCon",
     },
 )
 

@@ -10,7 +10,7 @@ from coview.config import Fraction, Positive, PositiveFloat, RunConfig
 from coview.datatypes import ViewBatch
 from coview.encoders import ENCODERS, Encoder
 from coview.methods.base import LossOutput, Method, Progress, Stage
-from coview.methods.dense_predictor import DensePredictor, check_block_sampling, predict_view
+from coview.methods.dense_predictor import DensePredictor, check_block_sampling, predict_view, trainable_parts
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class CPC(Method):
             clips_per_video=config.clip.clips_per_video,
         )
         self.settings = settings
+        self.inputs = config.views
         self.num_blocks = config.clip.num_blocks
         self.views = tuple(config.views)
         build = ENCODERS.load(config.encoder.name)
@@ -73,7 +74,7 @@ class CPC(Method):
             Stage(
                 name=view,
                 views=(view,),
-                trainable={f"encoders.{view}": 1.0, f"predictors.{view}": 1.0},
+                trainable=trainable_parts((view,), self.inputs),
                 epochs=self.settings.epochs,
             )
             for view in self.views

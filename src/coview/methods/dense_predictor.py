@@ -1,11 +1,13 @@
 """One view's share of dense predictive coding: blocks -> context -> predicted blocks -> loss. CPC and CoCon use it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
+from coview.config import ViewInput
 from coview.datatypes import unit
 from coview.encoders import Encoder
 from coview.encoders.convgru import ConvGRU
@@ -114,6 +116,12 @@ def predict_view(
     prediction = predictor(blocks)
     score = dense_prediction(prediction.predicted, prediction.target, temperature=temperature)
     return ViewPrediction(score, prediction, blocks)
+
+
+def trainable_parts(views: Sequence[str], inputs: Mapping[str, ViewInput]) -> dict[str, float]:
+    """Return the submodules that learn with these views, each with its view's factor on the learning rate."""
+    parts = [f"{kind}.{view}" for view in views for kind in ("encoders", "predictors")]
+    return {part: inputs[part.partition(".")[2]].learning_rate_factor for part in parts}
 
 
 def check_block_sampling(*, num_blocks: int, predict_blocks: int, clips_per_video: int) -> None:

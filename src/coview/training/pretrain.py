@@ -3,7 +3,7 @@
 import logging
 import platform
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,8 @@ def pretrain(
         torch.manual_seed(config.seed + 1 + processes.rank)  # dropout differs between processes, weights do not
         newest = latest_checkpoint(out) if resume else None
         start = None if newest is None else load_checkpoint(newest)
-        is_complete = _train(config, method, feed, out, processes, precision, progress, start)
+        with closing(feed):
+            is_complete = _train(config, method, feed, out, processes, precision, progress, start)
         return PretrainResult(out, is_complete)
 
 
@@ -152,13 +153,16 @@ def _precision(
     """Return the precision of an earlier call, or rank 0's choice; another one would not repeat to the bit."""
     if before is not None:
         return Precision(**before["precision"])
-    chosen = None
+    chosen: Precision | None = None
     if processes.is_main:
         view = next(iter(method.views))
         clip, size = config.clip, config.views[view].size
         shape = (2 * clip.num_blocks, channels[view], clip.block_length, size, size)
         chosen = choose_precision(config.training, method.encoders[view], shape, processes.device)
-    return next(answer for answer in processes.gather_objects(chosen) if answer is not None)
+    answers: list[Precision | None] = processes.gather_objects(chosen)
+    agreed = answers[0]
+    assert agreed is not None
+    return agreed
 
 
 def _machine(processes: Processes, precision: Precision) -> dict[str, Any]:

@@ -1,0 +1,139 @@
+"""CoCon: views learn by dense predictive coding and teach each other which instances are alike."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from coview.config import Count, Fraction, NonNegativeFloat, Positive, PositiveFloat, RunConfig
+from coview.datatypes import ViewBatch
+from coview.encoders import ENCODERS, Encoder
+from coview.errors import UserError
+from coview.losses.cooperation import Discrepancy, cooperation, pooled_blocks
+from coview.methods.base import LossOutput, Method, Progress, Stage
+from coview.methods.dense_predictor import (
+    DensePredictor,
+    ViewPrediction,
+    check_block_sampling,
+    predict_view,
+    trainable_parts,
+)
+
+TOGETHER = "together"
+
+
+@dataclass(frozen=True)
+class CoConSettings:
+    """Settings of `cocon`."""
+
+    predict_blocks: Positive = 3
+    """P, how many of the last blocks of a clip are predicted from those before."""
+    temperature: PositiveFloat = 0.005
+    """tau of the dense prediction, the cosines are divided by it."""
+    dropout: Fraction = 0.1
+    """Share of the hidden state of the aggregation that is zeroed at each step."""
+    epochs_alone: Count = 100
+    """Passes of the first stage, each view by itself; 0: no such stage."""
+    epochs_together: Count = 60
+    """Passes of the second stage, all views at once; 0: no such stage."""
+    cooperation_weight: NonNegativeFloat = 10.0
+    """lambda, of L_sync + alpha L_sim; 0: CPC alone."""
+    sync_weight: NonNegativeFloat = 1.0
+    """Of L_sync within the cooperation; 0: the ablation CPC + L_sim."""
+    sim_weight: NonNegativeFloat = 1.0
+    """alpha, of L_sim within the cooperation; 0: the ablation CPC + L_sync."""
+    discrepancy: Discrepancy = "l2"
+    """How L_sync compares similarity matrices: l2 as in the paper's eq. 2, l1 as in the released code."""
+
+
+class CoCon(Method):
+    """Cooperative contrastive learning (Rai et al., CoCon, section 3) of two or more views.
+
+    Each view predicts its own future (L_cpc). Beside that, the views agree on how alike any two instances are
+    (L_sync, eq. 2) and, to keep these likenesses spread out, an instance in one view is near itself in another and
+    not near others (L_sim, eq. 3). An instance is one block of one video; what one view finds alike, the others learn.
+
+    | symbol | here |
+    |---|---|
+    | h | `losses.cooperation.pooled_blocks` of all N blocks |
+    | lambda, alpha | `method.cooperation_weight`, `method.sim_weight` |
+    | N, L, P, tau, f, g, phi | as in `cpc` |
+
+    Deviations: L_cpc is the mean over predictions and L_sync the mean over pairs of instances, so that lambda does not
+    depend on the batch; mu of eq. 3 is 1 / (instances - 1), which makes both terms of L_sim count the same.
+    """
+
+    Settings: ClassVar[type[CoConSettings]] = CoConSettings
+
+    def __init__(self, settings: CoConSettings, config: RunConfig, channels: Mapping[str, int]) -> None:
+        super().__init__()
+        check_block_sampling(
+            num_blocks=config.clip.num_blocks,
+            predict_blocks=settings.predict_blocks,
+            clips_per_video=config.clip.clips_per_video,
+        )
+        if len(config.views) < 2:
+            raise UserError(f"method cocon needs at least two views, the config names {', '.join(config.views)}")
+        if settings.epochs_alone == settings.epochs_together == 0:
+            raise UserError("method.epochs_alone and method.epochs_together are both 0: nothing would be trained")
+        self.settings = settings
+        self.inputs = config.views
+        self.num_blocks = config.clip.num_blocks
+        self.views = tuple(config.views)
+        build = ENCODERS.load(config.encoder.name)
+        encoders = {view: build(in_channels=channels[view]) for view in self.views}
+        size, options = encoders[self.views[0]].feature_size, {"predict_blocks": settings.predict_blocks}
+        predictors = {view: DensePredictor(size, dropout=settings.dropout, **options) for view in self.views}
+        self.encoders, self.predictors = nn.ModuleDict(encoders), nn.ModuleDict(predictors)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return one stage for each view alone, then one for all together."""
+        alone = [
+            Stage(view, (view,), trainable_parts((view,), self.inputs), self.settings.epochs_alone)
+            for view in self.views
+        ]
+        together = Stage(TOGETHER, self.views, trainable_parts(self.views, self.inputs), self.settings.epochs_together)
+        return tuple(stage for stage in (*alone, together) if stage.epochs > 0)
+
+    def forward(self, batch: ViewBatch, progress: Progress) -> LossOutput:
+        """Return L_cpc of the stage's views, and with several views lambda * (L_sync + alpha L_sim) on top.
+
+        Clips of every view are (B, 1, C, N*L, size, size); sizes may differ between views.
+        """
+        views = progress.stage.views
+        seen = {view: self._predict(view, batch.clips[view][:, 0]) for view in views}
+        total = torch.stack([one.score.loss for one in seen.values()]).sum()
+        parts = {f"cpc/{view}": one.score.loss.detach() for view, one in seen.items()}
+        meters = {f"accuracy/{view}": one.score.accuracy for view, one in seen.items()}
+        if len(views) > 1:
+            coop, coop_parts, coop_meters = self._cooperate(list(seen.values()))
+            total = total + coop
+            parts |= coop_parts
+            meters |= coop_meters
+        return LossOutput(
+            total=total,
+            parts=parts,
+            uninformative={f"cpc/{view}": one.score.uninformative for view, one in seen.items()},
+            features={view: one.block_features for view, one in seen.items()},
+            meters=meters,
+        )
+
+    def _predict(self, view: str, clips: Tensor) -> ViewPrediction:
+        encoder, predictor = cast(Encoder, self.encoders[view]), cast(DensePredictor, self.predictors[view])
+        return predict_view(
+            encoder, predictor, clips, num_blocks=self.num_blocks, temperature=self.settings.temperature
+        )
+
+    def _cooperate(self, seen: Sequence[ViewPrediction]) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """Return lambda * (L_sync + alpha L_sim), its parts unweighted, and how the views stand to each other."""
+        settings = self.settings
+        found = cooperation([pooled_blocks(one.blocks) for one in seen], discrepancy=settings.discrepancy)
+        weighted = settings.sync_weight * found.sync + settings.sim_weight * found.sim
+        meters = {
+            "agreement": found.agreement,
+            "positive_distance": found.positive_distance,
+            "negative_distance": found.negative_distance,
+        }
+        return settings.cooperation_weight * weighted, {"sync": found.sync.detach(), "sim": found.sim.detach()}, meters
