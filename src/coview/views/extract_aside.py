@@ -1,0 +1,126 @@
+"""Files that are there whole or not at all: written under a temporary name beside their place, then renamed."""
+
+import contextlib
+import errno
+import os
+import re
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from coview.errors import UserError
+
+_PART = re.compile(r"^\.part-(?P<host>[A-Za-z0-9_.]+)-(?P<pid>\d+)-[0-9a-f]+(\..*)?$")
+_ABANDONED_SECONDS = 3600.0
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def _host() -> str:
+    return re.sub(r"[^A-Za-z0-9_.]", "_", socket.gethostname())[:40] or "host"
+
+
+@contextlib.contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; on leaving without an error the file written there takes its place.
+
+    The file reaches the disk before it is renamed. The temporary name tells host and process, so that the next
+    start can tell what a dead process has left (`remove_parts`).
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".part-{_host()}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    try:
+        yield aside
+        _to_disk(aside)
+        aside.replace(path)
+        _to_disk(path.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what processes that have ended left half-written directly in `folder`."""
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as files:
+        for file in files:
+            _remove_if_abandoned(Path(file.path))
+
+
+def _remove_if_abandoned(path: Path) -> None:
+    match = _PART.match(path.name)
+    if match is None:
+        return
+    with contextlib.suppress(FileNotFoundError):
+        # Another machine's process cannot be asked; a number may have been given to a new process. Both are judged
+        # by the clock: whoever still writes has written within the hour.
+        idle_seconds = time.time() - path.stat().st_mtime
+        is_running = match["host"] != _host() or _is_running(int(match["pid"]))
+        if not is_running or idle_seconds > _ABANDONED_SECONDS:
+            path.unlink()
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:  # a dead process whose parent has not looked yet (in containers: ever) still has its number
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True
+    return state not in "ZX"
+
+
+def stored_files(folder: Path) -> set[str]:
+    """Return the whole files under `folder`, as relative paths with "/", after removing abandoned temporary ones."""
+    found: set[str] = set()
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if name.startswith(".part-"):
+                _remove_if_abandoned(path)
+            else:
+                found.add(path.relative_to(folder).as_posix())
+    return found
+
+
+def is_full(error: BaseException) -> bool:
+    """Say whether an error means that the disk, or the user's share of it, is used up. FFmpeg's errors count too."""
+    return getattr(error, "errno", None) in _FULL
+
+
+def full_disk_error(folder: Path) -> UserError:
+    """Return the error that names the folder and how much room is left there."""
+    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    room = shutil.disk_usage(place)
+    return UserError(
+        f"the disk of {folder} is full: {room.free / 2**20:.1f} MiB free of {room.total / 2**30:.1f} GiB "
+        "(or your quota there is used up). Every finished video is kept; make room and give the same command again"
+    )
+
+
+@contextlib.contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn a refusal of the operating system to write under `folder` into a `UserError` that says what to do."""
+    try:
+        yield
+    except Exception as error:
+        if is_full(error):
+            raise full_disk_error(folder) from error
+        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO):
+            raise UserError(
+                f"cannot write under {folder}: {error.strerror} ({error.filename or folder}); "
+                "every finished video is kept. Mend that, or choose another folder"
+            ) from error
+        raise

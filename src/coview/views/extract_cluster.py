@@ -1,0 +1,108 @@
+"""The same work on the workers of a dask cluster; the only file that imports dask."""
+
+import logging
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any
+
+from coview.datasets.prepared import WORK_FOLDER
+from coview.errors import MissingExtraError, UserError
+from coview.views.extract_outcomes import VideoOutcome
+from coview.views.extract_video import VideoTask, failed, prepare_video
+from coview.views.extract_worker import use_one_thread
+
+log = logging.getLogger(__name__)
+
+_CONNECT_SECONDS = 15
+_FIRST_WORKER_SECONDS = 120
+_one_video_at_a_time = threading.Lock()
+
+
+def run_cluster(
+    tasks: Sequence[VideoTask], *, address: str, on_frames: Callable[[int], None]
+) -> Iterator[VideoOutcome]:
+    """Prepare videos on a cluster.
+
+    The scheduler gives the videos of a lost worker to others. A video with which several workers were lost is tried
+    once more at the end, alone; then it has failed.
+
+    Args:
+        tasks: the videos.
+        address: of the scheduler, such as "tcp://10.0.0.1:8786".
+        on_frames: called with the number of frames of each finished video.
+
+    Yields:
+        Outcomes, as they come.
+
+    Raises:
+        UserError: no scheduler or no worker there, a worker that does not see the data set's folder, a full disk.
+        MissingExtraError: dask is not installed.
+    """
+    client = _connect(address)
+    try:
+        crashed = yield from _round(client, tasks, on_frames)
+        for task in crashed:
+            log.warning("%s: several workers were lost with it; will try it once more, alone", task.entry.id)
+            for still in (yield from _round(client, [task], on_frames)):
+                yield failed(still, "crashed", "the cluster lost every worker that tried it")
+    finally:
+        client.close()
+
+
+def _connect(address: str) -> Any:
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MissingExtraError("preparing on a cluster", package="distributed", extra="cluster") from None
+    try:
+        client = Client(address, timeout=_CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise UserError(f"no dask scheduler answers at {address!r} ({error}); start one with: dask scheduler") from None
+    try:
+        client.wait_for_workers(1, timeout=_FIRST_WORKER_SECONDS)
+    except TimeoutError:
+        client.close()
+        raise UserError(
+            f"the scheduler at {address} has no worker; start some with: dask worker {address} --nthreads 1"
+        ) from None
+    return client
+
+
+def _round(
+    client: Any, tasks: Sequence[VideoTask], on_frames: Callable[[int], None]
+) -> Generator[VideoOutcome, None, list[VideoTask]]:
+    """Yield an outcome for each task; return the tasks with which workers were lost."""
+    from distributed import KilledWorker, as_completed
+
+    futures = client.map(prepare_there, tasks, pure=False)
+    task_of = dict(zip((future.key for future in futures), tasks, strict=True))
+    crashed = []
+    try:
+        for future in as_completed(futures):
+            task, error = task_of[future.key], future.exception()
+            if error is None:
+                outcome: VideoOutcome = future.result()
+                on_frames((outcome.num_frames or 0) * len(task.missing))
+                yield outcome
+            elif isinstance(error, KilledWorker):
+                crashed.append(task)
+            elif isinstance(error, UserError):
+                raise error
+            else:
+                yield failed(task, "crashed", repr(error))
+            future.release()
+        return crashed
+    finally:
+        client.cancel(futures)
+
+
+def prepare_there(task: VideoTask) -> VideoOutcome:
+    """Prepare one video on a worker of the cluster."""
+    if not (task.out / WORK_FOLDER).is_dir():
+        raise UserError(
+            f"a worker of the cluster does not see {task.out}; it must be on a disk that all machines share"
+        )
+    # Threads of one worker take turns: compiled flow and OpenCV count on one thread, as in our own workers.
+    with _one_video_at_a_time:
+        use_one_thread()
+        return prepare_video(task)

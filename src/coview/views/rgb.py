@@ -1,0 +1,69 @@
+"""The view `rgb`: the pictures themselves."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import cv2
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from coview.config import NonNegativeFloat
+from coview.datatypes import Frame
+from coview.video.stored import read_rgb, write_rgb
+from coview.views.base import Geometry, StorageSettings, View
+from coview.views.crop import crop_resize
+
+MEAN = (0.485, 0.456, 0.406)
+"""Mean of red, green, blue over natural pictures (ImageNet's, the usual ones)."""
+STD = (0.229, 0.224, 0.225)
+"""Their standard deviations."""
+
+
+@dataclass(frozen=True)
+class RgbOptions:
+    """How rgb is stored."""
+
+    crf: NonNegativeFloat = 18.0
+    """Quality of H.264: 0 is lossless, 18 looks it, 23 is a usual small file."""
+
+
+class RgbView(View):
+    """Pictures as a small H.264 file with a key frame every few frames; (H, W, 3) uint8, rendered to [0, 1]."""
+
+    name: ClassVar[str] = "rgb"
+    channels: ClassVar[int] = 3
+    suffix: ClassVar[str] = ".mp4"
+    Options: ClassVar[type[Any]] = RgbOptions
+
+    def extract(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        """Pass the frames on, (H, W, 3) uint8."""
+        yield from frames
+
+    def write(self, frames: Iterable[NDArray[Any]], path: Path, *, fps: float, storage: StorageSettings) -> int:
+        """Store frames (H, W, 3) uint8; return how many there were."""
+        return write_rgb(frames, path, fps=fps, gop=storage.gop, crf=self.options.crf)
+
+    def read(self, path: Path, frame_indices: NDArray[Any]) -> NDArray[Any]:
+        """Return frames (T, H, W, 3) uint8. Raises `VideoError` for a damaged file or frames that it lacks."""
+        return read_rgb(path, frame_indices)
+
+    def render(self, raw: Tensor, frame_sizes: Tensor | None, geometry: Geometry, size: int) -> Tensor:
+        """Crop, resize and flip (B, T, H, W, 3) uint8 to (B, 3, T, size, size) float32 in [0, 1]."""
+        if frame_sizes is None:
+            raise ValueError("rgb clips need their frame_sizes")
+        return crop_resize(raw, frame_sizes, geometry, size).div_(255.0)
+
+    def standardise(self, clips: Tensor) -> Tensor:
+        """Subtract the mean and divide by the deviation of natural pictures, channel by channel."""
+        mean = torch.tensor(MEAN, dtype=clips.dtype, device=clips.device).view(3, 1, 1, 1)
+        std = torch.tensor(STD, dtype=clips.dtype, device=clips.device).view(3, 1, 1, 1)
+        return (clips - mean) / std
+
+    def picture(self, raw: NDArray[Any], *, height: int, width: int) -> Frame:
+        """Return the frame at another size."""
+        shrinks = raw.shape[0] > height or raw.shape[1] > width
+        resized: Frame = cv2.resize(raw, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+        return resized

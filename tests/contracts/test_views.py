@@ -1,0 +1,162 @@
+"""What every view must do; a new row of the registry is tested here without a further line."""
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from coview.datatypes import Frame
+from coview.errors import VideoError
+from coview.views import VIEWS, View
+from coview.views.base import Geometry, StorageSettings
+
+NUM_FRAMES = 11
+HEIGHT, WIDTH = 32, 48
+WHOLE = (0.0, 0.0, 1.0, 1.0)
+
+
+@pytest.fixture(params=list(VIEWS), scope="module")
+def view(request: pytest.FixtureRequest) -> View:
+    kind = VIEWS.load(request.param)
+    return kind(kind.Options())
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[Frame]:
+    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    return [
+        np.stack([(columns * 5 + 8 * t) % 256, (rows * 7) % 256, (rows * columns) % 256], axis=-1).astype(np.uint8)
+        for t in range(NUM_FRAMES)
+    ]
+
+
+@pytest.fixture(scope="module")
+def stored(view: View, frames: list[Frame], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp(view.name) / f"video{view.suffix}"
+    assert view.write(view.extract(frames), path, fps=25.0, storage=StorageSettings(gop=4)) == NUM_FRAMES
+    return path
+
+
+@pytest.fixture(scope="module")
+def raw(view: View, stored: Path) -> torch.Tensor:
+    return torch.from_numpy(view.read(stored, np.arange(NUM_FRAMES)))[None]  # (1, T, ...)
+
+
+def sizes_of(raw: torch.Tensor) -> torch.Tensor | None:
+    return torch.tensor([raw.shape[2:4]]) if raw.dtype == torch.uint8 else None
+
+
+def render(view: View, raw: torch.Tensor, *, flip: bool, box: tuple[float, ...] = WHOLE, size: int = 24) -> Any:
+    geometry = Geometry(boxes=torch.tensor([box], dtype=torch.float64), flips=torch.tensor([flip]))
+    return view.render(raw, sizes_of(raw), geometry, size)
+
+
+def test_name_suffix_and_options(view: View) -> None:
+    assert view.name in VIEWS
+    assert view.suffix.startswith(".")
+    assert is_dataclass(view.Options)
+    assert view.Options() == view.Options(**{f.name: getattr(view.options, f.name) for f in fields(view.Options)})
+
+
+def test_extract_gives_one_frame_for_each_and_asks_for_no_more_than_two(view: View, frames: list[Frame]) -> None:
+    taken = 0
+
+    def source() -> Iterator[Frame]:
+        nonlocal taken
+        for frame in frames:
+            taken += 1
+            yield frame
+
+    made = view.extract(source())
+    next(made)
+    assert taken <= 2  # lazily: a film of an hour is not held in memory
+    assert 1 + sum(1 for _ in made) == NUM_FRAMES
+
+
+@pytest.mark.parametrize("num_frames", [1, 2])
+def test_very_short_videos_are_views_too(view: View, frames: list[Frame], tmp_path: Path, num_frames: int) -> None:
+    path = tmp_path / f"short{view.suffix}"
+    assert view.write(view.extract(frames[:num_frames]), path, fps=25.0, storage=StorageSettings()) == num_frames
+    assert len(view.read(path, np.arange(num_frames))) == num_frames
+
+
+def test_extract_leaves_the_frames_alone(view: View, frames: list[Frame]) -> None:
+    copies = [frame.copy() for frame in frames]
+    list(view.extract(frames))
+    np.testing.assert_array_equal(frames, copies)
+
+
+def test_reading_some_frames_is_reading_all_and_choosing(view: View, stored: Path) -> None:
+    everything = view.read(stored, np.arange(NUM_FRAMES))
+    for chosen in ([0], [3, 4, 5], [1, 1, 6, 10, 10], [NUM_FRAMES - 1]):
+        np.testing.assert_array_equal(view.read(stored, np.array(chosen)), everything[chosen])
+
+
+def test_stored_shapes(view: View, stored: Path) -> None:
+    read: NDArray[Any] = view.read(stored, np.array([2, 5]))
+    if read.dtype == np.uint8:
+        assert read.shape == (2, HEIGHT, WIDTH, view.channels)
+    else:
+        assert read.dtype == np.float32
+        assert (read.ndim, read.shape[0], read.shape[-1]) == (4, 2, 3)
+
+
+def test_frames_that_are_not_there_and_damaged_files_are_named(view: View, stored: Path, tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="video"):
+        view.read(stored, np.array([0, NUM_FRAMES]))
+    damaged = tmp_path / f"damaged{view.suffix}"
+    damaged.write_bytes(stored.read_bytes()[: stored.stat().st_size // 3])
+    with pytest.raises(VideoError, match="damaged"):
+        view.read(damaged, np.array([0]))
+    with pytest.raises(VideoError, match="gone"):
+        view.read(tmp_path / f"gone{view.suffix}", np.array([0]))
+
+
+def test_render_shape_type_and_range(view: View, raw: torch.Tensor) -> None:
+    clip = render(view, raw, flip=False, box=(0.1, 0.2, 0.7, 0.9))
+    assert clip.shape == (1, view.channels, NUM_FRAMES, 24, 24)
+    assert clip.dtype == torch.float32
+    assert clip.min() >= -1
+    assert clip.max() <= 1
+    assert view.standardise(clip).shape == clip.shape
+    assert torch.isfinite(view.standardise(clip)).all()
+
+
+def test_flipping_twice_is_the_identity(view: View, raw: torch.Tensor) -> None:
+    once, plain = render(view, raw, flip=True), render(view, raw, flip=False)
+    assert not torch.equal(once, plain)
+    if raw.dtype != torch.uint8:
+        pytest.skip("keypoints are not pictures; their own tests mirror them")
+    # Mirroring pixels and values of the raw clip by hand, then asking for a flip, must give the plain picture.
+    mirrored = raw.flip(3)
+    signs = (once.flip(-1) * plain).sum(dim=(0, 2, 3, 4)).sign()  # -1 for a channel whose value turns round
+    by_hand = render(view, mirrored, flip=True) * signs.view(-1, 1, 1, 1)
+    torch.testing.assert_close(by_hand, plain, atol=0.02, rtol=0)
+    torch.testing.assert_close(once.flip(-1) * signs.view(-1, 1, 1, 1), plain, atol=0.02, rtol=0)
+
+
+def test_a_box_shows_its_part_of_the_picture(view: View, raw: torch.Tensor) -> None:
+    if raw.dtype != torch.uint8:
+        pytest.skip("keypoints are not pictures; their own tests crop them")
+    right_half = render(view, raw, flip=False, box=(0.5, 0.0, 1.0, 1.0))
+    cut = render(view, raw[:, :, :, WIDTH // 2 :].contiguous(), flip=False)
+    torch.testing.assert_close(right_half, cut)
+
+
+def test_padding_is_never_shown(view: View, raw: torch.Tensor) -> None:
+    if raw.dtype != torch.uint8:
+        pytest.skip("keypoints have no padding")
+    padded = torch.nn.functional.pad(raw, (0, 0, 0, 16, 0, 8), value=255)
+    geometry = Geometry(boxes=torch.tensor([WHOLE], dtype=torch.float64), flips=torch.tensor([True]))
+    torch.testing.assert_close(view.render(padded, sizes_of(raw), geometry, 24), render(view, raw, flip=True))
+
+
+def test_picture_is_rgb_of_the_size_asked_for(view: View, raw: torch.Tensor) -> None:
+    picture = view.picture(raw[0, 3].numpy(), height=40, width=56)
+    assert picture.shape == (40, 56, 3)
+    assert picture.dtype == np.uint8
