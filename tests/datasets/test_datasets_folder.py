@@ -50,6 +50,12 @@ def test_a_class_called_train_is_a_class_among_others(tmp_path, other):
     assert sorted(found) == sorted([("train/a", "train", {}), (f"{other}/b", other, {})])
 
 
+@pytest.mark.parametrize("tops", [("train",), ("test", "val")])
+def test_a_split_needs_train_and_another_part(tmp_path, tops):
+    found, _ = rows(tmp_path, *(f"{top}/a.mp4" for top in tops))
+    assert found == [(f"{top}/a", top, {}) for top in tops]
+
+
 def test_two_files_of_one_stem_keep_their_suffix(tmp_path):
     assert [row[0] for row in rows(tmp_path, "a.mp4", "a.avi", "b.mp4")[0]] == ["a.avi", "a.mp4", "b"]
 
