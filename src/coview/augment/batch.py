@@ -1,0 +1,143 @@
+"""Raw clips in, the encoders' input out: whole batches, on the device of the model, every view by the same draws.
+
+Each clip draws from a generator of (seed, epoch, sample, 1, m) alone, in a fixed order: geometry, blur, colour.
+"""
+
+import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from coview.augment.blur import blur, draw_sigmas
+from coview.augment.colour import apply_colours, draw_colours
+from coview.augment.geometry import centre_geometry, draw_geometry
+from coview.config import AugmentSettings, ViewInput
+from coview.datatypes import ClipBatch, ViewBatch, random_generator
+from coview.errors import UserError
+from coview.views.base import Geometry, View
+
+AUGMENT_DRAWS = 1
+"""Key, after the sample, of the generators that draw augmentation."""
+COLOUR_VIEW = "rgb"
+"""The one view that colour operations touch."""
+
+
+def augment(
+    batch: ClipBatch,
+    views: Mapping[str, View],
+    inputs: Mapping[str, ViewInput],
+    settings: AugmentSettings,
+    *,
+    device: torch.device,
+) -> ViewBatch:
+    """Augment a training batch.
+
+    Args:
+        batch: raw clips of some views.
+        views: view name -> view, of at least those in the batch.
+        inputs: view name -> size and channels of its encoder's input.
+        settings: what is drawn, and whether views share the geometry.
+        device: where the work is done and the result lies.
+
+    Raises:
+        UserError: fewer channels are asked for than a view has.
+    """
+    num_clips, num_frames = batch.frame_indices.shape[1:]
+    generators = [
+        random_generator(*key, AUGMENT_DRAWS, clip) for key in batch.random_keys.tolist() for clip in range(num_clips)
+    ]  # B*M
+    sizes = _picture_sizes(batch)
+    shared = draw_geometry(sizes, generators, settings)
+    sigmas = draw_sigmas(generators, settings)
+    matrices, lifts = draw_colours(generators, settings, num_frames=num_frames)
+    is_coloured = settings.jitter_probability > 0 or settings.grey_probability > 0
+
+    def geometry_of(name: str) -> Geometry:
+        if settings.geometry == "shared":
+            return shared
+        keys = [[*key, AUGMENT_DRAWS, clip] for key in batch.random_keys.tolist() for clip in range(num_clips)]
+        own = [random_generator(*key, zlib.crc32(name.encode())) for key in keys]
+        return draw_geometry(sizes, own, settings)
+
+    def change(name: str, clips: Tensor, part: slice) -> Tensor:
+        if name == COLOUR_VIEW and is_coloured:
+            clips = apply_colours(clips, matrices[part], lifts[part])
+        if name not in settings.blur_views or not any(sigmas[part]):
+            return clips
+        blurred = [blur(clip, sigma) if sigma else clip for clip, sigma in zip(clips, sigmas[part], strict=True)]
+        return blurred[0][None] if len(blurred) == 1 else torch.stack(blurred)
+
+    return _rendered(batch, views, inputs, geometry_of, change, device)
+
+
+def centre(
+    batch: ClipBatch, views: Mapping[str, View], inputs: Mapping[str, ViewInput], *, device: torch.device
+) -> ViewBatch:
+    """Render a batch for evaluation: the largest centred square at the encoder's size, nothing random.
+
+    Args:
+        batch: raw clips of some views.
+        views: view name -> view, of at least those in the batch.
+        inputs: view name -> size and channels of its encoder's input.
+        device: where the work is done and the result lies.
+    """
+    geometry = centre_geometry(_picture_sizes(batch))
+    return _rendered(batch, views, inputs, lambda name: geometry, lambda name, clips, part: clips, device)
+
+
+def _picture_sizes(batch: ClipBatch) -> Tensor:
+    """Return (B*M, 2), the height and width of the first image-like view; a square where there is none."""
+    count, num_clips, _ = batch.frame_indices.shape
+    first = next(iter(batch.frame_sizes.values()), torch.ones(count, 2, dtype=torch.int64))
+    return first.repeat_interleave(num_clips, dim=0)
+
+
+def _rendered(
+    batch: ClipBatch,
+    views: Mapping[str, View],
+    inputs: Mapping[str, ViewInput],
+    geometry_of: Callable[[str], Geometry],
+    change: Callable[[str, Tensor, slice], Tensor],
+    device: torch.device,
+) -> ViewBatch:
+    clips = {
+        name: _render_view(batch, views[name], inputs[name], geometry_of(name), partial(change, name), device)
+        for name in batch.views
+    }
+    return ViewBatch(clips=clips, entry_indices=batch.entry_indices)
+
+
+def _render_view(
+    batch: ClipBatch,
+    view: View,
+    given: ViewInput,
+    geometry: Geometry,
+    change: Callable[[Tensor, slice], Tensor],
+    device: torch.device,
+) -> Tensor:
+    """Return (B, M, C, T, size, size), each clip with its channels last in memory.
+
+    That is how pictures come, how 3D convolutions run fastest, and how a clip is cut into blocks without a copy.
+    """
+    raw = batch.views[view.name].flatten(0, 1)  # (B*M, T, H, W, C)
+    count, num_frames = raw.shape[:2]
+    num_clips = batch.frame_indices.shape[1]
+    sizes = batch.frame_sizes.get(view.name)
+    sizes = None if sizes is None else sizes.repeat_interleave(num_clips, dim=0)
+    channels = given.pad_channels or view.channels
+    if channels < view.channels:
+        raise UserError(f"views.{view.name}.pad_channels is {channels}, but the view has {view.channels} channels")
+    out = torch.empty(count, num_frames, given.size, given.size, channels, device=device)
+    out[..., view.channels :] = 0  # pad_channels
+    filled = out[..., : view.channels].permute(0, 4, 1, 2, 3)
+    # On a CPU one clip at a time: what is done to it then stays in the cache.
+    at_once = 1 if device.type == "cpu" else count
+    for first in range(0, count, at_once):
+        part = slice(first, first + at_once)
+        chosen = Geometry(boxes=geometry.boxes[part], flips=geometry.flips[part])
+        clips = view.render(raw[part].to(device), None if sizes is None else sizes[part], chosen, given.size)
+        filled[part] = view.standardise(change(clips, part))
+    shape = (-1, num_clips, num_frames, given.size, given.size, channels)
+    return out.view(shape).permute(0, 1, 5, 2, 3, 4)  # (B, M, C, T, size, size)

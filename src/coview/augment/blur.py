@@ -1,0 +1,78 @@
+"""Gaussian blur of whole clips as two banded matrix products, one along the rows and one along the columns."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from coview.config import AugmentSettings
+
+TRUNCATE = 3.0
+"""Radius of the kernel in standard deviations."""
+_ROW_TILE = 32
+_COLUMN_TILE = 16
+"""Pixels made by one small product: wide enough to be efficient, narrow enough to skip the zeros beside the band."""
+
+
+def draw_sigmas(generators: Sequence[np.random.Generator], settings: AugmentSettings) -> list[float]:
+    """Draw the standard deviation of each clip's blur in pixels; 0: no blur. Two draws from each of n generators."""
+    low, high = settings.blur_sigma
+    draws = [generator.random(2) for generator in generators]
+    return [low + (high - low) * float(size) if coin < settings.blur_probability else 0.0 for coin, size in draws]
+
+
+def blur_matrix(length: int, sigma: float) -> tuple[Tensor, int]:
+    """Return the (length, length) float32 matrix that blurs a line of pixels, and the radius of its band.
+
+    Beyond its ends the line is continued by its mirror image (the end pixel twice), so every row sums to 1.
+    """
+    radius = min(math.ceil(TRUNCATE * sigma), length)
+    offsets = np.arange(-radius, radius + 1)
+    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel /= kernel.sum()
+    places = np.arange(length)[:, None] + offsets  # (length, 2*radius + 1)
+    inside = np.where(places < 0, -1 - places, np.where(places >= length, 2 * length - 1 - places, places))
+    matrix = np.zeros((length, length))
+    np.add.at(matrix, (np.arange(length)[:, None], inside), kernel)
+    return torch.from_numpy(matrix.astype(np.float32)), radius
+
+
+def blur(clip: Tensor, sigma: float) -> Tensor:
+    """Blur one clip.
+
+    Args:
+        clip: (C, T, H, W) float32.
+        sigma: standard deviation in pixels, more than 0.
+
+    Returns:
+        (C, T, H, W), with its channels last in memory.
+    """
+    channels, num_frames, height, width = clip.shape
+    frames = clip.permute(1, 2, 3, 0).reshape(num_frames, height, width * channels)  # copies planes only
+    vertical, radius = blur_matrix(height, sigma)
+    half = torch.empty_like(frames)
+    for rows, sources in _tiles(height, radius, _ROW_TILE):
+        tile = vertical[rows, sources].to(clip.device).expand(num_frames, -1, -1)
+        torch.bmm(tile, frames[:, sources], out=half[:, rows])
+    horizontal, radius = blur_matrix(width, sigma)
+    lines = half.view(num_frames * height, width * channels)
+    out = torch.empty_like(lines)
+    eye = torch.eye(channels, device=clip.device)
+    for columns, sources in _tiles(width, radius, _COLUMN_TILE):
+        tile = torch.kron(horizontal[columns, sources].T.contiguous().to(clip.device), eye)
+        torch.mm(lines[:, _wide(sources, channels)], tile, out=out[:, _wide(columns, channels)])
+    return out.view(num_frames, height, width, channels).permute(3, 0, 1, 2)
+
+
+def _tiles(length: int, radius: int, tile: int) -> list[tuple[slice, slice]]:
+    """Cut a line into tiles: (pixels made, pixels they are made of)."""
+    starts = range(0, length, tile)
+    return [
+        (slice(a, min(a + tile, length)), slice(max(a - radius, 0), min(a + tile + radius, length))) for a in starts
+    ]
+
+
+def _wide(pixels: slice, channels: int) -> slice:
+    return slice(pixels.start * channels, pixels.stop * channels)
