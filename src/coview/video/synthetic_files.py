@@ -1,0 +1,183 @@
+"""Rendered clips -> a folder of video files with labels and truth, as a real data set would come."""
+
+import csv
+import io
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import cv2
+
+from coview.config import as_plain, read_yaml, write_yaml
+from coview.datasets.synthetic.reading import LABELS_FILE
+from coview.datasets.synthetic.rendering import render_clip
+from coview.datasets.synthetic.settings import SyntheticSettings, action_of, clip_id, group_name, split_of
+from coview.datasets.synthetic.truth import Truth, write_truth
+from coview.errors import UserError
+from coview.video.stored import write_rgb
+
+SETTINGS_FILE = "synthetic.yaml"
+TRUTH_FOLDER = "truth"
+KEY_FRAME_DISTANCE = 25
+CRF = 20.0
+PART = ".part-"
+"""How the names of half-written files begin."""
+
+
+def write_synthetic(
+    out: Path,
+    settings: SyntheticSettings,
+    *,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Write all clips of the synthetic data set, those that are already there excepted.
+
+    `out` gets <id>.mp4, truth/<id>.npz (`read_truth`), synthetic.yaml and, at the end, labels.csv. Every file appears
+    whole or not at all; stopped at any moment, the next call goes on, and a call after the last changes nothing.
+
+    Args:
+        out: the folder; made if it does not exist.
+        settings: what to render.
+        workers: processes; 1 renders in this one.
+        progress: called with (clips there, clips in all), first for those found.
+
+    Raises:
+        UserError: `out` holds something else or clips of other settings, or cannot be written to.
+    """
+    try:
+        _claim(out, settings)
+        missing = [index for index in range(settings.num_videos) if not _video_path(out, index).exists()]
+        tell = progress or _tell_nobody
+        done = settings.num_videos - len(missing)
+        tell(done, settings.num_videos)
+        for _ in _write_clips(out, settings, missing, workers=workers):
+            done += 1
+            tell(done, settings.num_videos)
+        if missing or not (out / LABELS_FILE).exists():
+            _write_labels(out, settings)
+    except OSError as error:
+        raise UserError(
+            f"cannot write synthetic clips to {out}: {error.strerror or error}. What is finished is kept; mend that "
+            f"and give the same command again"
+        ) from error
+
+
+def _tell_nobody(done: int, total: int) -> None:
+    pass
+
+
+def _claim(out: Path, settings: SyntheticSettings) -> None:
+    """Make the folder ours, or check that it is ours and of the same settings; clear what a stopped call left."""
+    record = out / SETTINGS_FILE
+    if record.exists():
+        written = read_yaml(record)
+        asked = as_plain(settings)
+        if written != asked:
+            unlike = [
+                f"{name} {written.get(name)} (asked: {value})"
+                for name, value in asked.items()
+                if written.get(name) != value
+            ]
+            raise UserError(
+                f"{out} holds synthetic clips of other settings: {', '.join(unlike)}; choose another folder"
+            )
+    else:
+        out.mkdir(parents=True, exist_ok=True)
+        if any(not file.name.startswith(PART) for file in out.iterdir()):
+            raise UserError(f"{out} is not empty and holds no synthetic clips; choose another folder")
+        with _aside(record) as aside:
+            write_yaml(aside, as_plain(settings), first_line="Synthetic clips, rendered by coview with these settings")
+    (out / TRUTH_FOLDER).mkdir(exist_ok=True)
+    for folder in (out, out / TRUTH_FOLDER):
+        for part in folder.glob(f"{PART}*"):
+            part.unlink()
+
+
+def _write_clips(out: Path, settings: SyntheticSettings, indices: Sequence[int], *, workers: int) -> Iterator[None]:
+    """Write the clips of these indices, yielding after each."""
+    write = partial(_write_clip, out, settings)
+    if workers <= 1 or len(indices) <= 1:
+        for index in indices:
+            write(index)
+            yield
+        return
+    # Not forked: a fork inherits the locks of OpenCV's and torch's threads without the threads.
+    pool = ProcessPoolExecutor(
+        min(workers, len(indices)), mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
+    )
+    try:
+        running = {pool.submit(write, index) for index in indices}
+        while running:
+            finished, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                future.result()
+                yield
+    except BrokenProcessPool as error:
+        raise UserError(
+            f"a process that renders synthetic clips to {out} was killed, perhaps for lack of memory. What is finished "
+            f"is kept; give the same command again, with fewer workers"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops, and lets the clips in work be finished
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when its parent has been killed; it would wait for work for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _write_clip(out: Path, settings: SyntheticSettings, index: int) -> None:
+    clip = render_clip(settings, index)
+    # The truth first: once the video is there, the clip counts as finished.
+    with _aside(out / TRUTH_FOLDER / f"{clip.id}.npz") as aside:
+        write_truth(Truth(clip.keypoints, clip.masks), aside)
+    with _aside(_video_path(out, index)) as aside:
+        write_rgb(iter(clip.frames), aside, fps=settings.fps, gop=KEY_FRAME_DISTANCE, crf=CRF)
+
+
+def _video_path(out: Path, index: int) -> Path:
+    return out / f"{clip_id(index)}.mp4"
+
+
+def _write_labels(out: Path, settings: SyntheticSettings) -> None:
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(("path", "label", "group", "split1"))
+    for index in range(settings.num_videos):
+        split = split_of(index, test_share=settings.test_share)
+        table.writerow((_video_path(out, index).name, action_of(settings.seed, index), group_name(index), split))
+    with _aside(out / LABELS_FILE) as aside:
+        aside.write_text(text.getvalue(), encoding="utf-8")
+
+
+@contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """Give a name to write to; the file there takes the place of `path` once it is whole and on disk."""
+    aside = path.with_name(f"{PART}{os.getpid()}-{path.name}")
+    try:
+        yield aside
+        handle = os.open(aside, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)

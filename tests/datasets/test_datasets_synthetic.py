@@ -1,0 +1,256 @@
+from collections import Counter
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from coview.datasets.synthetic import (
+    RenderedClip,
+    SyntheticSettings,
+    Truth,
+    read_synthetic,
+    read_truth,
+    render_clip,
+    rendering,
+    write_truth,
+)
+from coview.datasets.synthetic.actions import ACTIONS
+from coview.datasets.synthetic.movement import Movement, draw_movement, joint_angles
+from coview.datasets.synthetic.settings import action_of, group_of, split_of
+from coview.datasets.synthetic.skeleton import COCO_KEYPOINTS, Body, pose_body, turn
+from coview.errors import UserError
+
+SMALL = SyntheticSettings(num_videos=40, num_frames=10, height=48, width=64)
+TIMES = np.arange(50) / 25
+
+
+def assert_same(first: RenderedClip, second: RenderedClip) -> None:
+    assert (first.id, first.label, first.group, first.split) == (second.id, second.label, second.group, second.split)
+    for name in ("frames", "keypoints", "masks"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+def test_a_clip_follows_from_seed_and_index_alone() -> None:
+    clip = render_clip(SMALL, 7)
+    render_clip(SMALL, 8)
+    assert_same(clip, render_clip(SMALL, 7))
+    assert_same(clip, render_clip(SyntheticSettings(num_videos=8, num_frames=10, height=48, width=64), 7))
+    other = render_clip(SyntheticSettings(num_videos=40, num_frames=10, height=48, width=64, seed=1), 7)
+    assert (clip.frames != other.frames).mean() > 0.5
+    with pytest.raises(ValueError, match="clip 40 of a set of 40"):
+        render_clip(SMALL, 40)
+
+
+def test_shapes_and_types() -> None:
+    clip = render_clip(SMALL, 0)
+    assert clip.frames.shape == (10, 48, 64, 3)
+    assert clip.frames.dtype == np.uint8
+    assert clip.keypoints.shape == (10, 1, 17, 3)
+    assert clip.keypoints.dtype == np.float32
+    assert clip.masks.shape == (10, 48, 64)
+    assert set(np.unique(clip.masks)) == {0, 255}
+
+
+@pytest.mark.parametrize("index", range(0, 10, 3))
+def test_keypoints_lie_on_the_person_and_the_person_is_large_enough(index: int) -> None:
+    settings = SyntheticSettings(num_frames=30)
+    clip = render_clip(settings, index)
+    on_person, near_person = [], []
+    for mask, keypoints in zip(clip.masks, clip.keypoints[:, 0], strict=True):
+        near = cv2.dilate(mask, np.ones((3, 3)))
+        for x, y, score in keypoints:
+            if score > 0:
+                place = (int(y * settings.height), int(x * settings.width))
+                on_person.append(mask[place] > 0)
+                near_person.append(near[place] > 0)
+            else:
+                assert not (0 <= x < 1 and 0 <= y < 1)
+    assert len(on_person) > 0.8 * 30 * 17
+    assert np.mean(on_person) > 0.98
+    assert all(near_person)
+    rows = np.flatnonzero(clip.masks.max(axis=(0, 2)))
+    assert np.ptp(rows) > settings.height / 3
+
+
+def test_keypoints_partly_outside_have_score_zero() -> None:
+    outside = []
+    for index in range(40):
+        keypoints = render_clip(SyntheticSettings(num_videos=40, num_frames=12, height=32, width=32), index).keypoints
+        inside = ((keypoints[..., :2] >= 0) & (keypoints[..., :2] < 1)).all(axis=-1)
+        np.testing.assert_array_equal(keypoints[..., 2], inside.astype(np.float32))
+        outside.append(not inside.all())
+    assert 0 < sum(outside) < 40
+
+
+@pytest.mark.parametrize("index", [0, 6])
+def test_nothing_but_the_figure_depends_on_the_label(index: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = {}
+    for label in ACTIONS:
+        monkeypatch.setattr(rendering, "action_of", lambda seed, index, label=label: label)
+        clips[label] = render_clip(SMALL, index)
+    some = clips["bow"]
+    anyone = np.max([clip.masks for clip in clips.values()], axis=0)
+    # Smooth edges reach a pixel beyond the masks.
+    elsewhere = np.stack([cv2.dilate(mask, np.ones((5, 5))) == 0 for mask in anyone])
+    assert elsewhere.mean() > 0.4
+    for label, clip in clips.items():
+        assert clip.label == label
+        np.testing.assert_array_equal(clip.frames[elsewhere], some.frames[elsewhere])
+        if label != "bow":
+            assert (clip.keypoints != some.keypoints).any()
+
+
+def test_each_ten_in_a_row_show_every_action_once_and_groups_stay_together() -> None:
+    settings = SyntheticSettings()
+    labels = [action_of(settings.seed, index) for index in range(settings.num_videos)]
+    splits = [split_of(index, test_share=0.4) for index in range(settings.num_videos)]
+    for start in range(0, settings.num_videos, 10):
+        assert sorted(labels[start : start + 10]) == sorted(ACTIONS)
+    assert labels[:10] != labels[10:20]
+    groups: dict[int, list[int]] = {}
+    for index in range(settings.num_videos):
+        groups.setdefault(group_of(index), []).append(index)
+    for members in groups.values():
+        assert len({labels[index] for index in members}) == len(members) == 5
+        assert len({splits[index] for index in members}) == 1
+    assert Counter(splits) == {"train": 120, "test": 80}
+    by_part = Counter(zip(labels, splits, strict=True))
+    assert {by_part[label, "test"] for label in ACTIONS} == {8}
+
+
+@pytest.mark.parametrize(("share", "tests"), [(0.0, 0), (0.25, 5), (0.4, 8), (0.5, 10), (1.0, 20)])
+def test_share_of_test_clips(share: float, tests: int) -> None:
+    splits = [split_of(index, test_share=share) for index in range(200)]
+    assert splits.count("test") == 10 * tests
+    assert set(splits[:20]) == {"train", "test"} or share in (0.0, 0.25, 1.0)
+
+
+def test_clips_of_a_group_show_one_person_in_one_place() -> None:
+    means = np.stack([render_clip(SMALL, index).frames.mean(axis=(0, 1, 2)) for index in range(20)])
+    distances = np.linalg.norm(means[:, None] - means[None], axis=-1)
+    same = np.arange(20)[:, None] // 5 == np.arange(20)[None] // 5
+    assert distances[same].sum() / (same.sum() - 20) < 0.5 * distances[~same].mean()
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_every_repetition_starts_and_ends_standing(action: str) -> None:
+    curves = ACTIONS[action](np.linspace(0, 1, 101))
+    for name, curve in curves.items():
+        assert curve[[0, -1]] == pytest.approx([0, 0], abs=1e-9), name
+    assert max(np.ptp(curve) for curve in curves.values()) >= 30
+    steps = [np.abs(np.diff(curve)).max() for name, curve in curves.items() if name != "lift"]
+    assert max(steps) < 15  # no joint leaps from one frame to the next
+
+
+def plain_movement(phase: np.ndarray, *, leads_left: bool) -> Movement:
+    names = draw_movement(np.random.default_rng(0), TIMES).idle
+    idle = {name: np.zeros_like(phase) for name in names}
+    return Movement(phase, np.ones_like(phase), leads_left, idle)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_leading_with_the_other_side_is_the_mirror_image(action: str) -> None:
+    phase = np.linspace(0, 1, 23)
+    left, right = (
+        pose_body(joint_angles(action, plain_movement(phase, leads_left=leads_left)), Body())
+        for leads_left in (True, False)
+    )
+    for name, place in left.items():
+        swapped = name.replace("left", "RIGHT").replace("right", "left").replace("RIGHT", "right")
+        np.testing.assert_allclose(place * (-1, 1, 1), right[swapped], atol=1e-12)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_bones_keep_their_lengths_and_feet_stay_on_the_ground(action: str) -> None:
+    angles = joint_angles(action, draw_movement(np.random.default_rng(3), TIMES))
+    joints = pose_body(angles, Body())
+    bones = {("shoulder", "elbow"): 0.165, ("elbow", "wrist"): 0.1485, ("hip", "knee"): 0.245, ("knee", "ankle"): 0.245}
+    for side in ("left", "right"):
+        for (start, end), length in bones.items():
+            lengths = np.linalg.norm(joints[f"{start}_{side}"] - joints[f"{end}_{side}"], axis=-1)
+            np.testing.assert_allclose(lengths, length)
+    lowest = np.minimum(joints["ankle_left"][:, 1], joints["ankle_right"][:, 1])
+    np.testing.assert_allclose(lowest, 0.04 + angles["lift"])
+    assert set(COCO_KEYPOINTS) <= set(joints)
+
+
+def test_turning_by_hand() -> None:
+    np.testing.assert_allclose(turn("x", 90.0) @ [0, 1, 0], [0, 0, 1], atol=1e-12)
+    np.testing.assert_allclose(turn("y", 90.0) @ [0, 0, 1], [1, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(turn("z", np.array([90.0, 180.0])) @ [1, 0, 0], [[0, 1, 0], [-1, 0, 0]], atol=1e-12)
+
+
+def test_a_raised_left_arm_is_up_at_the_left() -> None:
+    angles = joint_angles("wave", plain_movement(np.array([0.0, 0.5]), leads_left=True))
+    joints = pose_body(angles, Body())
+    standing, waving = joints["wrist_left"] - joints["shoulder_left"]
+    assert standing[1] < -0.3
+    assert waving[0] > 0.1
+    assert waving[1] > 0.05
+    np.testing.assert_allclose(joints["wrist_right"][1], joints["wrist_right"][0], atol=1e-12)
+
+
+def nearest_label_share(features: np.ndarray, clips: list[RenderedClip]) -> float:
+    """Share of clips whose nearest clip of another group shows the same action."""
+    features = features / np.linalg.norm(features, axis=1, keepdims=True)
+    groups, labels = (np.array([getattr(clip, name) for clip in clips]) for name in ("group", "label"))
+    cosines = np.where(groups[:, None] == groups[None], -2, features @ features.T)
+    return float((labels[cosines.argmax(axis=1)] == labels).mean())
+
+
+def test_motion_tells_the_actions_apart_and_the_mean_frame_does_not() -> None:
+    settings = SyntheticSettings(num_videos=60, num_frames=50, height=32, width=40)
+    clips = [render_clip(settings, index) for index in range(60)]
+    places = np.stack([clip.keypoints[:, 0, :, :2] * (40, 32) for clip in clips])  # (n, T, 17, 2)
+    spread = (places - places[:, :, 11:13].mean(axis=2, keepdims=True)).std(axis=1)
+    spread = np.concatenate([spread, places[:, :, 11:13].std(axis=1)], axis=1).reshape(60, -1)
+    pictures = np.stack([clip.frames.mean(axis=0).ravel() for clip in clips])
+    assert nearest_label_share(spread, clips) > 0.85
+    assert nearest_label_share(pictures - pictures.mean(axis=1, keepdims=True), clips) < 0.3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"height": 31}, "even sides of at least 32 pixels, got 192 x 31"),
+        ({"width": 65}, "got 65 x 144"),
+        ({"num_videos": 0}, "got 0 videos"),
+        ({"fps": 0.0}, "0.0 frames a second"),
+        ({"test_share": 1.5}, "test_share is a share from 0 to 1"),
+    ],
+)
+def test_settings_that_cannot_be(given: dict[str, float], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        SyntheticSettings(**given)  # type: ignore[arg-type]
+
+
+def test_truth_comes_back_as_it_was(tmp_path: Path) -> None:
+    clip = render_clip(SMALL, 2)
+    path = tmp_path / "clip.npz"
+    write_truth(Truth(clip.keypoints, clip.masks), path)
+    truth = read_truth(path)
+    np.testing.assert_array_equal(truth.keypoints, clip.keypoints)
+    np.testing.assert_array_equal(truth.masks, clip.masks)
+    assert truth.masks.dtype == np.uint8
+    assert path.stat().st_size < clip.masks.nbytes / 4
+
+
+def test_damaged_truth_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "clip.npz"
+    clip = render_clip(SMALL, 2)
+    write_truth(Truth(clip.keypoints, clip.masks), path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(UserError, match=r"clip\.npz"):
+        read_truth(path)
+    with pytest.raises(UserError, match=r"other\.npz"):
+        read_truth(tmp_path / "other.npz")
+
+
+def test_reading_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"labels\.csv.*coview prepare"):
+        read_synthetic(tmp_path / "nothing")
+    with pytest.raises(UserError, match="is not finished"):
+        read_synthetic(tmp_path)
+    with pytest.raises(UserError, match="has no lists"):
+        read_synthetic(tmp_path, lists=tmp_path)
