@@ -40,7 +40,7 @@ def opened_video(
         # An absolute path cannot be taken for an address such as "concat:".
         container = av.open(str(path.absolute()), format=format, options=given, metadata_errors="replace")
     except av.InvalidDataError:
-        raise VideoError("not_a_video", path, _beginning(path)) from None
+        raise _unrecognised(path) from None
     except av.FFmpegError as error:
         raise VideoError("corrupt", path, f"it cannot be opened: {error.strerror}") from None
     with container:
@@ -64,15 +64,16 @@ def _check_file(path: Path) -> None:
         raise VideoError("empty", path, "the file has zero bytes")
 
 
-def _beginning(path: Path) -> str:
+def _unrecognised(path: Path) -> VideoError:
     """Say what a file is that no container format fits."""
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(b"version https://git-lfs"):
-        return "it is a Git LFS pointer; fetch the file itself with: git lfs pull"
-    if start[4:8] in (b"ftyp", b"moov", b"mdat") or start[:4] in (b"RIFF", b"\x1a\x45\xdf\xa3"):
-        return "it begins like a video, but its index is missing or damaged (a download cut short?)"
-    return "no container format that FFmpeg knows fits its content"
+        cause = "it is a Git LFS pointer; fetch the file itself with: git lfs pull"
+        return VideoError("not_a_video", path, cause)
+    if start[4:8] in (b"ftyp", b"moov", b"mdat") or start.startswith((b"RIFF", b"\x1a\x45\xdf\xa3")):
+        return VideoError("corrupt", path, "it begins like a video, but its index is damaged or cut off")
+    return VideoError("not_a_video", path, "no container format that FFmpeg knows fits its content")
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:

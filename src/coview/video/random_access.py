@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from coview.errors import VideoError
 from coview.video.opening import opened_video
+from coview.video.planes import plane_samples
 
 _OPTIONS = {"fpsprobesize": "0"}
 """Our files say in their header all that there is to know; decoding frames only to guess a rate is half of opening."""
@@ -31,7 +32,7 @@ class StoredPicture:
 
     def luma(self) -> NDArray[np.uint8]:
         """Return the brightness, (H, W) uint8, valid as long as this object."""
-        return _view(self._planes[0], self.height, self.width)
+        return plane_samples(self._planes[0], height=self.height, width=self.width)
 
     def copy_planes(self, out: NDArray[np.uint8]) -> None:
         """Lay the three planes one after the other into `out`, (H * 3 / 2, W) uint8 contiguous."""
@@ -39,12 +40,8 @@ class StoredPicture:
         flat = out.reshape(-1)
         out[:height] = self.luma()
         size, half = height * width, (height // 2, width // 2)
-        flat[size : size * 5 // 4].reshape(half)[:] = _view(self._planes[1], *half)
-        flat[size * 5 // 4 :].reshape(half)[:] = _view(self._planes[2], *half)
-
-
-def _view(plane: Any, height: int, width: int) -> NDArray[np.uint8]:
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:height, :width]
+        for plane, rest in ((1, flat[size : size * 5 // 4]), (2, flat[size * 5 // 4 :])):
+            rest.reshape(half)[:] = plane_samples(self._planes[plane], height=half[0], width=half[1])
 
 
 def read_pictures(
