@@ -19,6 +19,8 @@ from coview.views.extract_settings import PrepareSettings
 logger = logging.getLogger(__name__)
 
 MARK = "dataset.yaml"
+FEW_FILES = 4
+"""Up to this many files are prepared in this process: starting workers would take longer than the work."""
 
 
 @contextmanager
@@ -45,9 +47,10 @@ def prepared_from(
         yield PreparedDataset.open(Path(what))
         return
     with tempfile.TemporaryDirectory(prefix="coview-") as folder:
-        source, layout = _source(what, Path(folder))
+        source, layout, workers = _source(what, Path(folder))
         settings = PrepareSettings(
             layout=layout,
+            workers=workers,
             views=tuple(made_like["views"]),
             options=made_like["views"],
             storage=parse(StorageSettings, made_like["storage"], source="resolved.yaml", prefix="data.storage."),
@@ -62,10 +65,10 @@ def prepared_from(
         yield data
 
 
-def _source(what: "Path | str | Sequence[Path | str]", folder: Path) -> tuple[Path, str]:
-    """Return what to prepare and its layout; files become a table, so that they may lie anywhere."""
+def _source(what: "Path | str | Sequence[Path | str]", folder: Path) -> tuple[Path, str, int | None]:
+    """Return what to prepare, its layout and worker processes; files become a table, so that they may lie anywhere."""
     if isinstance(what, (str, Path)) and Path(what).is_dir():
-        return Path(what), "folder"
+        return Path(what), "folder", None
     files = [Path(what)] if isinstance(what, (str, Path)) else [Path(file) for file in what]
     if not files:
         raise UserError("the list of videos is empty; name at least one video file")
@@ -78,4 +81,4 @@ def _source(what: "Path | str | Sequence[Path | str]", folder: Path) -> tuple[Pa
         writer = csv.writer(opened)
         writer.writerow(["path"])
         writer.writerows([str(file.resolve())] for file in files)
-    return table, "csv"
+    return table, "csv", 0 if len(files) <= FEW_FILES else None

@@ -74,12 +74,13 @@ def nearest(
 
 def _top(cosines: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
     """Return indices and values (q, k) of the largest entries of each row (q, n), equal ones by index."""
-    best, indices = cosines.topk(k, dim=1)
-    indices, by_index = indices.sort(dim=1)
+    more = min(k + 1, cosines.shape[1])
+    best, indices = cosines.topk(more, dim=1)  # (q, k + 1)
+    # topk picks any of the entries that tie for the last place: those rows are sorted whole.
+    ties = (best[:, k - 1] == best[:, k]).nonzero()[:, 0] if more > k else best.new_empty(0, dtype=torch.int64)
+    indices, by_index = indices[:, :k].sort(dim=1)
     best, by_value = best.gather(1, by_index).sort(dim=1, descending=True, stable=True)
     indices = indices.gather(1, by_value)
-    # topk picks any of the entries that tie for the last place: those rows are sorted whole.
-    ties = ((cosines >= best[:, -1:]).sum(dim=1) > k).nonzero()[:, 0]
     if len(ties):
         ordered, order = cosines[ties].sort(dim=1, descending=True, stable=True)
         best[ties], indices[ties] = ordered[:, :k], order[:, :k]

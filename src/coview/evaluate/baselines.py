@@ -44,8 +44,8 @@ def pixel_vectors(frames: Iterator[Frame]) -> dict[str, NDArray[np.float32]]:
         if before is not None:
             difference += np.abs(grey - before)
         before = grey
-        red, green, blue = np.moveaxis(frame.astype(np.int64) * BINS // 256, -1, 0)
-        histogram += np.bincount(((red * BINS + green) * BINS + blue).ravel(), minlength=BINS**3)
+        bins = cv2.calcHist([np.ascontiguousarray(frame)], [0, 1, 2], None, [BINS] * 3, [0, 256] * 3)
+        histogram += bins.ravel()
     vectors = {
         "mean frame": (total - total.mean()).ravel(),
         "frame difference": difference.ravel(),

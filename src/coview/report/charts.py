@@ -9,6 +9,7 @@ from dataclasses import dataclass
 WIDTH, HEIGHT = 420, 240
 LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 34
 MAX_POINTS = 240
+LOG_MARGIN = 1.06
 SMOOTH_FROM = 40
 """From this many points on, a running mean is drawn over the faint raw line."""
 
@@ -62,7 +63,7 @@ def line_chart(
     y_ticks = log_ticks(min(lows), max(highs)) if is_log else ticks(min(lows), max(highs))
     x_ticks = ticks(min(line.x[0] for line in drawn), max(line.x[-1] for line in drawn), is_tight=True)
     frame = _Frame(x_ticks[0], x_ticks[-1], y_ticks[0], y_ticks[-1], is_log)
-    parts = [*_axes(frame, [t for t in x_ticks if t in x_ticks[1:-1] or len(x_ticks) < 4], y_ticks, x_label)]
+    parts = [*_axes(frame, _inner(x_ticks), _inner(y_ticks) if is_log else y_ticks, x_label)]
     if reference:
         parts += _reference(frame, *reference)
     for line in drawn:
@@ -110,12 +111,16 @@ def ticks(low: float, high: float, *, is_tight: bool = False) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return numbers 1, 2 or 5 times a power of ten that cover low..high, both above 0."""
-    powers = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
-    known = [float(f"{factor}e{power}") for power in powers for factor in (1, 2, 5)]
-    first = max(place for place, value in enumerate(known) if value <= low)
-    last = min(place for place, value in enumerate(known) if value >= high and place > first)
-    return known[first : last + 1]
+    """Return a lower end, round numbers in between and an upper end of a logarithmic axis for low..high, above 0."""
+    low, high = low / LOG_MARGIN, high * LOG_MARGIN
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    inner: list[float] = []
+    for factors in ((1,), (1, 2, 5), (1, 1.5, 2, 3, 4, 5, 6, 8)):
+        inner = [float(f"{factor}e{power}") for power in powers for factor in factors]
+        inner = [value for value in inner if low < value < high]
+        if len(inner) >= 3:
+            break
+    return [low, *inner, high]
 
 
 def summary(lines: Sequence[Series], reference: tuple[float, str] | None) -> str:
@@ -131,6 +136,11 @@ def number(value: float) -> str:
     if abs(value) >= 1e5 or abs(value) < 1e-3:
         return f"{value:.1e}".replace("e-0", "e-").replace("e+0", "e")
     return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _inner(places: list[float]) -> list[float]:
+    """Leave out the two ends, which are seldom round, where enough remain to read the axis by."""
+    return places[1:-1] if len(places) > 3 else places
 
 
 @dataclass(frozen=True)
