@@ -141,7 +141,12 @@ class Pretrain:
 class Evaluate:
     """Score a run: beside the same encoder with random weights, plain pixels and chance.
 
-    Writes RUN/evaluation/<protocol>-....json and RUN/report.html, and prints the table.
+    Writes RUN/evaluation/<protocol>-....json and RUN/report.html, and prints the table. Settings of a protocol are
+    given with a dot: --retrieval.variant leave-group-out lets every labelled video query those of all other groups.
+
+    Examples:
+        coview evaluate runs/cpc --data data/ucf10
+        coview evaluate runs/cpc --data data/ucf10 --retrieval.variant leave-group-out
     """
 
     run_folder: RunFolder
@@ -152,6 +157,8 @@ class Evaluate:
     """One of `coview list protocols`."""
     split: str | None = None
     """Split column; not set: the run's own."""
+    checkpoint: str | None = None
+    """Folder name of a checkpoint, such as rgb-00000400; not set: the newest."""
     device: str = "auto"
     """auto, cpu, cuda, or cuda:N."""
 
@@ -159,16 +166,25 @@ class Evaluate:
         """Evaluate, print the table, renew the report."""
         from rich.console import Console
 
+        from coview.config import override
         from coview.datasets.prepared import PreparedDataset
         from coview.evaluate import evaluate_run, result_table
         from coview.report import write_report
 
+        options = override({}, assignments)
+        foreign = [name for name in options if name != self.protocol]
+        if foreign:
+            raise UserError(
+                f"--{foreign[0]}... is no setting of protocol {self.protocol}: they begin --{self.protocol}."
+            )
         with progress_bar("evaluate", unit="videos") as progress:
             result = evaluate_run(
                 self.run_folder,
                 self.data,
                 protocol=self.protocol,
                 split=self.split,
+                checkpoint=self.checkpoint,
+                options=options.get(self.protocol),
                 device=self.device,
                 progress=progress,
             )
@@ -206,6 +222,8 @@ class Embed:
         write_embeddings(embeddings, self.out)
         views = ", ".join(f"{name} ({rows.shape[1]}-d)" for name, rows in embeddings.features.items())
         print(f"{len(embeddings)} videos, views {views}: {self.out}")
+        for video, reason in embeddings.description["failed"].items():
+            print(f"not embedded: {video}: {reason}")
         return 0
 
 
@@ -265,7 +283,12 @@ Command = Prepare | Pretrain | Evaluate | Embed | Demo | Doctor | List
 COMMANDS: dict[str, type[Command]] = {
     kind.__name__.lower(): kind for kind in (Prepare, Pretrain, Evaluate, Embed, Demo, Doctor, List)
 }
-PLAIN_SETTINGS: dict[str, tuple[str, ...]] = {"prepare": (), "pretrain": ("seed", "split", "preset"), "demo": ("seed",)}
+PLAIN_SETTINGS: dict[str, tuple[str, ...]] = {
+    "prepare": (),
+    "pretrain": ("seed", "split", "preset"),
+    "evaluate": (),
+    "demo": ("seed",),
+}
 """Commands that take dotted settings, and the settings without a dot that each takes."""
 
 

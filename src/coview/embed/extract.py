@@ -19,8 +19,6 @@ from coview.views.opened import open_views
 def window_features(encoder: Encoder, clips: Tensor, *, clip: ClipSettings) -> Tensor:
     """Return one unit feature a window: the mean over its blocks of the encoder's pooled features.
 
-    Source: METHODS, downstream protocols.
-
     Args:
         encoder: in eval mode.
         clips: (W, C, T, size, size) windows, T = N * L.
