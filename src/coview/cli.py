@@ -67,7 +67,8 @@ class Prepare:
         from coview.config import override, parse
         from coview.datasets.synthetic import SyntheticSettings
         from coview.views.base import StorageSettings
-        from coview.views.extract import PrepareSettings, prepare
+        from coview.views.extract import prepare
+        from coview.views.extract_settings import PrepareSettings
 
         options = override({}, assignments)
         synthetic = parse(SyntheticSettings, options.pop("synthetic", {}), source="prepare", prefix="synthetic.")

@@ -78,8 +78,7 @@ def settings_of(kind: type[Any], prefix: str = "") -> Iterator[tuple[str, Any, s
         if dataclasses.is_dataclass(field.type):
             yield from settings_of(field.type, f"{prefix}{field.name}.")  # type: ignore[arg-type]
             continue
-        has_factory = field.default_factory is not dataclasses.MISSING
-        default = field.default_factory() if has_factory else field.default  # type: ignore[misc]
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
         yield f"{prefix}{field.name}", as_plain(default), meanings.get(field.name, "")
 
 
