@@ -25,7 +25,7 @@ PairFlow = Callable[[Grey, Grey], Motion]
 
 CENTRE = 127.5
 """The stored value of no motion; the bytes beside it are 1/255 of the bound away."""
-TYPICAL_SPEED = 0.08
+TYPICAL_SPEED = 0.1
 """Root mean square of stored flow as a share of the bound, over real clips (benchmarks/bench_stored_flow.py)."""
 PICTURE_SPEED = 0.25
 """Share of the bound at which a drawn colour is pure: most motion is slow."""
@@ -41,7 +41,7 @@ class FlowOptions:
     """tvl1 (CoCon on UCF101 and HMDB51, ViCC), farneback (CoCon on Kinetics) or dis (the fastest)."""
     bound: PositiveFloat = 20.0
     """Motion of a frame beyond this many pixels is clipped; the range +-bound fills the 256 stored values."""
-    crf: NonNegativeFloat = 12.0
+    crf: NonNegativeFloat = 14.0
     """Quality of H.264: 0 is lossless."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where tvl1 is computed: cpu, one core a process, or cuda, in batches."""
@@ -126,13 +126,13 @@ def _flows(first: Grey, greys: Iterator[Grey], options: FlowOptions) -> Iterator
         _check_cuda(options)
         yield from _flows_in_batches(first, greys, device=torch.device("cuda"))
         return
-    pair_flow = _pair_flow(options.algorithm)
+    flow_between = pair_flow(options.algorithm)
     for second in greys:
-        yield pair_flow(first, second)
+        yield flow_between(first, second)
         first = second
 
 
-def _pair_flow(algorithm: str) -> PairFlow:
+def pair_flow(algorithm: str) -> PairFlow:
     """Return the function of an algorithm; numba loads only when it is used."""
     if algorithm == "tvl1":
         from coview.views.tvl1_numba import tvl1_flow
