@@ -16,3 +16,11 @@ def test_stem_sees_motion() -> None:
     with torch.no_grad():
         forwards, backwards = encoder.stem(clip), encoder.stem(clip.flip(2)).flip(2)
     assert not torch.allclose(forwards, backwards, atol=1e-2)
+
+
+def test_dynamo_traces_it_and_nothing_changes() -> None:
+    encoder = tiny3d(in_channels=1).train()
+    clips = torch.randn(2, 1, 5, 32, 32)
+    plain = encoder(clips)
+    encoder.compile(backend="eager")
+    torch.testing.assert_close(encoder(clips), plain)

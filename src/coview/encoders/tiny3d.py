@@ -8,11 +8,11 @@ from coview.encoders.residual import ResidualBlock, convolution, initialise_conv
 
 
 class Tiny3D(Encoder):
-    """Four residual blocks, 32-64-128-128 channels, 0.48 M parameters.
+    """Four residual blocks of 32, 64, 128, 128 channels, 0.49 M parameters.
 
-    Kernels reach over time from the stem on, since motion is all that tells some actions apart; the sides shrink
-    four times before the first block, which is where the time goes on a CPU. Time shrinks to ceil(T / 4), the sides
-    to ceil(side / 16): 64 x 64 pixels give 4 x 4 cells.
+    Kernels reach over time from the stem on, since motion is all that tells some actions apart. The stem alone makes
+    the sides four times smaller: large early maps are where a CPU spends its time. Time shrinks to ceil(T / 4), the
+    sides to ceil(side / 16), so that 64 x 64 pixels still give 4 x 4 cells to predict.
 
     Args:
         in_channels: C, channels of a clip.
@@ -23,10 +23,9 @@ class Tiny3D(Encoder):
         self.in_channels = in_channels
         self.feature_size = 128
         self.stem = nn.Sequential(
-            convolution(in_channels, 32, kernel=(3, 5, 5), stride=(1, 2, 2)),
+            convolution(in_channels, 32, kernel=(3, 7, 7), stride=(1, 4, 4)),
             BatchNorm3d(32),
             nn.ReLU(inplace=True),
-            nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1)),
         )
         flat, full, temporal = (1, 3, 3), (3, 3, 3), (3, 1, 1)
         self.stages = nn.Sequential(
