@@ -5,8 +5,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
 
 from coview.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EXIT_USER_ERROR = 2
 EXIT_INTERRUPTED = 130
@@ -14,13 +19,11 @@ EXIT_INTERRUPTED = 130
 
 def run_command(command: Callable[[], int | None]) -> int:
     """Run a command; a user's mistake becomes one line and an exit status, a bug keeps its traceback."""
-    from rich.console import Console
-
     show_messages()
     try:
         return command() or 0
     except UserError as error:
-        Console(stderr=True, soft_wrap=True, highlight=False).print("[bold red]error:[/]", _plain(str(error)))
+        _console().print("[bold red]error:[/]", _plain(str(error)))
         return EXIT_USER_ERROR
     except KeyboardInterrupt:
         print("interrupted; the same command goes on where it stopped (pretrain: with --resume)", file=sys.stderr)
@@ -37,17 +40,35 @@ def _plain(text: str) -> str:
     return escape(text)
 
 
+@cache
+def _console() -> "Console":
+    """Return the one console on standard error: messages and bars must know of each other to share the screen."""
+    from rich.console import Console
+
+    return Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class _PlainFormatter(logging.Formatter):
+    """Shows the level of warnings and errors only."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
+
+
 def show_messages() -> None:
     """Show coview's log messages on standard error; warnings stand out."""
-    from rich.console import Console
-    from rich.logging import RichHandler
-
     logger = logging.getLogger("coview")
     if logger.handlers:
         return
-    console = Console(stderr=True, soft_wrap=not sys.stderr.isatty())
-    handler = RichHandler(console=console, show_time=False, show_path=False, markup=False)
-    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler: logging.Handler
+    if sys.stderr.isatty():
+        from rich.logging import RichHandler
+
+        handler = RichHandler(console=_console(), show_time=False, show_path=False, markup=False)
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(_PlainFormatter("%(message)s"))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False
@@ -81,9 +102,7 @@ def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int, Mappi
         TextColumn("left"),
         TimeRemainingColumn(elapsed_when_finished=True),
     )
-    from rich.console import Console
-
-    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as bar:
+    with Progress(*columns, console=_console(), redirect_stdout=False) as bar:
         task = bar.add_task(title, total=None, amounts="")
         meter = _Meter()
 

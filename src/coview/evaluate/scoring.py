@@ -72,7 +72,7 @@ def evaluate_run(
         rows=scores.rows,
         examples=scores.examples,
         remarks=scores.remarks,
-        versions={"coview": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        versions={"coview": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
         device=str(choose_device(device)),
         seconds=round(time.monotonic() - started, 2),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -177,7 +177,7 @@ def _machine(processes: Processes, precision: Precision) -> dict[str, Any]:
             "processes": processes.world_size,
             "system": platform.system(),
         },
-        "versions": {"coview": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        "versions": {"coview": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
     }
 
 
@@ -190,8 +190,8 @@ def _announce(trainer: Trainer, start: Checkpoint | None) -> None:
     if isinstance(feed, VideoFeed):
         logger.info(feed.describe())
     logger.info(trainer.precision.describe())
-    for stage in method.stages():
-        logger.info("stage %s: %d steps (%d epochs)", stage.name, trainer.num_steps(stage), stage.epochs)
+    stages = ", ".join(f"{stage.name} ({trainer.num_steps(stage)} steps)" for stage in method.stages())
+    logger.info("stages: %s", stages)
     if start is not None:
         at = start.position
         logger.info("going on from stage %s, epoch %d, step %d", at.stage, at.epoch, at.step)

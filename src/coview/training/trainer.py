@@ -115,6 +115,8 @@ class Trainer:
             progress=self.progress,
             first_step=at.step,
         )
+        if self.processes.is_main:
+            logger.info("stage %s: step %d of %d", stage.name, at.step, num_steps)
         self.log.write("stage", stage=stage.name, step=at.step, global_step=at.global_step, num_steps=num_steps)
 
         while at.step < num_steps:
