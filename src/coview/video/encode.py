@@ -14,7 +14,8 @@ from coview.datatypes import Frame, check_shape
 
 SMPTE170M = 6
 """ITU-T H.273 code of BT.601 (525 lines) for matrix, transfer and primaries: the matrix that the reader inverts."""
-_PRESET = "medium"
+PRESET = "medium"
+"""x264's default trade of time for size."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Encoding:
         crf: quality, 0 is lossless.
         tune: x264's tuning besides "fastdecode", such as "psnr"; empty for none.
         color_range: full (0 to 255) or limited ("MPEG", 16 to 235) luma.
+        preset: x264's trade of time for size, such as "veryfast".
     """
 
     fps: float
@@ -34,6 +36,7 @@ class Encoding:
     crf: float
     tune: str
     color_range: ColorRange
+    preset: str = PRESET
 
     @property
     def rate(self) -> Fraction:
@@ -47,7 +50,7 @@ class Encoding:
     def options(self) -> dict[str, str]:
         """Return the options of libx264: closed groups of exactly `gop` frames, each frame predicted from the past."""
         return {
-            "preset": _PRESET,
+            "preset": self.preset,
             "tune": f"{self.tune},fastdecode" if self.tune else "fastdecode",
             "crf": str(self.crf),
             "x264-params": f"keyint={self.gop}:min-keyint={self.gop}:scenecut=0:bframes=0:open-gop=0:ref=1",

@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 
 from coview.datatypes import Frame
 from coview.errors import VideoError
-from coview.video.encode import Encoding, encode_pictures, plane_pictures, rgb_pictures
+from coview.video.encode import PRESET, Encoding, encode_pictures, plane_pictures, rgb_pictures
 from coview.video.random_access import StoredPicture, read_pictures
 
 RGB_CRF = 18.0
 """Looks lossless; mean error about 2 of 255 on real clips, of which 0.6 is the halved colour resolution."""
 
 
-def write_rgb(frames: Iterable[Frame], path: Path, *, fps: float, gop: int, crf: float = RGB_CRF) -> int:
+def write_rgb(
+    frames: Iterable[Frame], path: Path, *, fps: float, gop: int, crf: float = RGB_CRF, preset: str = PRESET
+) -> int:
     """Store RGB frames.
 
     Args:
@@ -32,6 +34,7 @@ def write_rgb(frames: Iterable[Frame], path: Path, *, fps: float, gop: int, crf:
         fps: frames a second, at most 1000.
         gop: frames from one key frame to the next.
         crf: quality of H.264, 0 is lossless (but for the halved colour resolution).
+        preset: x264's trade of time for size, such as "veryfast".
 
     Returns:
         How many frames there were; when none, no file is written.
@@ -39,7 +42,7 @@ def write_rgb(frames: Iterable[Frame], path: Path, *, fps: float, gop: int, crf:
     Raises:
         ValueError: frames of unequal or odd size.
     """
-    encoding = Encoding(fps=fps, gop=gop, crf=crf, tune="", color_range=ColorRange.MPEG)
+    encoding = Encoding(fps=fps, gop=gop, crf=crf, tune="", color_range=ColorRange.MPEG, preset=preset)
     return encode_pictures(rgb_pictures(frames), path, encoding)
 
 

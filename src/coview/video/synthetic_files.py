@@ -27,6 +27,7 @@ SETTINGS_FILE = "synthetic.yaml"
 TRUTH_FOLDER = "truth"
 KEY_FRAME_DISTANCE = 25
 CRF = 20.0
+PRESET = "veryfast"
 PART = ".part-"
 """How the names of half-written files begin."""
 
@@ -149,7 +150,7 @@ def _write_clip(out: Path, settings: SyntheticSettings, index: int) -> None:
     with _aside(out / TRUTH_FOLDER / f"{clip.id}.npz") as aside:
         write_truth(Truth(clip.keypoints, clip.masks), aside)
     with _aside(_video_path(out, index)) as aside:
-        write_rgb(iter(clip.frames), aside, fps=settings.fps, gop=KEY_FRAME_DISTANCE, crf=CRF)
+        write_rgb(iter(clip.frames), aside, fps=settings.fps, gop=KEY_FRAME_DISTANCE, crf=CRF, preset=PRESET)
 
 
 def _video_path(out: Path, index: int) -> Path:
