@@ -14,6 +14,9 @@ from coview.datatypes import VideoEntry
 from coview.errors import VideoError
 from coview.evaluate.base import ScoreRow
 from coview.evaluate.result import EvaluationResult, write_result
+from small_run import small_run
+
+__all__ = ["small_run"]
 
 
 class DrawnView:

@@ -7,7 +7,9 @@ import shutil
 
 import pytest
 
+from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
+from coview.evaluate import evaluate_run
 from coview.report import write_report
 
 VOID = {"meta", "link", "br", "img", "input", "hr", "line", "path", "circle"}
@@ -142,3 +144,13 @@ def test_not_a_run(run_folder, tmp_path):
     with pytest.raises(UserError, match="is not a run"):
         write_report(tmp_path)
     shutil.rmtree(run_folder.path)
+
+
+def test_real_views_and_a_real_evaluation(small_run):
+    evaluate_run(small_run.run, small_run.data)
+    path = write_report(small_run.run, PreparedDataset.open(small_run.data))
+    words = outline(path).words
+    assert "No pictures" not in words
+    assert "Some pictures are missing" not in words
+    assert "4 of 5 query videos scored" in words
+    assert path.read_text(encoding="utf-8").count("data:image/jpeg;base64,") >= 10
