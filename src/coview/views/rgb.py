@@ -58,9 +58,11 @@ class RgbView(View):
 
     def standardise(self, clips: Tensor) -> Tensor:
         """Subtract the mean and divide by the deviation of natural pictures, channel by channel."""
-        mean = torch.tensor(MEAN, dtype=clips.dtype, device=clips.device).view(3, 1, 1, 1)
-        std = torch.tensor(STD, dtype=clips.dtype, device=clips.device).view(3, 1, 1, 1)
-        return (clips - mean) / std
+        width = clips.shape[-1]
+        # Whole lines of pixels: where channels lie last in memory, to broadcast three numbers is several times slower.
+        lines = clips.movedim(1, -1).flatten(-2)  # (B, T, H, W * 3)
+        mean, std = (torch.tensor(values).to(clips).repeat(width) for values in (MEAN, STD))
+        return (lines - mean).div_(std).view(*lines.shape[:-1], width, 3).movedim(-1, 1)  # (B, 3, T, H, W)
 
     def picture(self, raw: NDArray[Any], *, height: int, width: int) -> Frame:
         """Return the frame at another size."""
