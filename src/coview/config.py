@@ -146,7 +146,7 @@ class TrainingSettings:
     candidates, so contrastive losses see fewer negatives."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto times a step of the run's own encoder in each setting this machine has and takes the fastest."""
-    channels_last: Literal["auto", "yes", "no"] = "auto"
+    channels_last: Literal["auto", "always", "never"] = "auto"
     """Memory layout of 3D convolutions; auto decides together with precision."""
     compile: bool = False
     """Compile the encoders with torch.compile: a slow start, then about a tenth faster."""

@@ -62,7 +62,7 @@ def test_the_loss_is_the_sum_of_its_weighted_parts():
     batch = batch_of(3)
     method = build(cooperation_weight=7.0, sync_weight=2.0, sim_weight=3.0)
     output = method(batch, together(method))
-    cpc = sum(output.parts[f"cpc/{view}"] for view in CHANNELS)
+    cpc = sum(output.parts[f"{view}/cpc"] for view in CHANNELS)
     expected = cpc + 7.0 * (2.0 * output.parts["sync"] + 3.0 * output.parts["sim"])
     torch.testing.assert_close(output.total, expected)
     maps = [encode_blocks(method.encoders[view], batch.clips[view][:, 0], num_blocks=4) for view in CHANNELS]
@@ -76,7 +76,7 @@ def test_the_loss_is_the_sum_of_its_weighted_parts():
 def test_an_ablation_is_a_weight_of_zero(off):
     method, batch = build(**{off: 0.0}), batch_of(2)
     output = method(batch, together(method))
-    cpc = sum(output.parts[f"cpc/{view}"] for view in CHANNELS)
+    cpc = sum(output.parts[f"{view}/cpc"] for view in CHANNELS)
     kept = {"cooperation_weight": 0.0, "sync_weight": 10 * output.parts["sim"], "sim_weight": 10 * output.parts["sync"]}
     torch.testing.assert_close(output.total, cpc + kept[off])
 
@@ -94,8 +94,8 @@ def test_alone_equals_cpc():
     method, batch = build(), batch_of(2)
     alone = Progress(method.stages()[0], 0, 0, 0, 10)
     output = method(batch, alone)
-    assert list(output.parts) == ["cpc/rgb"]
-    torch.testing.assert_close(output.total.detach(), output.parts["cpc/rgb"])
+    assert list(output.parts) == ["rgb/cpc"]
+    torch.testing.assert_close(output.total.detach(), output.parts["rgb/cpc"])
 
 
 def test_factors_of_views_reach_the_stages():

@@ -105,8 +105,8 @@ class CoCon(Method):
         views = progress.stage.views
         seen = {view: self._predict(view, batch.clips[view][:, 0]) for view in views}
         total = torch.stack([one.score.loss for one in seen.values()]).sum()
-        parts = {f"cpc/{view}": one.score.loss.detach() for view, one in seen.items()}
-        meters = {f"accuracy/{view}": one.score.accuracy for view, one in seen.items()}
+        parts = {f"{view}/cpc": one.score.loss.detach() for view, one in seen.items()}
+        meters = {f"{view}/accuracy": one.score.accuracy for view, one in seen.items()}
         if len(views) > 1:
             coop, coop_parts, coop_meters = self._cooperate(list(seen.values()))
             total = total + coop
@@ -115,7 +115,7 @@ class CoCon(Method):
         return LossOutput(
             total=total,
             parts=parts,
-            uninformative={f"cpc/{view}": one.score.uninformative for view, one in seen.items()},
+            uninformative={f"{view}/cpc": one.score.uninformative for view, one in seen.items()},
             features={view: one.block_features for view, one in seen.items()},
             meters=meters,
         )

@@ -1,6 +1,7 @@
 """`coview pretrain`: settings and a prepared data set in, a run folder out."""
 
 import logging
+import os
 import platform
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -168,7 +169,7 @@ def _precision(
 def _machine(processes: Processes, precision: Precision) -> dict[str, Any]:
     """Return where and with what a run was begun."""
     device = processes.device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
     return {
         "precision": asdict(precision),
         "machine": {
@@ -179,6 +180,14 @@ def _machine(processes: Processes, precision: Precision) -> dict[str, Any]:
         },
         "versions": {"coview": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
     }
+
+
+def cpu_name() -> str:
+    """Return the processor's model and how many cores there are."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{models[0] if models else platform.processor() or platform.machine()}, {os.cpu_count()} cores"
 
 
 def _announce(trainer: Trainer, start: Checkpoint | None) -> None:
