@@ -1,10 +1,8 @@
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from coview.errors import UserError
 from coview.views import extract_video
 from coview.views.base import StorageSettings
 from coview.views.extract import PrepareSettings, prepare
+from coview.views.extract_aside import is_running, this_host
 from coview.views.rgb import RgbView
 
 SMALL = StorageSettings(short_side=32)
@@ -243,7 +242,7 @@ def test_a_full_disk_keeps_what_is_finished_and_stops(
         return whole(self, frames, path, **settings)
 
     monkeypatch.setattr(RgbView, "write", write)
-    with pytest.raises(UserError, match=r"disk of .*out is full: [\d.]+ MiB free.*same command"):
+    with pytest.raises(UserError, match=r"disk of .*out is full.* [\d.]+ [MG]iB are free.*same command"):
         prepare(source, tmp_path / "out", HERE)
     assert calls == 3
     assert left_aside(tmp_path) == []
@@ -287,76 +286,74 @@ def test_shares_of_a_job_array_meet_in_one_data_set(source: Path, tmp_path: Path
     }
 
 
-def command(source: Path, out: Path, **settings: Any) -> list[str]:
+def run_until(signal_number: int, source: Path, out: Path, *, finished: int) -> subprocess.CompletedProcess[str]:
+    """Prepare in a process that sends itself a signal in the middle of a video, `finished` videos after the start."""
     code = (
-        "import json, pathlib, sys\n"
+        "import os, pathlib, sys\n"
         "from coview.views.base import StorageSettings\n"
         "from coview.views.extract import PrepareSettings, prepare\n"
-        "settings = PrepareSettings(storage=StorageSettings(short_side=32), **json.loads(sys.argv[3]))\n"
-        "prepare(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), settings)\n"  # no guard: none is needed
+        "source, out = map(pathlib.Path, sys.argv[1:3])\n"
+        "number, finished = map(int, sys.argv[3:])\n"
+        "seen = None\n"
+        "def progress(done, total, amounts):\n"
+        "    global seen\n"
+        "    if done == finished and seen is not None and amounts['frames'] > seen:\n"
+        "        os.kill(os.getpid(), number)\n"
+        "    if done == finished and seen is None:\n"
+        "        seen = amounts['frames']\n"
+        "options = {'flow': {'algorithm': 'farneback'}}\n"
+        "storage = StorageSettings(short_side=32)\n"
+        "settings = PrepareSettings(views=('rgb', 'flow'), storage=storage, options=options, workers=2)\n"
+        "prepare(source, out, settings, progress=progress)\n"  # no guard for child processes: none is needed
     )
-    return [sys.executable, "-c", code, str(source), str(out), json.dumps(settings)]
+    arguments = [sys.executable, "-c", code, str(source), str(out), str(int(signal_number)), str(finished)]
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=200, check=False)
 
 
-def wait_for(condition: Callable[[], bool], *, seconds: float = 120.0) -> None:
-    limit = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < limit, "waited too long"
-        time.sleep(0.01)
+def recorded(out: Path) -> set[str]:
+    return {json.loads(line)["id"] for line in (out / ".prepare" / "outcomes.jsonl").read_text().splitlines()}
 
 
-def num_outcomes(out: Path) -> int:
-    path = out / ".prepare" / "outcomes.jsonl"
-    return path.read_bytes().count(b"\n") if path.exists() else 0
+def workers_at_work_on(out: Path) -> bool:
+    """Say whether a process that is not a zombie still writes beside the stored files."""
+    pids = [int(path.name.split("-")[2]) for path in left_aside(out)]
+    return any(is_running(pid) for pid in pids)
 
 
-@pytest.fixture
-def long_source(tmp_path: Path, write_clip: Any) -> Path:
-    folder = tmp_path / "long"
-    for index in range(6):
-        write_clip(folder / f"clip{index}.mp4", num_frames=60, height=96, width=128)
-    return folder
-
-
-def test_killed_in_the_middle_it_goes_on_without_redoing_or_leaving_halves(long_source: Path, tmp_path: Path) -> None:
+def test_killed_in_the_middle_it_goes_on_without_redoing_or_leaving_halves(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    process = subprocess.Popen(command(long_source, out, views=["rgb", "flow"], workers=1))
-    wait_for(lambda: num_outcomes(out) >= 2 and bool(left_aside(out)))
-    process.kill()
-    process.wait()
-    done = {json.loads(line)["id"] for line in (out / ".prepare" / "outcomes.jsonl").read_text().splitlines()}
-    before = {name: time_ for view in ("rgb", "flow") for name, time_ in stored(out, view).items() if name[:-4] in done}
-    assert 2 <= len(done) < 6
+    killed = run_until(signal.SIGKILL, source, out, finished=2)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    done = recorded(out)
+    assert len(done) == 2
     assert not (out / "dataset.yaml").exists()
-    wait_for(lambda: not any(is_running(path) for path in left_aside(out)), seconds=20.0)
+    limit = time.monotonic() + 60
+    while workers_at_work_on(out) and time.monotonic() < limit:  # they end with their parent, within a second
+        time.sleep(0.05)
+    before = {name: at for view in ("rgb", "flow") for name, at in stored(out, view).items() if name[:-4] in done}
+    assert len(before) == 2
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    (out / "views" / "rgb" / f".part-{this_host()}-{ended.pid}-ab12.mp4").write_bytes(b"half of a video")
     (out / "views" / "rgb" / ".part-elsewhere-1-ab12.mp4").write_bytes(b"another machine is writing this")
     with (out / ".prepare" / "outcomes.jsonl").open("a") as file:
         file.write('{"id": "clip5", "sta')  # killed while it wrote a line
 
-    settings = PrepareSettings(views=("rgb", "flow"), storage=SMALL, workers=0)
-    data = prepare(long_source, out, settings)
-    after = {name: time_ for view in ("rgb", "flow") for name, time_ in stored(out, view).items() if name[:-4] in done}
+    data = prepare(source, out, WITH_FLOW)
+    after = {name: at for view in ("rgb", "flow") for name, at in stored(out, view).items() if name[:-4] in done}
     assert after == before
     assert len(data.ready) == 6
     assert [path.name for path in left_aside(out)] == [".part-elsewhere-1-ab12.mp4"]
 
 
-def is_running(part: Path) -> bool:
-    pid = int(part.name.split("-")[2])
-    return Path(f"/proc/{pid}").exists() and Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
-
-
-def test_an_interrupt_ends_it_at_once_and_cleanly(long_source: Path, tmp_path: Path) -> None:
+def test_an_interrupt_ends_it_at_once_and_cleanly(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    arguments = command(long_source, out, views=["rgb", "flow"], workers=1)
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, start_new_session=True)
-    wait_for(lambda: num_outcomes(out) >= 1 and bool(left_aside(out)))
-    os.killpg(process.pid, signal.SIGINT)
-    started = time.monotonic()
-    _, errors = process.communicate(timeout=60)
-    assert time.monotonic() - started < 5.0  # half a second on a machine that is not busy
-    assert b"The same command goes on from here" in errors
+    interrupted = run_until(signal.SIGINT, source, out, finished=1)
+    assert interrupted.returncode != 0
+    assert "interrupted with 5 videos left; finished ones are kept" in interrupted.stderr
+    assert "The same command goes on from here" in interrupted.stderr
     assert left_aside(out) == []
+    assert len(recorded(out)) == 1  # at once: the videos at work were not waited for
 
 
 def test_two_runs_at_once_on_one_folder_are_refused(source: Path, tmp_path: Path) -> None:

@@ -29,6 +29,8 @@ from coview.views.extract_pool import run_pool
 from coview.views.extract_settings import PrepareSettings, build_views, check_record, make_record, write_record
 from coview.views.extract_video import VideoTask, prepare_video
 
+__all__ = ["PrepareSettings", "prepare"]
+
 log = logging.getLogger(__name__)
 
 

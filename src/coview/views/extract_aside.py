@@ -18,7 +18,8 @@ _ABANDONED_SECONDS = 3600.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def _host() -> str:
+def this_host() -> str:
+    """Return the name of this machine as it stands in temporary names."""
     return re.sub(r"[^A-Za-z0-9_.]", "_", socket.gethostname())[:40] or "host"
 
 
@@ -30,7 +31,7 @@ def written_aside(path: Path) -> Iterator[Path]:
     start can tell what a dead process has left (`remove_parts`).
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".part-{_host()}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    aside = path.with_name(f".part-{this_host()}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
         yield aside
         _to_disk(aside)
@@ -63,12 +64,13 @@ def _remove_if_abandoned(path: Path) -> None:
         # Another machine's process cannot be asked; a number may have been given to a new process. Both are judged
         # by the clock: whoever still writes has written within the hour.
         idle_seconds = time.time() - path.stat().st_mtime
-        is_running = match["host"] != _host() or _is_running(int(match["pid"]))
-        if not is_running or idle_seconds > _ABANDONED_SECONDS:
+        may_write = match["host"] != this_host() or is_running(int(match["pid"]))
+        if not may_write or idle_seconds > _ABANDONED_SECONDS:
             path.unlink()
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Say whether a process of this machine is alive."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -105,9 +107,14 @@ def full_disk_error(folder: Path) -> UserError:
     place = next(parent for parent in (folder, *folder.parents) if parent.exists())
     room = shutil.disk_usage(place)
     return UserError(
-        f"the disk of {folder} is full: {room.free / 2**20:.1f} MiB free of {room.total / 2**30:.1f} GiB "
-        "(or your quota there is used up). Every finished video is kept; make room and give the same command again"
+        f"the disk of {folder} is full, or your quota there is used up: {_amount(room.free)} of {_amount(room.total)} "
+        "are free after removing what was half-written. Every finished video is kept; make room and give the same "
+        "command again"
     )
+
+
+def _amount(size: int) -> str:
+    return f"{size / 2**20:.1f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
 
 
 @contextlib.contextmanager

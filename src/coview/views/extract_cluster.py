@@ -1,14 +1,17 @@
 """The same work on the workers of a dask cluster; the only file that imports dask."""
 
+import hashlib
 import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from coview.datasets.prepared import WORK_FOLDER
 from coview.errors import MissingExtraError, UserError
-from coview.views.extract_outcomes import VideoOutcome
-from coview.views.extract_video import VideoTask, failed, prepare_video
+from coview.views.extract_aside import disk_errors, remove_parts, written_aside
+from coview.views.extract_outcomes import VideoOutcome, from_line, to_line
+from coview.views.extract_video import VideoTask, failed, paths_to_make, prepare_video
 from coview.views.extract_worker import use_one_thread
 
 log = logging.getLogger(__name__)
@@ -47,6 +50,8 @@ def run_cluster(
                 yield failed(still, "crashed", "the cluster lost every worker that tried it")
     finally:
         client.close()
+        for folder in {path.parent for task in tasks for path in paths_to_make(task).values()}:
+            remove_parts(folder)
 
 
 def _connect(address: str) -> Any:
@@ -80,8 +85,9 @@ def _round(
     try:
         for future in as_completed(futures):
             task, error = task_of[future.key], future.exception()
+            future.release()
             if error is None:
-                outcome: VideoOutcome = future.result()
+                outcome = _collect(task)
                 on_frames((outcome.num_frames or 0) * len(task.missing))
                 yield outcome
             elif isinstance(error, KilledWorker):
@@ -90,19 +96,34 @@ def _round(
                 raise error
             else:
                 yield failed(task, "crashed", repr(error))
-            future.release()
         return crashed
     finally:
         client.cancel(futures)
 
 
-def prepare_there(task: VideoTask) -> VideoOutcome:
-    """Prepare one video on a worker of the cluster."""
+def prepare_there(task: VideoTask) -> None:
+    """Prepare one video on a worker of the cluster.
+
+    The outcome goes over the shared disk: in the worker's memory it would be lost with the worker, and the video
+    would be prepared again.
+    """
     if not (task.out / WORK_FOLDER).is_dir():
-        raise UserError(
-            f"a worker of the cluster does not see {task.out}; it must be on a disk that all machines share"
-        )
+        raise UserError(f"a worker of the cluster does not see {task.out}; choose a folder that all machines share")
     # Threads of one worker take turns: compiled flow and OpenCV count on one thread, as in our own workers.
     with _one_video_at_a_time:
         use_one_thread()
-        return prepare_video(task)
+        outcome = prepare_video(task)
+    with disk_errors(task.out), written_aside(_letter(task)) as aside:
+        aside.write_text(to_line(outcome), encoding="utf-8")
+
+
+def _letter(task: VideoTask) -> Path:
+    name = hashlib.sha256(task.entry.id.encode(errors="surrogateescape")).hexdigest()[:32]
+    return task.out / WORK_FOLDER / "letters" / f"{name}.json"
+
+
+def _collect(task: VideoTask) -> VideoOutcome:
+    letter = _letter(task)
+    outcome = from_line(letter.read_text(encoding="utf-8"))
+    letter.unlink()
+    return outcome if outcome is not None else failed(task, "crashed", f"{letter} cannot be read")

@@ -65,7 +65,7 @@ def read_outcomes(out: Path) -> dict[str, VideoOutcome]:
     latest: dict[str, VideoOutcome] = {}
     for path in sorted((out / WORK_FOLDER).glob("outcomes*.jsonl")):
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            outcome = _parse(line)
+            outcome = from_line(line)
             if outcome is None:
                 log.info("%s: skipped a line that was cut off", path)
             elif outcome.id not in latest or outcome.finished_at >= latest[outcome.id].finished_at:
@@ -73,7 +73,13 @@ def read_outcomes(out: Path) -> dict[str, VideoOutcome]:
     return latest
 
 
-def _parse(line: str) -> VideoOutcome | None:
+def to_line(outcome: VideoOutcome) -> str:
+    """Return an outcome as one line of JSON, without its end."""
+    return json.dumps(dataclasses.asdict(outcome))
+
+
+def from_line(line: str) -> VideoOutcome | None:
+    """Return the outcome that `to_line` wrote; None for a line that was cut off."""
     try:
         values: Mapping[str, Any] = json.loads(line)
         stamp = values["source_stamp"]
@@ -101,7 +107,7 @@ class OutcomeLog:
             self._file = self.path.open("ab+", buffering=0)
             if _ends_in_mid_line(self._file):
                 self._file.write(b"\n")
-        line = json.dumps(dataclasses.asdict(outcome)).encode() + b"\n"
+        line = to_line(outcome).encode() + b"\n"
         if self._file.write(line) != len(line):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 

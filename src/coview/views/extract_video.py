@@ -91,11 +91,13 @@ class SourceFrames:
     Attributes:
         num_frames: counted in the first pass, None before.
         frame_size: (height, width) of the frames, None before the first one.
+        remark: after the first pass, how the file fell short of what its header promises; else empty.
     """
 
     def __init__(self, path: Path, storage: StorageSettings, *, on_frame: Callable[[], None]) -> None:
         self.num_frames: int | None = None
         self.frame_size: tuple[int, int] | None = None
+        self.remark = ""
         self._path = path
         self._storage = storage
         self._on_frame = on_frame
@@ -109,7 +111,8 @@ class SourceFrames:
     def _decode(self) -> Iterator[Frame]:
         kept: list[Frame] | None = []
         count = 0
-        for frame in decode_frames(self._path, short_side=self._storage.short_side, fps=self._storage.fps):
+        decoded = decode_frames(self._path, short_side=self._storage.short_side, fps=self._storage.fps)
+        for frame in decoded:
             self.frame_size = (frame.shape[0], frame.shape[1])
             count += 1
             if kept is not None:
@@ -117,6 +120,7 @@ class SourceFrames:
                 kept = kept if count * frame.nbytes <= _KEPT_BYTES else None
             yield frame
         self.num_frames = count
+        self.remark = decoded.remark
         self._kept = kept
 
 
@@ -139,7 +143,7 @@ def _prepare(task: VideoTask, on_frame: Callable[[], None]) -> VideoOutcome:
         id=task.entry.id,
         status="ready",
         views=tuple(task.options),
-        reason="",
+        reason=frames.remark,
         num_frames=num_frames,
         fps=fps,
         width=width,
