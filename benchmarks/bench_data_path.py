@@ -1,0 +1,151 @@
+"""From prepared data to augmented rgb clips at 128 x 128 on one core, beside a JPEG-blob loader, in turns.
+
+Two kinds of clip: 32 frames as ViCC takes them (crop, flip, jitter, grey, blur, one draw a clip) and 8 x 5 frames,
+every third, as CPC and CoCon do (jitter and grey drawn anew for every frame). `--data` names a prepared set;
+without it some real videos (COVIEW_DATA) or synthetic ones are prepared first, with `--gop` frames to a key frame.
+"""
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from coview.augment.batch import augment
+from coview.clips.dataset import ClipDataset
+from coview.clips.loader import training_loader
+from coview.config import AugmentSettings, ClipSettings, ViewInput
+from coview.datasets.prepared import PreparedDataset
+from coview.datasets.synthetic import SyntheticSettings
+from coview.datatypes import VideoEntry
+from coview.views.base import StorageSettings
+from coview.views.extract import prepare
+from coview.views.extract_settings import PrepareSettings
+from coview.views.opened import open_views
+from jpeg_loader import JPEG_QUALITY, JpegBlob, load_clip
+from record import record
+
+SIZE = 128
+GOAL = 60
+BATCH = 8
+NUM_VIDEOS = 24
+KINDS = {
+    "32 frames (ViCC)": (
+        ClipSettings(num_blocks=1, block_length=32, step=1),
+        AugmentSettings(colour_per="clip", blur_probability=0.5),
+    ),
+    "8 x 5 frames, step 3 (CPC)": (ClipSettings(num_blocks=8, block_length=5, step=3), AugmentSettings()),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, help="a prepared data set with the view rgb")
+    parser.add_argument("--gop", type=int, default=StorageSettings.gop, help="frames to a key frame, when preparing")
+    parser.add_argument("--rounds", type=int, default=10, help="batches of 8 clips of each kind and loader")
+    given = parser.parse_args()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+    with tempfile.TemporaryDirectory() as folder:
+        data = PreparedDataset.open(given.data) if given.data else prepared(Path(folder), gop=given.gop)
+        entries = long_videos(data)
+        blob = jpeg_blob(data, entries, Path(folder) / "frames.jpg")
+        kinds = {name: compare(data, entries, blob, name=name, rounds=given.rounds) for name in KINDS}
+    about = {"size_px": SIZE, "batch": BATCH, "videos": len(entries), "jpeg_quality": JPEG_QUALITY}
+    storage = {"storage": data.info.get("storage"), "bytes_per_frame": stored_bytes(data, entries)}
+    path = record("data_path", {**about, **storage, "goal_clips_per_second": GOAL, "kinds": kinds})
+    for name, values in kinds.items():
+        ours, peer = values["coview"]["clips_per_second"], values["jpeg_blob"]["clips_per_second"]
+        print(f"{name}: {ours} clips/s, JPEG blob {peer} clips/s, {values['times_faster']} x")
+    print(path)
+
+
+def prepared(folder: Path, *, gop: int) -> PreparedDataset:
+    """Prepare some videos: real ones where COVIEW_DATA names them, otherwise synthetic ones."""
+    storage = StorageSettings(gop=gop)
+    real = os.environ.get("COVIEW_DATA")
+    if real is None:
+        synthetic = SyntheticSettings(num_videos=NUM_VIDEOS, num_frames=150)
+        settings = PrepareSettings(layout="synthetic", synthetic=synthetic, storage=storage, workers=1)
+        return prepare(folder / "clips", folder / "data", settings)
+    videos = sorted((Path(real) / "ucf10" / "videos").rglob("*.mp4"))[::10]
+    table = folder / "videos.csv"
+    table.write_text("\n".join(["path", *(str(video) for video in videos)]) + "\n", encoding="utf-8")
+    return prepare(table, folder / "data", PrepareSettings(layout="csv", storage=storage, workers=1))
+
+
+def long_videos(data: PreparedDataset) -> list[VideoEntry]:
+    """Return videos that both kinds of clip fit into at full step."""
+    longest = max(clip.span for clip, _ in KINDS.values())
+    return [entry for entry in data.ready if (entry.num_frames or 0) >= longest][:NUM_VIDEOS]
+
+
+def jpeg_blob(data: PreparedDataset, entries: list[VideoEntry], path: Path) -> JpegBlob:
+    """Write the same pictures, at the same size, as JPEG."""
+    view = open_views(data.view_options, ["rgb"])["rgb"]
+    files = [data.view_path("rgb", entry.id, view.suffix) for entry in entries]
+    lengths = [entry.num_frames or 0 for entry in entries]
+    return JpegBlob(path, [view.read(file, np.arange(count)) for file, count in zip(files, lengths, strict=True)])
+
+
+def stored_bytes(data: PreparedDataset, entries: list[VideoEntry]) -> int:
+    sizes = [data.view_path("rgb", entry.id, ".mp4").stat().st_size for entry in entries]
+    return round(sum(sizes) / sum(entry.num_frames or 0 for entry in entries))
+
+
+def compare(
+    data: PreparedDataset, entries: list[VideoEntry], blob: JpegBlob, *, name: str, rounds: int
+) -> dict[str, Any]:
+    """Load batches with both loaders by turns; seconds are of the processor, so that neighbours disturb less."""
+    clip, settings = KINDS[name]
+    views = open_views(data.view_options, ["rgb"])
+    inputs = {"rgb": ViewInput(size=SIZE)}
+    dataset = ClipDataset(data, entries, views, clip, seed=0)
+    batches = (batch for epoch in range(10**6) for batch in training_loader(dataset, batch_size=BATCH, epoch=epoch))
+    random = np.random.default_rng(0)
+
+    def ours() -> None:
+        augment(next(batches), views, inputs, settings, device=torch.device("cpu"))
+
+    def peers() -> None:
+        videos = random.integers(len(entries), size=BATCH)
+        torch.stack([load_clip(blob, int(v), clip, settings, size=SIZE, random=random) for v in videos])
+
+    seconds: dict[str, list[tuple[float, float]]] = {"coview": [], "jpeg_blob": []}
+    for number in range(rounds + 1):
+        for loader, run in (("coview", ours), ("jpeg_blob", peers)):
+            taken = timed(run)
+            if number:  # the first is to warm up
+                seconds[loader].append(taken)
+    results = {loader: speeds(taken) for loader, taken in seconds.items()}
+    ratio = results["coview"]["clips_per_second"] / results["jpeg_blob"]["clips_per_second"]
+    return {**results, "times_faster": round(ratio, 2)}
+
+
+def timed(run: Callable[[], None]) -> tuple[float, float]:
+    """Return seconds on the clock and of the processor."""
+    clock, processor = time.perf_counter(), time.process_time()
+    run()
+    return time.perf_counter() - clock, time.process_time() - processor
+
+
+def speeds(taken: list[tuple[float, float]]) -> dict[str, float]:
+    clock, processor = zip(*taken, strict=True)
+    return {
+        "clips_per_second": round(BATCH / statistics.median(processor), 1),
+        "clips_per_second_best_batch": round(BATCH / min(processor), 1),
+        "clips_per_second_on_the_clock": round(BATCH / statistics.median(clock), 1),
+    }
+
+
+if __name__ == "__main__":
+    main()
