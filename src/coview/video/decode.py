@@ -8,10 +8,11 @@ import av
 
 from coview.datatypes import Frame
 from coview.errors import VideoError
+from coview.video.header import FALLBACK_FPS, known_rate
 from coview.video.opening import opened_video
 from coview.video.orientation import picture_orientation
 from coview.video.pictures import PictureReader
-from coview.video.probe import FALLBACK_FPS, VideoInfo
+from coview.video.probe import VideoInfo
 from coview.video.scaling import RgbConverter, scaled_size
 from coview.video.timing import TimeStampError, resampled
 
@@ -75,7 +76,7 @@ def _timed(
     pictures: Iterable[av.VideoFrame], time_base: Fraction, rate: Fraction | None
 ) -> Iterator[tuple[av.VideoFrame, float]]:
     """Pair each picture with its time stamp in seconds; one without follows the picture before at the usual rate."""
-    usual_gap = 1 / float(rate or FALLBACK_FPS)
+    usual_gap = 1 / (known_rate(rate) or FALLBACK_FPS)
     seconds = -usual_gap
     for picture in pictures:  # its own time base is lost where the decoder held it back to the end
         seconds = seconds + usual_gap if picture.pts is None else float(picture.pts * time_base)

@@ -13,6 +13,7 @@ from coview.errors import VideoError
 
 _INDIRECT_FORMATS = frozenset({"hls", "dash", "concat", "imf", "applehttp"})
 """Lists that name other files or addresses: what such a file shows is not what it holds."""
+_LIST_BEGINNINGS = (b"#EXTM3U", b"ffconcat", b"<?xml", b"<MPD")
 _TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf", "ffmetadata"})
 """Readers that take any bytes and draw them as letters."""
 
@@ -39,10 +40,8 @@ def opened_video(
     try:
         # An absolute path cannot be taken for an address such as "concat:".
         container = av.open(str(path.absolute()), format=format, options=given, metadata_errors="replace")
-    except av.InvalidDataError:
-        raise _unrecognised(path) from None
     except av.FFmpegError as error:
-        raise VideoError("corrupt", path, f"it cannot be opened: {error.strerror}") from None
+        raise _not_opened(path, error) from None
     with container:
         yield container, _video_stream(path, container)
 
@@ -64,16 +63,20 @@ def _check_file(path: Path) -> None:
         raise VideoError("empty", path, "the file has zero bytes")
 
 
-def _unrecognised(path: Path) -> VideoError:
-    """Say what a file is that no container format fits."""
+def _not_opened(path: Path, error: av.FFmpegError) -> VideoError:
+    """Say what a file is that FFmpeg does not open, by its first bytes."""
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(b"version https://git-lfs"):
         cause = "it is a Git LFS pointer; fetch the file itself with: git lfs pull"
         return VideoError("not_a_video", path, cause)
+    if start.startswith(_LIST_BEGINNINGS):
+        return VideoError("not_a_video", path, "it is a list that names other files")
     if start[4:8] in (b"ftyp", b"moov", b"mdat") or start.startswith((b"RIFF", b"\x1a\x45\xdf\xa3")):
         return VideoError("corrupt", path, "it begins like a video, but its index is damaged or cut off")
-    return VideoError("not_a_video", path, "no container format that FFmpeg knows fits its content")
+    if isinstance(error, av.InvalidDataError):
+        return VideoError("not_a_video", path, "no container format that FFmpeg knows fits its content")
+    return VideoError("corrupt", path, f"it cannot be opened: {error.strerror}")
 
 
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:

@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from coview.errors import VideoError
+from coview.video.header import stream_seconds
 from coview.video.scaling import check_size
 
 
@@ -34,6 +35,7 @@ class PictureReader:
         self.num_skipped = 0
         self.damage = ""
         self._sizes: set[tuple[int, int]] = set()
+        self._stamps: tuple[int, int] | None = None
         self._path = path
         self._container = container
         self._stream = stream
@@ -54,7 +56,7 @@ class PictureReader:
         yield from self._decode(None)  # those that the decoder holds back
         if self.num_decoded == 0:
             if self.damage or self.num_skipped:
-                cause = self.damage or "it holds no key frame"
+                cause = self.damage or "its first pictures are damaged or missing"
                 raise VideoError("corrupt", self._path, f"not one frame can be decoded: {cause}")
             raise VideoError("no_frames", self._path, "its video stream is empty")
 
@@ -83,6 +85,8 @@ class PictureReader:
                 self.damage = "the picture is incomplete"
             self.num_decoded += 1
             self._sizes.add((picture.width, picture.height))
+            if picture.pts is not None:
+                self._stamps = (self._stamps or (picture.pts,))[0], picture.pts
             yield picture
 
     def _place(self) -> str:
@@ -91,11 +95,7 @@ class PictureReader:
 
     def remark(self) -> str:
         """Say, after the last picture, how the video fell short of what its header promises; empty if it did not."""
-        parts = []
-        promised = self._stream.frames - self.num_hidden
-        if self.num_decoded < promised:
-            reason = "truncated" if self.num_packets < self._stream.frames else "incomplete"
-            parts.append(f"{reason}: the header promises {promised} frames, {self.num_decoded} decoded")
+        parts = [self._shortfall()] if self._shortfall() else []
         if self.damage:
             parts.append(f"the end of the file is damaged: {self.damage}")
         if self.num_skipped:
@@ -103,3 +103,17 @@ class PictureReader:
         if len(self._sizes) > 1:
             parts.append("the size of the pictures changes on the way; all were scaled to the size of the first")
         return "; ".join(parts)
+
+    def _shortfall(self) -> str:
+        """Compare with the promised number of frames, or where there is none with the promised length."""
+        if self._stream.frames:
+            promised = self._stream.frames - self.num_hidden
+            reason = "truncated" if self.num_packets < self._stream.frames else "incomplete"
+            told = f"{reason}: the header promises {promised} frames, {self.num_decoded} decoded"
+            return told if self.num_decoded < promised else ""
+        seconds = stream_seconds(self._container, self._stream)
+        if seconds is None or self._stamps is None or not self._stream.time_base:
+            return ""
+        last = float((self._stamps[1] - self._stamps[0]) * self._stream.time_base)
+        told = f"truncated: the header promises {seconds:.1f} s, the last frame is at {last:.1f} s"
+        return told if last < 0.95 * seconds - 0.5 else ""

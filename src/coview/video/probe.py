@@ -1,18 +1,13 @@
 """What the header of a video file says, without decoding more than its first picture."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
-from av.container import InputContainer
-from av.video.stream import VideoStream
-
 from coview.errors import VideoError
+from coview.video.header import FALLBACK_FPS, file_seconds, known_rate, stream_seconds
 from coview.video.opening import opened_video
 from coview.video.orientation import picture_orientation
 from coview.video.pictures import PictureReader
-
-FALLBACK_FPS = 25.0
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ def probe(path: Path) -> VideoInfo:
             raise VideoError("no_frames", path, "its video stream is empty")
         orientation = picture_orientation(first)
         sides = (first.height, first.width) if orientation.swaps_sides else (first.width, first.height)
-        average, base = _rate(stream.average_rate), _rate(stream.base_rate)
+        average, base = known_rate(stream.average_rate), known_rate(stream.base_rate)
         return VideoInfo(
             path=path,
             codec=stream.codec_context.name,
@@ -63,18 +58,6 @@ def probe(path: Path) -> VideoInfo:
             rotation=90 * orientation.quarter_turns,
             fps=average or base or FALLBACK_FPS,
             num_frames_header=stream.frames or None,
-            duration_seconds=duration_seconds(container, stream),
+            duration_seconds=stream_seconds(container, stream) or file_seconds(container),
             is_variable_rate=None if average is None or base is None else abs(average / base - 1) > 0.01,
         )
-
-
-def _rate(rate: Fraction | None) -> float | None:
-    """Return a rate that a video can have; timers of 90 000 a second are no rates."""
-    return float(rate) if rate is not None and 0 < rate <= 1000 else None
-
-
-def duration_seconds(container: InputContainer, stream: VideoStream) -> float | None:
-    """Return the length of the pictures, or of the whole file where only that is stated."""
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return container.duration / 1_000_000 if container.duration else None

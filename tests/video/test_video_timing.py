@@ -1,0 +1,43 @@
+"""Resampling in time, by listing the frames that are expected."""
+
+import pytest
+
+from coview.video.timing import TimeStampError, resample_indices
+
+
+@pytest.mark.parametrize(
+    ("stamps", "fps", "expected"),
+    [
+        ([0.0, 0.1, 0.2, 0.3], 10, [0, 1, 2, 3]),  # the same rate
+        ([0.0, 0.1, 0.2, 0.3], 20, [0, 0, 1, 1, 2, 2, 3, 3]),  # twice
+        ([0.0, 0.1, 0.2, 0.3], 5, [0, 2]),  # half
+        ([0.0, 0.1, 0.2, 0.3, 0.4], 5, [0, 2, 4]),  # 2.5 moments are 3
+        ([0.0, 0.1, 0.2, 0.3], 25, [0, 0, 0, 1, 1, 2, 2, 2, 3, 3]),
+        ([0.0, 0.1, 0.5, 0.6], 10, [0, 1, 1, 1, 1, 2, 3, 3]),  # a pause; the last lasts 0.2 s, the mean
+        ([7.0, 7.1, 7.2], 10, [0, 1, 2]),  # a delayed start
+        ([0.0, 0.033, 0.067, 0.1, 0.133, 0.167], 30, [0, 1, 2, 3, 4, 5]),  # stamps rounded to milliseconds
+        ([0.0], 30, [0]),
+        ([0.0, 0.0, 0.0], 10, [2]),  # no time passes: the last one is seen
+        ([0.0, 0.01, 0.02, 0.03, 0.04], 1, [0]),  # never none
+        ([0.0, 0.2, 0.1, 0.3], 10, [0, 0, 2, 3]),  # a stamp that runs backwards is shown as soon as possible
+        ([], 10, []),
+    ],
+)
+def test_expected_frames(stamps: list[float], fps: float, expected: list[int]) -> None:
+    assert resample_indices(stamps, fps).tolist() == expected
+
+
+@pytest.mark.parametrize(("source", "target"), [(25, 12.5), (30000 / 1001, 25), (24, 60), (25, 25), (59.94, 7)])
+@pytest.mark.parametrize("count", [1, 7, 280])
+def test_length_is_kept(source: float, target: float, count: int) -> None:
+    indices = resample_indices([t / source for t in range(count)], target)
+    expected = count / source * target if count > 1 else 1
+    assert abs(len(indices) - expected) <= 0.5001 or len(indices) == 1
+    for moment, index in enumerate(indices):
+        assert index / source <= moment / target + 0.0011  # not later
+        assert index == count - 1 or (index + 1) / source >= moment / target  # and the nearest of those
+
+
+def test_a_pause_without_end() -> None:
+    with pytest.raises(TimeStampError, match=r"from 0\.1 s to 100000\.0 s"):
+        resample_indices([0.0, 0.1, 100000.0], 25)
