@@ -50,6 +50,7 @@ def describe_run(
             "counts": dict(dataset.info["counts"]),
         },
         "channels": dict(channels),
+        "view_order": list(config.views),
     }
 
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from coview.config import as_plain
 from coview.datatypes import Frame, check_shape
 
 
@@ -57,9 +58,16 @@ class View(abc.ABC):
     """Extension of the stored file, with its dot."""
     Options: ClassVar[type[Any]]
     """Frozen dataclass of this view's settings when it is extracted; every field has a default."""
+    unrecorded: ClassVar[tuple[str, ...]] = ()
+    """Settings that say where the work is done and not what comes of it: a data set does not remember them."""
 
     def __init__(self, options: Any) -> None:
         self.options = options
+
+    def recorded_options(self) -> dict[str, Any]:
+        """Return the settings that a data set remembers, as plain values."""
+        plain: dict[str, Any] = as_plain(self.options)
+        return {name: value for name, value in plain.items() if name not in self.unrecorded}
 
     @abc.abstractmethod
     def extract(self, frames: Iterable[Frame]) -> Iterator[NDArray[Any]]:

@@ -118,7 +118,7 @@ def make_record(source: Path, settings: PrepareSettings, views: Mapping[str, Vie
         "layout": settings.layout,
         "lists": str(settings.lists.resolve()) if settings.lists is not None else None,
         "storage": as_plain(settings.storage),
-        "views": {name: as_plain(view.options) for name, view in views.items()},
+        "views": {name: view.recorded_options() for name, view in views.items()},
     }
 
 

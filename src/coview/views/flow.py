@@ -54,6 +54,7 @@ class FlowView(View):
     channels: ClassVar[int] = 2
     suffix: ClassVar[str] = ".mp4"
     Options: ClassVar[type[Any]] = FlowOptions
+    unrecorded: ClassVar[tuple[str, ...]] = ("device",)
 
     def extract(self, frames: Iterable[Frame]) -> Iterator[NDArray[np.uint8]]:
         """Yield the flow from each frame to the next as (H, W, 2) uint8; the last frame repeats the one before.

@@ -1,0 +1,197 @@
+"""`coview pretrain` as a user runs it: real processes, kill -9, resume, two processes, wrong input."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from coview.config import OptimiserSettings, RunConfig, TrainingSettings, as_plain
+from coview.errors import UserError
+from coview.training.checkpoint import checkpoints, latest_checkpoint, load_checkpoint
+from coview.training.pretrain import pretrain
+from coview.training.runfolder import open_run
+from coview.training.runlog import read_log
+from small_run import make_data, small_config
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("prepared")
+    make_data(root, root / "videos")
+    return root
+
+
+def config(**training) -> RunConfig:
+    base = small_config()
+    method = {**base.method, "epochs": 3, "dropout": 0.1, "temperature": 0.1}
+    settings = {
+        "batch_size": 2,
+        "workers": 0,
+        "log_every": 1,
+        "precision": "fp32",
+        "channels_last": "never",
+        **training,
+    }
+    return dataclasses.replace(base, method=method, training=TrainingSettings(**settings))
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return dict(load_checkpoint(latest_checkpoint(run)).weights)
+
+
+@pytest.fixture(scope="module")
+def whole(data, tmp_path_factory) -> Path:
+    """A run from beginning to end, in this process, every step checkpointed."""
+    out = tmp_path_factory.mktemp("whole") / "run"
+    assert pretrain(config(), data=data, out=out).is_complete
+    return out
+
+
+def command(tmp_path: Path, data: Path, out: Path, settings: RunConfig, *more: str) -> list[str]:
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(as_plain(settings), sort_keys=False))
+    return ["-m", "coview", "pretrain", str(path), "--data", str(data), "--out", str(out), *more]
+
+
+def test_a_run_explains_itself(whole, data):
+    resolved = yaml.safe_load((whole / "resolved.yaml").read_text())
+    assert resolved["data"]["root"] == str(data.resolve())
+    assert resolved["channels"] == {"rgb": 3, "flow": 2}
+    assert resolved["versions"]["torch"] == str(torch.__version__)
+    assert yaml.safe_load((whole / "config.yaml").read_text()) == as_plain(config())
+    assert [path.name.rsplit("-", 1)[0] for path in checkpoints(whole)] == ["rgb", "flow"]
+    events = read_log(whole / "log.jsonl")
+    assert events[0]["event"] == "start"
+    assert events[-1]["event"] == "end"
+    step = next(event for event in events if event["event"] == "step")
+    assert step["uninformative"].keys() == step["parts"].keys() == {"rgb/cpc"}
+    assert step["health"]["rgb"].keys() == {"std", "effective_rank"}
+    assert any("validation_loss" in event for event in events if event["event"] == "epoch")
+    assert list((whole / "tensorboard").iterdir())
+
+
+def test_the_number_of_decoding_processes_changes_nothing(whole, data, tmp_path):
+    out = tmp_path / "run"
+    pretrain(config(workers=2), data=data, out=out)
+    for name, value in weights(whole).items():
+        assert torch.equal(value, weights(out)[name]), name
+
+
+def test_kill_minus_nine_and_resume_gives_the_same_weights(whole, data, tmp_path):
+    out = tmp_path / "run"
+    words = command(tmp_path, data, out, config(checkpoint_every_steps=1), "--resume")
+    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 200
+    while not checkpoints(out) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert latest_checkpoint(out) is not None
+    assert pretrain(config(checkpoint_every_steps=1), data=data, out=out, resume=True).is_complete
+    # the killed process and this one may use different numbers of threads, but here the work is too small to split
+    for name, value in weights(whole).items():
+        assert torch.equal(value, weights(out)[name]), name
+    steps = [event["global_step"] for event in read_log(out / "log.jsonl") if event["event"] == "step"]
+    assert steps == sorted(set(steps))
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(data, tmp_path):
+    out = tmp_path / "run"
+    settings = dataclasses.replace(config(), method={**config().method, "epochs": 100000})
+    words = command(tmp_path, data, out, settings)
+    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    deadline = time.monotonic() + 200
+    while time.monotonic() < deadline and process.poll() is None:
+        if (out / "log.jsonl").exists() and '"step"' in (out / "log.jsonl").read_text():
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    shown, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, shown
+    assert "--resume" in shown
+    assert "Traceback" not in shown
+    assert latest_checkpoint(out) is not None
+
+
+@pytest.mark.xdist_group("processes")
+def test_two_processes_equal_one(data, tmp_path):
+    """The whole command under torchrun, against one process with the same global batch; dropout is drawn apart."""
+    base = config(validation_share=0.0, batch_size=4)
+    still = {**base.method, "dropout": 0.0, "epochs": 2}
+    # plain SGD: Adam divides by the size of a gradient, and so blows rounding up where that is almost nothing
+    settings = dataclasses.replace(base, method=still, optimiser=OptimiserSettings(name="sgd", learning_rate=0.05))
+    out = tmp_path / "together"
+    words = command(tmp_path, data, out, settings)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    done = subprocess.run(
+        [*torchrun, *words],
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    pretrain(settings, data=data, out=tmp_path / "alone")
+    alone, together = weights(tmp_path / "alone"), weights(out)
+    for name, value in alone.items():
+        torch.testing.assert_close(together[name], value, rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 4}, r"seed was 3, now 4"),
+        (
+            {"views": dict(reversed(small_config().views.items()))},
+            r"view_order was \['rgb', 'flow'\], now \['flow', 'rgb'\]",
+        ),
+        (
+            {"optimiser": dataclasses.replace(RunConfig().optimiser, learning_rate=0.5)},
+            r"learning_rate was 0.001, now 0.5",
+        ),
+    ],
+)
+def test_going_on_with_other_settings_is_refused(whole, data, change, message):
+    with pytest.raises(UserError, match=message):
+        pretrain(dataclasses.replace(config(), **change), data=data, out=whole, resume=True)
+
+
+def test_an_occupied_folder_is_refused_and_left_alone(whole, data, tmp_path):
+    before = sorted(path.name for path in whole.iterdir())
+    with pytest.raises(UserError, match="already holds a run; go on with --resume"):
+        pretrain(config(), data=data, out=whole)
+    assert sorted(path.name for path in whole.iterdir()) == before
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(UserError, match="is not empty"):
+        pretrain(config(), data=data, out=tmp_path)
+
+
+def test_a_finished_run_resumed_does_nothing(whole, data):
+    before = weights(whole)
+    assert pretrain(config(), data=data, out=whole, resume=True).is_complete
+    assert all(torch.equal(value, weights(whole)[name]) for name, value in before.items())
+
+
+def test_a_view_that_was_not_prepared_is_named(data, tmp_path):
+    views = {**config().views, "pose": config().views["rgb"]}
+    with pytest.raises(UserError, match="pose"):
+        pretrain(dataclasses.replace(config(), views=views), data=data, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_settings_that_touch_no_weight_may_change_on_resume(tmp_path):
+    described = {"config": {"training": {"workers": 0}, "seed": 1}, "data": {"root": "/a", "num_train": 3}}
+    assert open_run(tmp_path / "run", described, resume=False) is None
+    (tmp_path / "run" / "resolved.yaml").write_text(yaml.safe_dump({**described, "precision": {}}))
+    moved = {"config": {"training": {"workers": 5}, "seed": 1}, "data": {"root": "/b", "num_train": 3}}
+    assert open_run(tmp_path / "run", moved, resume=True) is not None
+    with pytest.raises(UserError, match="num_train was 3, now 4"):
+        open_run(tmp_path / "run", {**moved, "data": {"root": "/b", "num_train": 4}}, resume=True)
