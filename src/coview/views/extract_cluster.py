@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from coview.views.extract_worker import use_one_thread
 log = logging.getLogger(__name__)
 
 _CONNECT_SECONDS = 15
-_FIRST_WORKER_SECONDS = 120
+_WORKER_SECONDS = 120
+_LOOK_SECONDS = 5.0
+_LATE_SECONDS = 60.0
 _one_video_at_a_time = threading.Lock()
 
 
@@ -64,7 +67,7 @@ def _connect(address: str) -> Any:
     except (OSError, ValueError) as error:
         raise UserError(f"no dask scheduler answers at {address!r} ({error}); start one with: dask scheduler") from None
     try:
-        client.wait_for_workers(1, timeout=_FIRST_WORKER_SECONDS)
+        client.wait_for_workers(1, timeout=_WORKER_SECONDS)
     except TimeoutError:
         client.close()
         raise UserError(
@@ -77,13 +80,15 @@ def _round(
     client: Any, tasks: Sequence[VideoTask], on_frames: Callable[[int], None]
 ) -> Generator[VideoOutcome, None, list[VideoTask]]:
     """Yield an outcome for each task; return the tasks with which workers were lost."""
-    from distributed import KilledWorker, as_completed
+    from distributed import KilledWorker
 
     futures = client.map(prepare_there, tasks, pure=False)
     task_of = dict(zip((future.key for future in futures), tasks, strict=True))
     crashed = []
     try:
-        for future in as_completed(futures):
+        for future in _completed(client, futures):
+            if future.cancelled():
+                raise _lost("the scheduler")
             task, error = task_of[future.key], future.exception()
             future.release()
             if error is None:
@@ -99,6 +104,36 @@ def _round(
         return crashed
     finally:
         client.cancel(futures)
+
+
+def _completed(client: Any, futures: Sequence[Any]) -> Iterator[Any]:
+    """Yield futures as they complete; a cluster that is gone must not be waited for in silence for ever."""
+    from distributed import as_completed
+
+    coming = as_completed(futures)
+    looked_at = worked_at = time.monotonic()
+    while not coming.is_empty():
+        if coming.has_ready():
+            yield next(coming)
+            continue
+        time.sleep(0.05)
+        now = time.monotonic()
+        if now - looked_at < _LOOK_SECONDS:
+            continue
+        looked_at = now
+        try:
+            has_workers = bool(client.nthreads())
+        except OSError:
+            raise _lost("the scheduler") from None
+        worked_at = now if has_workers else worked_at
+        if now - worked_at > _WORKER_SECONDS:
+            raise _lost("its last worker")
+
+
+def _lost(what: str) -> UserError:
+    return UserError(
+        f"the cluster has lost {what}; finished videos are kept. When it is back, give the same command again"
+    )
 
 
 def prepare_there(task: VideoTask) -> None:
@@ -123,7 +158,11 @@ def _letter(task: VideoTask) -> Path:
 
 
 def _collect(task: VideoTask) -> VideoOutcome:
+    """Take the outcome that a worker has written; network disks may show it a while later."""
     letter = _letter(task)
-    outcome = from_line(letter.read_text(encoding="utf-8"))
-    letter.unlink()
-    return outcome if outcome is not None else failed(task, "crashed", f"{letter} cannot be read")
+    limit = time.monotonic() + _LATE_SECONDS
+    while not letter.exists() and time.monotonic() < limit:
+        time.sleep(0.1)
+    outcome = from_line(letter.read_text(encoding="utf-8")) if letter.exists() else None
+    letter.unlink(missing_ok=True)
+    return outcome or failed(task, "crashed", "a worker of the cluster finished it, but its outcome is not on the disk")
