@@ -303,7 +303,7 @@ def run_until(signal_number: int, source: Path, out: Path, *, finished: int) -> 
         "        seen = amounts['frames']\n"
         "options = {'flow': {'algorithm': 'farneback'}}\n"
         "storage = StorageSettings(short_side=32)\n"
-        "settings = PrepareSettings(views=('rgb', 'flow'), storage=storage, options=options, workers=2)\n"
+        "settings = PrepareSettings(views=('rgb', 'flow'), storage=storage, options=options, workers=1)\n"
         "prepare(source, out, settings, progress=progress)\n"  # no guard for child processes: none is needed
     )
     arguments = [sys.executable, "-c", code, str(source), str(out), str(int(signal_number)), str(finished)]

@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -12,8 +11,8 @@ from coview.datasets.prepared import WORK_FOLDER
 from coview.errors import MissingExtraError, UserError
 from coview.views.extract_aside import disk_errors, remove_parts, written_aside
 from coview.views.extract_outcomes import VideoOutcome, from_line, to_line
-from coview.views.extract_video import VideoTask, failed, paths_to_make, prepare_video
-from coview.views.extract_worker import use_one_thread
+from coview.views.extract_pool import run_pool
+from coview.views.extract_video import VideoTask, failed, paths_to_make
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +20,8 @@ _CONNECT_SECONDS = 15
 _WORKER_SECONDS = 120
 _LOOK_SECONDS = 5.0
 _LATE_SECONDS = 60.0
-_one_video_at_a_time = threading.Lock()
+_BATCH = 8
+"""Most videos in one task of the cluster: they share the start of a process."""
 
 
 def run_cluster(
@@ -29,8 +29,8 @@ def run_cluster(
 ) -> Iterator[VideoOutcome]:
     """Prepare videos on a cluster.
 
-    The scheduler gives the videos of a lost worker to others. A video with which several workers were lost is tried
-    once more at the end, alone; then it has failed.
+    Each worker runs them in a watched process of its own. The scheduler gives the videos of a lost worker to others.
+    A video with which several workers were lost is tried once more at the end; then it has failed.
 
     Args:
         tasks: the videos.
@@ -46,11 +46,13 @@ def run_cluster(
     """
     client = _connect(address)
     try:
-        crashed = yield from _round(client, tasks, on_frames)
-        for task in crashed:
-            log.warning("%s: several workers were lost with it; will try it once more, alone", task.entry.id)
-            for still in (yield from _round(client, [task], on_frames)):
-                yield failed(still, "crashed", "the cluster lost every worker that tried it")
+        size = max(1, min(_BATCH, len(tasks) // (4 * sum(client.nthreads().values()) or 1)))
+        batches = [list(tasks[start : start + size]) for start in range(0, len(tasks), size)]
+        lost = yield from _round(client, batches, on_frames)
+        if lost:
+            log.warning("workers were lost with %d videos, which are tried once more, one by one", len(lost))
+            for task in (yield from _round(client, [[task] for task in lost], on_frames)):
+                yield failed(task, "crashed", "the cluster lost every worker that tried it")
     finally:
         client.close()
         for folder in {path.parent for task in tasks for path in paths_to_make(task).values()}:
@@ -70,38 +72,35 @@ def _connect(address: str) -> Any:
         client.wait_for_workers(1, timeout=_WORKER_SECONDS)
     except TimeoutError:
         client.close()
-        raise UserError(
-            f"the scheduler at {address} has no worker; start some with: dask worker {address} --nthreads 1"
-        ) from None
+        raise UserError(f"the scheduler at {address} has no worker; start some with: dask worker {address}") from None
     return client
 
 
 def _round(
-    client: Any, tasks: Sequence[VideoTask], on_frames: Callable[[int], None]
+    client: Any, batches: Sequence[list[VideoTask]], on_frames: Callable[[int], None]
 ) -> Generator[VideoOutcome, None, list[VideoTask]]:
-    """Yield an outcome for each task; return the tasks with which workers were lost."""
+    """Yield an outcome for each task; return the tasks that the workers lost with them did not finish."""
     from distributed import KilledWorker
 
-    futures = client.map(prepare_there, tasks, pure=False)
-    task_of = dict(zip((future.key for future in futures), tasks, strict=True))
-    crashed = []
+    futures = client.map(prepare_there, batches, pure=False)
+    batch_of = dict(zip((future.key for future in futures), batches, strict=True))
+    unfinished = []
     try:
         for future in _completed(client, futures):
             if future.cancelled():
                 raise _lost("the scheduler")
-            task, error = task_of[future.key], future.exception()
-            future.release()
-            if error is None:
-                outcome = _collect(task)
-                on_frames((outcome.num_frames or 0) * len(task.missing))
-                yield outcome
-            elif isinstance(error, KilledWorker):
-                crashed.append(task)
-            elif isinstance(error, UserError):
+            error = future.exception()
+            if error is not None and not isinstance(error, KilledWorker):
                 raise error
-            else:
-                yield failed(task, "crashed", repr(error))
-        return crashed
+            for task in batch_of[future.key]:
+                outcome = _collect(task, late_seconds=0.0 if error is not None else _LATE_SECONDS)
+                if outcome is None:
+                    unfinished.append(task)
+                else:
+                    on_frames((outcome.num_frames or 0) * len(task.missing))
+                    yield outcome
+            future.release()
+        return unfinished
     finally:
         client.cancel(futures)
 
@@ -136,20 +135,20 @@ def _lost(what: str) -> UserError:
     )
 
 
-def prepare_there(task: VideoTask) -> None:
-    """Prepare one video on a worker of the cluster.
+def prepare_there(tasks: list[VideoTask]) -> None:
+    """Prepare some videos on a worker of the cluster.
 
-    The outcome goes over the shared disk: in the worker's memory it would be lost with the worker, and the video
-    would be prepared again.
+    They have a process of their own: a video that crashes it must not take the worker along. Outcomes go over the
+    shared disk: in the worker's memory they would be lost with the worker, and finished videos prepared again.
     """
-    if not (task.out / WORK_FOLDER).is_dir():
-        raise UserError(f"a worker of the cluster does not see {task.out}; choose a folder that all machines share")
-    # Threads of one worker take turns: compiled flow and OpenCV count on one thread, as in our own workers.
-    with _one_video_at_a_time:
-        use_one_thread()
-        outcome = prepare_video(task)
-    with disk_errors(task.out), written_aside(_letter(task)) as aside:
-        aside.write_text(to_line(outcome), encoding="utf-8")
+    for task in tasks[:1]:
+        if not (task.out / WORK_FOLDER).is_dir():
+            raise UserError(f"a worker of the cluster does not see {task.out}; choose a folder that all machines share")
+    letters = {task.entry.id: _letter(task) for task in tasks}
+    left = [task for task in tasks if not letters[task.entry.id].exists()]
+    for outcome in run_pool(left, workers=1, on_frames=lambda count: None):
+        with disk_errors(tasks[0].out), written_aside(letters[outcome.id]) as aside:
+            aside.write_text(to_line(outcome), encoding="utf-8")
 
 
 def _letter(task: VideoTask) -> Path:
@@ -157,12 +156,12 @@ def _letter(task: VideoTask) -> Path:
     return task.out / WORK_FOLDER / "letters" / f"{name}.json"
 
 
-def _collect(task: VideoTask) -> VideoOutcome:
+def _collect(task: VideoTask, *, late_seconds: float) -> VideoOutcome | None:
     """Take the outcome that a worker has written; network disks may show it a while later."""
     letter = _letter(task)
-    limit = time.monotonic() + _LATE_SECONDS
+    limit = time.monotonic() + late_seconds
     while not letter.exists() and time.monotonic() < limit:
         time.sleep(0.1)
     outcome = from_line(letter.read_text(encoding="utf-8")) if letter.exists() else None
     letter.unlink(missing_ok=True)
-    return outcome or failed(task, "crashed", "a worker of the cluster finished it, but its outcome is not on the disk")
+    return outcome
