@@ -50,9 +50,9 @@ class ClipSettings:
     """Which frames make a clip: N blocks of L frames, every `step`-th frame; plain sampling is one block."""
 
     num_blocks: Positive = 8
-    """N."""
+    """N, blocks in a clip."""
     block_length: Positive = 5
-    """L, in frames."""
+    """L, frames in a block."""
     step: Positive = 3
     """Distance between neighbouring frames of a clip, in frames of the stored video. Shrinks in short videos."""
     clips_per_video: Positive = 1
@@ -189,7 +189,7 @@ class RunConfig:
     seed: Count = 0
     """Of weights, batches and augmentation."""
     split: str | None = "split1"
-    """Train on the "train" part of this split column; not set, or a data set without it: on every video."""
+    """Train on the "train" part of this split column; not set, or a data set without splits: on every video."""
     views: Mapping[str, ViewInput] = field(default_factory=lambda: {"rgb": ViewInput()})
     """View name -> how it enters its encoder. Every view has an encoder of its own."""
     method: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpc"})

@@ -36,7 +36,7 @@ class RetrievalSettings:
 
 
 class Retrieval(Protocol):
-    """R@{1, 5, 10, 20, 50} per view and for the mean of views (METHODS: downstream protocols)."""
+    """R@{1, 5, 10, 20, 50} per view and for the mean of views: test videos query the training videos."""
 
     Settings = RetrievalSettings
 
