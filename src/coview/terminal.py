@@ -25,8 +25,9 @@ def run_command(command: Callable[[], int | None]) -> int:
     except UserError as error:
         _console().print("[bold red]error:[/]", _plain(str(error)))
         return EXIT_USER_ERROR
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on where it stopped (pretrain: with --resume)", file=sys.stderr)
+    except KeyboardInterrupt as interrupt:
+        usual = "interrupted; the same command goes on where it stopped (pretrain: with --resume)"
+        print(str(interrupt) or usual, file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # `coview list | head`
         sys.stderr.close()
