@@ -25,6 +25,7 @@ from coview.config import AugmentSettings, ClipSettings, ViewInput
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.synthetic import SyntheticSettings
 from coview.datatypes import VideoEntry
+from coview.training.freed_memory import keep_freed_memory
 from coview.views.base import StorageSettings
 from coview.views.extract import prepare
 from coview.views.extract_settings import PrepareSettings
@@ -55,6 +56,7 @@ def main() -> None:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
+    keep_freed_memory()
     with tempfile.TemporaryDirectory() as folder:
         data = PreparedDataset.open(given.data) if given.data else prepared(Path(folder), gop=given.gop)
         entries = long_videos(data)

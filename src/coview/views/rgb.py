@@ -61,8 +61,10 @@ class RgbView(View):
         width = clips.shape[-1]
         # Whole lines of pixels: where channels lie last in memory, to broadcast three numbers is several times slower.
         lines = clips.movedim(1, -1).flatten(-2)  # (B, T, H, W * 3)
-        mean, std = (torch.tensor(values).to(clips).repeat(width) for values in (MEAN, STD))
-        return (lines - mean).div_(std).view(*lines.shape[:-1], width, 3).movedim(-1, 1)  # (B, 3, T, H, W)
+        std = torch.tensor(STD).to(clips)
+        shift = (-torch.tensor(MEAN).to(clips) / std).repeat(width)
+        scaled = torch.addcmul(shift, lines, (1 / std).repeat(width))
+        return scaled.view(*lines.shape[:-1], width, 3).movedim(-1, 1)  # (B, 3, T, H, W)
 
     def picture(self, raw: NDArray[Any], *, height: int, width: int) -> Frame:
         """Return the frame at another size."""
