@@ -293,6 +293,10 @@ PLAIN_SETTINGS: dict[str, tuple[str, ...]] = {
 """Commands that take dotted settings, and the settings without a dot that each takes."""
 
 
+COMPUTES = ("pretrain", "evaluate", "embed")
+"""Commands that run encoders."""
+
+
 def _print_counts(counts: dict[str, object], out: Path) -> None:
     """Say how many videos are ready and what became of the others."""
     print(f"{counts['ready']} of {counts['listed']} videos ready in {out}")
@@ -354,6 +358,10 @@ def run_arguments(arguments: Sequence[str]) -> int:
     name, rest = arguments[0], list(arguments[1:])
     if name not in COMMANDS:
         raise UserError(f"unknown command {name!r}{did_you_mean(name, COMMANDS) or '.'} Known: {', '.join(COMMANDS)}.")
+    if name in COMPUTES:
+        from coview.training.freed_memory import keep_freed_memory
+
+        keep_freed_memory()
     assignments: Assignments = []
     if name in PLAIN_SETTINGS:
         rest, assignments = split_settings(rest, PLAIN_SETTINGS[name])
