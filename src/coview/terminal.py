@@ -106,8 +106,13 @@ def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int, Mappi
     with Progress(*columns, console=_console(), redirect_stdout=False) as bar:
         task = bar.add_task(title, total=None, amounts="")
         meter = _Meter()
+        last_done = 0
 
         def show(done: int, total: int, amounts: Mapping[str, float]) -> None:
+            nonlocal last_done
+            if done < last_done:  # a new stretch of work, with a pace of its own
+                bar.reset(task)
+            last_done = done
             bar.update(task, completed=done, total=total, amounts=meter.describe(amounts))
 
         yield show
@@ -144,12 +149,15 @@ class _Meter:
 def _lines(title: str, *, unit: str) -> Callable[[int, int, Mapping[str, float]], None]:
     """Return a sink that prints a line now and then, for logs of jobs and builds."""
     meter = _Meter()
-    started = time.monotonic()
-    last = started
+    started = last = time.monotonic()
+    last_done = 0
 
     def show(done: int, total: int, amounts: Mapping[str, float]) -> None:
-        nonlocal last
+        nonlocal started, last, last_done
         now = time.monotonic()
+        if done < last_done:  # a new stretch of work, with a pace of its own
+            started = last = now
+        last_done = done
         if done < total and now - last < 30:
             return
         last = now
