@@ -205,7 +205,9 @@ def test_raw_files_are_prepared_as_the_runs_own_data_was(small_run, raw_videos, 
     for view in run.views:
         place = both.paths.index(str(raw_videos / "v1.mp4"))
         assert float(both.features[view][place] @ stored.features[view][1]) > 0.98
-        np.testing.assert_allclose(both.features[view][place], one.features[view][0], atol=1e-5)
+        # A convolution may round otherwise in a batch of another size, by about 1e-4 on some processors.
+        assert float(both.features[view][place] @ one.features[view][0]) > 1 - 1e-5
+        assert float(both.features[view][1 - place] @ one.features[view][0]) < 1 - 1e-3
 
 
 def test_nothing_to_embed_is_said(small_run, raw_videos, tmp_path):
