@@ -201,6 +201,9 @@ class RunConfig:
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    start_from: Mapping[str, str] | str | None = None
+    """Begin with the weights of earlier runs: view -> folder of a run or of a checkpoint, or one folder for all views.
+    Not set, and for views not named: random weights."""
 
 
 def parse(kind: type[S], given: Mapping[str, Any], *, source: str, prefix: str = "") -> S:
@@ -288,7 +291,10 @@ def override(values: Mapping[str, Any], assignments: Sequence[tuple[str, str]]) 
     """
     result = _copy(values)
     for key, text in assignments:
-        *parents, last = key.replace("-", "_").split(".") if not key.startswith("views.") else key.split(".")
+        first, *rest = key.split(".")
+        first = first.replace("-", "_")
+        num_names = 1 if first in ("views", "start_from") else 0  # the name of a view stays as it is
+        *parents, last = first, *rest[:num_names], *(part.replace("-", "_") for part in rest[num_names:])
         place = result
         for parent in parents:
             child = place.get(parent)
