@@ -142,8 +142,10 @@ class TrainingSettings:
     batch_size: Positive = 64
     """Videos in a batch, over all processes (the papers' "global" batch)."""
     accumulate: Positive = 1
-    """Split the batch of each process into this many parts to save memory. Each part is its own set of
-    candidates, so contrastive losses see fewer negatives."""
+    """Take the batch of each process in this many parts to save memory; see `accumulate_what`."""
+    accumulate_what: Literal["losses", "features"] = "losses"
+    """losses: each part is a batch of its own with fewer negatives, and gradients add up. features: each part is
+    encoded by itself and once more in the backward pass, a third more work; the loss is that of the whole batch."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto times a step of the run's own encoder in each setting this machine has and takes the fastest."""
     channels_last: Literal["auto", "always", "never"] = "auto"
@@ -168,6 +170,16 @@ class TrainingSettings:
     """Share of the training videos (whole groups) held out to drive the plateau schedule; 0: none."""
     validate_every: Positive = 1
     """Epochs between two validations."""
+
+    @property
+    def loss_parts(self) -> int:
+        """Parts of a batch with a loss each."""
+        return self.accumulate if self.accumulate_what == "losses" else 1
+
+    @property
+    def encoder_parts(self) -> int:
+        """Parts in which encoders take the clips they are given; a method passes it to `encode_in_parts`."""
+        return self.accumulate if self.accumulate_what == "features" else 1
 
 
 @dataclass(frozen=True)
@@ -320,15 +332,6 @@ def _value(text: str) -> Any:
         except ValueError:
             return value
     return value
-
-
-def load_config(path: Path, assignments: Sequence[tuple[str, str]] = ()) -> RunConfig:
-    """Read a run's YAML file, apply overrides, check it.
-
-    Raises:
-        UserError: the file or a setting cannot be used.
-    """
-    return parse(RunConfig, override(read_yaml(path), assignments), source=str(path))
 
 
 def as_plain(settings: Any) -> Any:
