@@ -16,11 +16,10 @@ def plain_metrics(assignments, labels):
     def count(cluster, name):
         return sum(a == cluster and b == name for a, b in zip(assignments, labels, strict=True))
 
-    # every one-to-one matching of the smaller side to the larger
-    if len(clusters) <= len(classes):
-        matchings = [list(zip(clusters, chosen, strict=True)) for chosen in itertools.permutations(classes, len(clusters))]
-    else:
-        matchings = [list(zip(chosen, classes, strict=True)) for chosen in itertools.permutations(clusters, len(classes))]
+    few, many = sorted((clusters, classes), key=len)
+    matchings = [list(zip(few, chosen, strict=True)) for chosen in itertools.permutations(many, len(few))]
+    if few is not clusters:
+        matchings = [[(cluster, name) for name, cluster in matching] for matching in matchings]
     accuracy = max(sum(count(*pair) for pair in matching) for matching in matchings) / n
 
     def entropy(values):
