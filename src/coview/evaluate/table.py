@@ -1,6 +1,8 @@
 """A result as a table for the terminal."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from rich.table import Table
 
@@ -42,10 +44,22 @@ def row_title(row: ScoreRow) -> str:
 
 def caption(result: EvaluationResult) -> str:
     """Say what was scored of what, and what the reader should know."""
-    counts = result.counts
-    parts = [f"{counts['queries_scored']} of {counts['queries']} query videos scored"]
-    parts.append(f"{counts['gallery_used']} of {counts['gallery']} gallery videos used")
-    return "; ".join(parts) + "." + "".join(f" {remark}." for remark in result.remarks)
+    return f"{counts_in_words(result.counts)}." + "".join(f" {remark}." for remark in result.remarks)
+
+
+def counts_in_words(counts: Mapping[str, Any]) -> str:
+    """Say how many videos were scored of how many, against or after learning from how many."""
+    scored, used = roles(counts)
+    return (
+        f"{counts['queries_scored']} of {counts['queries']} {scored} videos scored; "
+        f"{counts['gallery_used']} of {counts['gallery']} {used} videos used"
+    )
+
+
+def roles(counts: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a protocol calls the videos it scores and those it knows: query and gallery, or test and training."""
+    scored, used = counts.get("roles", ("query", "gallery"))
+    return str(scored), str(used)
 
 
 def _cell(row: ScoreRow, name: str) -> str:
