@@ -13,13 +13,11 @@ def test_sizes_are_the_published_ones(build: type[R2Plus1D], size: int) -> None:
 
 
 @pytest.mark.parametrize("build", [r2plus1d10, r2plus1d18])
-@pytest.mark.parametrize(
-    ("frames", "height", "width", "cells"),
-    [(16, 128, 128, (2, 8, 8)), (16, 112, 112, (2, 7, 7)), (5, 50, 70, (1, 4, 5)), (1, 17, 1, (1, 2, 1))],
-)
-def test_maps(build: type[R2Plus1D], frames: int, height: int, width: int, cells: tuple[int, int, int]) -> None:
+def test_maps(build: type[R2Plus1D]) -> None:
     with torch.device("meta"):
-        assert build(in_channels=17)(torch.empty(2, 17, frames, height, width)).shape == (2, 512, *cells)
+        encoder = build(in_channels=17)
+        for frames, height, width, cells in [(16, 128, 128, (2, 8, 8)), (16, 112, 112, (2, 7, 7)), (5, 50, 70, (1, 4, 5)), (1, 17, 1, (1, 2, 1))]:
+            assert encoder(torch.empty(2, 17, frames, height, width)).shape == (2, 512, *cells)
 
 
 @pytest.mark.parametrize("build", [r2plus1d10, r2plus1d18])
