@@ -16,7 +16,12 @@ def test_sizes_are_the_published_ones(build: type[R2Plus1D], size: int) -> None:
 def test_maps(build: type[R2Plus1D]) -> None:
     with torch.device("meta"):
         encoder = build(in_channels=17)
-        for frames, height, width, cells in [(16, 128, 128, (2, 8, 8)), (16, 112, 112, (2, 7, 7)), (5, 50, 70, (1, 4, 5)), (1, 17, 1, (1, 2, 1))]:
+        for frames, height, width, cells in [
+            (16, 128, 128, (2, 8, 8)),
+            (16, 112, 112, (2, 7, 7)),
+            (5, 50, 70, (1, 4, 5)),
+            (1, 17, 1, (1, 2, 1)),
+        ]:
             assert encoder(torch.empty(2, 17, frames, height, width)).shape == (2, 512, *cells)
 
 

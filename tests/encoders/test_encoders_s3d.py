@@ -21,7 +21,12 @@ def test_size_is_the_published_one_and_gates_are_square_maps_beside_it() -> None
 def test_maps(build: type[S3D]) -> None:
     with torch.device("meta"):
         encoder = build(in_channels=17)
-        for frames, height, width, cells in [(32, 128, 128, (4, 4, 4)), (64, 224, 224, (8, 7, 7)), (5, 50, 70, (1, 2, 3)), (1, 33, 1, (1, 2, 1))]:
+        for frames, height, width, cells in [
+            (32, 128, 128, (4, 4, 4)),
+            (64, 224, 224, (8, 7, 7)),
+            (5, 50, 70, (1, 2, 3)),
+            (1, 33, 1, (1, 2, 1)),
+        ]:
             assert encoder(torch.empty(2, 17, frames, height, width)).shape == (2, 1024, *cells)
 
 

@@ -49,9 +49,7 @@ class R2Plus1D(Encoder):
         super().__init__()
         self.in_channels = in_channels
         self.feature_size = 512
-        self.stem = SeparableConvolution(
-            in_channels, 64, kernel=(3, 7, 7), stride=(1, 2, 2), middle=layout.stem_middle
-        )
+        self.stem = SeparableConvolution(in_channels, 64, kernel=(3, 7, 7), stride=(1, 2, 2), middle=layout.stem_middle)
         self.stage1 = _stage(64, 64, stride=(1, 1, 1), layout=layout)
         self.stage2 = _stage(64, 128, stride=(2, 2, 2), layout=layout)
         self.stage3 = _stage(128, 256, stride=(2, 2, 2), layout=layout)
@@ -80,9 +78,7 @@ class SeparableResidualBlock(nn.Module):
         first = middle_channels(in_channels, out_channels, kernel=KERNEL)
         own = middle_channels(out_channels, out_channels, kernel=KERNEL)
         second = first if layout.shares_middle else own
-        self.convolution1 = SeparableConvolution(
-            in_channels, out_channels, kernel=KERNEL, stride=stride, middle=first
-        )
+        self.convolution1 = SeparableConvolution(in_channels, out_channels, kernel=KERNEL, stride=stride, middle=first)
         self.convolution2 = SeparableConvolution(
             out_channels, out_channels, kernel=KERNEL, middle=second, final_relu=False
         )
