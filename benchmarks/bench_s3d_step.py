@@ -1,9 +1,9 @@
 """Times a ViCC-like step of S3D, and its peak memory, against plain fp32 eager PyTorch of the same model.
 
 Single-stream: both clips of one view go through the encoder with gradient. Cross-stream: the other view's encoder
-looks at both clips, too, frozen and without gradient. The head and the loss, a few matrices, are left out. "Plain" is the same
-weights, contiguous, each layer of torch after the other; the others are the encoder as a run uses it, in each precision
-and layout. Every setting runs in a process of its own, so that its peak memory is its own; the settings take turns.
+looks at both clips, too, frozen and without gradient. The head and the loss, a few matrices, are left out. "Plain" is
+the same weights, contiguous, each layer of torch after the other; the others are the encoder as a run uses it, in each
+precision and layout. Every setting runs in a process of its own, so that its peak memory is its own.
 """
 
 import argparse

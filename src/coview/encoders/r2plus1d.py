@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from coview.encoders.base import Encoder
 from coview.encoders.batchnorm import BatchNorm3d
@@ -82,16 +83,14 @@ class SeparableResidualBlock(nn.Module):
         self.convolution2 = SeparableConvolution(
             out_channels, out_channels, kernel=KERNEL, middle=second, final_relu=False
         )
-        self.relu = nn.ReLU(inplace=True)
         self.shortcut: nn.Module = nn.Identity()
         if in_channels != out_channels or stride != (1, 1, 1):
             self.shortcut = _shortcut(in_channels, out_channels, stride=stride, is_separable=layout.separable_shortcut)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map (B, in_channels, T, H, W) to (B, out_channels, T', H', W')."""
-        features: Tensor = self.convolution2(self.convolution1(clips)) + self.shortcut(clips)
-        features = self.relu(features)
-        return features
+        total: Tensor = self.convolution2(self.convolution1(clips)) + self.shortcut(clips)
+        return functional.relu(total, inplace=True)
 
 
 def _shortcut(in_channels: int, out_channels: int, *, stride: Size3, is_separable: bool) -> nn.Module:
