@@ -47,8 +47,9 @@ def persons_of(frames: Iterable[Frame], video: SourceVideo | None, options: Pers
         for _, packed in zip(frames, video.found[key], strict=True):
             yield packed.unpacked()
         return
-    parts = frozenset({options.part, *_parts_of_others(video, key)})
-    found = _detected(frames, video, open_detector(key), parts)
+    detector = open_detector(key)
+    parts = frozenset({options.part, *(_parts_of_others(video, key) if detector.looks_at_frames else ())})
+    found = _detected(frames, video, detector, parts)
     if video is None or len(parts) == 1:
         yield from found
         return

@@ -82,7 +82,7 @@ class PersonDetector(abc.ABC):
     """
 
     looks_at_frames: ClassVar[bool] = True
-    """Whether pictures decide, so that some may be left out, or everything is known beforehand."""
+    """Whether pictures decide, so that some may be left out and one look serves both parts, or all is known before."""
 
     def __init__(self, options: PersonOptions) -> None:
         self.options = options
