@@ -74,7 +74,9 @@ def _opencv() -> Finding:
         return Finding("opencv", "broken", f"{found}: {error}; without a display, reinstall the -headless one last")
     cv2.setNumThreads(1)
     if len(wheels) > 1:
-        meaning = "one overwrites the other's files; at one version that does no harm, but uninstalling either breaks cv2"
+        meaning = (
+            "one overwrites the other's files; at one version that does no harm, but uninstalling either breaks cv2"
+        )
         return Finding("opencv", "note", f"{found}: {meaning}: then reinstall the one that stays")
     return Finding("opencv", "ok", f"{cv2.__version__} ({found})")
 

@@ -96,9 +96,7 @@ class PersonDetector(abc.ABC):
         """
 
     @abc.abstractmethod
-    def detect(
-        self, frames: Iterable[Frame], video: SourceVideo | None, parts: frozenset[Part]
-    ) -> Iterator[Persons]:
+    def detect(self, frames: Iterable[Frame], video: SourceVideo | None, parts: frozenset[Part]) -> Iterator[Persons]:
         """Yield the persons in each frame, lazily.
 
         Args:

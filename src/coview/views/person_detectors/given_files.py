@@ -39,9 +39,7 @@ class FilesDetector(PersonDetector):
         if not self.options.folder.is_dir():
             raise UserError(f"folder is {self.options.folder}, which is no folder")
 
-    def detect(
-        self, frames: Iterable[Frame], video: SourceVideo | None, parts: frozenset[Part]
-    ) -> Iterator[Persons]:
+    def detect(self, frames: Iterable[Frame], video: SourceVideo | None, parts: frozenset[Part]) -> Iterator[Persons]:
         """Yield what the file of this video says of each frame; see `PersonDetector.detect`."""
         if video is None or self.options.folder is None:
             raise UserError("the detector files needs a folder, and the video that a file in it belongs to")

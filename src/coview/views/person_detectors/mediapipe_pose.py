@@ -38,17 +38,16 @@ class MediapipeDetector(PersonDetector):
         if importlib.util.find_spec("mediapipe") is None:
             raise _missing()
         with silenced():
-            self._network(with_mask=part == "mask")
+            self._network(with_mask=part == "mask").process(np.zeros((64, 64, 3), np.uint8))
 
-    def detect(
-        self, frames: Iterable[Frame], video: SourceVideo | None, parts: frozenset[Part]
-    ) -> Iterator[Persons]:
+    def detect(self, frames: Iterable[Frame], video: SourceVideo | None, parts: frozenset[Part]) -> Iterator[Persons]:
         """Yield at most one person for each frame; see `PersonDetector.detect`."""
-        with silenced():
-            network = self._network(with_mask="mask" in parts)
-            network.reset()  # nobody is followed from one video into the next
+        network: Any = None
         for frame in frames:
-            with silenced():
+            with silenced():  # its threads speak until the first frame is through
+                if network is None:
+                    network = self._network(with_mask="mask" in parts)
+                    network.reset()  # nobody is followed from one video into the next
                 found = network.process(np.ascontiguousarray(frame))
             yield Persons(
                 keypoints=_keypoints(found) if "keypoints" in parts else None,

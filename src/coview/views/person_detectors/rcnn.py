@@ -37,9 +37,7 @@ class RcnnDetector(PersonDetector):
             raise UserError("device is cuda, but PyTorch sees no CUDA device here; set device to cpu")
         self._network(part)
 
-    def detect(
-        self, frames: Iterable[Frame], video: SourceVideo | None, parts: frozenset[Part]
-    ) -> Iterator[Persons]:
+    def detect(self, frames: Iterable[Frame], video: SourceVideo | None, parts: frozenset[Part]) -> Iterator[Persons]:
         """Yield the persons in each frame, in batches; see `PersonDetector.detect`."""
         networks = {part: self._network(part) for part in parts}
         least = self.options.min_confidence
@@ -72,7 +70,11 @@ def _build(part: Part, weights: Any) -> Any:
     name = BUILDERS[part]
     try:
         from torchvision.models import detection
-    except (ImportError, RuntimeError, AttributeError) as error:  # one for another torch fails as it registers operators
+    except (
+        ImportError,
+        RuntimeError,
+        AttributeError,
+    ) as error:  # one for another torch fails as it registers operators
         raise UserError(
             f"the detector rcnn needs torchvision in the version that belongs to torch {torch.__version__}, and it "
             f"cannot be imported ({_first_line(error)}); see https://pytorch.org/get-started, or choose "
