@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from stand_in_detector import use_stand_in
 
 from coview.datasets.synthetic.skeleton import COCO_KEYPOINTS
 from coview.datatypes import Frame
 from coview.errors import VideoError
 from coview.views import VIEWS, View
 from coview.views.base import Geometry, StorageSettings
+from stand_in_detector import use_stand_in
 
 NUM_FRAMES = 11
 HEIGHT, WIDTH = 32, 48

@@ -26,7 +26,7 @@ class FilesDetector(PersonDetector):
     """Reads arrays (.npy; .npz with one array, or with "keypoints" or "masks"), and masks from videos too.
 
     Keypoints are (T, K, 2 or 3) or (T, R, K, 2 or 3) for K of a known skeleton: x, y, and a score unless it is 1
-    wherever x and y are numbers and not both 0. Masks are (T, H, W) of any size: true or false, 0 .. 255, or 0.0 .. 1.0.
+    wherever x and y are numbers and not both 0. Masks are (T, H, W) of any size: true or false, 0 .. 255, 0.0 .. 1.0.
     """
 
     looks_at_frames: ClassVar[bool] = False

@@ -62,7 +62,7 @@ class MediapipeDetector(PersonDetector):
                 if importlib.util.find_spec("mediapipe") is None:
                     raise _missing() from None
                 raise UserError(
-                    f"the installed mediapipe cannot be used ({error}); pip install 'coview[pose]' installs one that can"
+                    f"the installed mediapipe cannot be used ({error}); one that can: pip install 'coview[pose]'"
                 ) from error
             confidence = self.options.min_confidence
             self._networks[with_mask] = Pose(
