@@ -13,7 +13,7 @@ setup: $(STAMP) ## make .venv with coview in it
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "coview needs Python 3.11 or newer; set PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,cluster]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,cluster,pose]'
 	@touch $@
 
 demo: $(STAMP) ## the whole road on synthetic videos, into demo/

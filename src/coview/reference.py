@@ -59,7 +59,7 @@ def _first_line(thing: Any) -> str:
 
 def field_meanings(kind: type[Any]) -> dict[str, str]:
     """Return field name -> the docstring under it, for a dataclass."""
-    meanings = {}
+    meanings: dict[str, str] = {}
     for base in reversed(kind.__mro__):
         if dataclasses.is_dataclass(base):
             meanings |= _own_meanings(base)

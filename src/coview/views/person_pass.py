@@ -78,7 +78,7 @@ class PackedPersons:
     def of(cls, persons: Persons) -> "PackedPersons":
         """Pack the persons of a frame."""
         mask = np.zeros((0, 0), np.uint8) if persons.mask is None else persons.mask
-        return cls(persons.keypoints, zlib.compress(np.ascontiguousarray(mask), 1), mask.shape)
+        return cls(persons.keypoints, zlib.compress(mask.tobytes(), 1), mask.shape)
 
     def unpacked(self) -> Persons:
         """Return the persons as they were."""

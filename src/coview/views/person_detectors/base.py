@@ -20,7 +20,10 @@ Part = Literal["keypoints", "mask"]
 
 @dataclass(frozen=True)
 class PersonOptions:
-    """Who finds the persons, and how; the views `pose` and `segmentation` begin with these."""
+    """Who finds the persons, and how; the views `pose` and `segmentation` begin with these.
+
+    Views that are given the same of these settings share one pass over a video.
+    """
 
     detector: Literal["auto", "truth", "mediapipe", "rcnn", "files"] = "auto"
     """truth: what the layout synthetic knows of its clips; mediapipe: one person a frame, works offline (extra
