@@ -34,6 +34,7 @@ class Prepare:
     Examples:
         coview prepare my_videos data/mine
         coview prepare UCF-101 data/ucf101 --layout ucf101 --lists ucfTrainTestlist --views rgb flow
+        coview prepare clips data/synthetic --layout synthetic --views rgb flow pose segmentation
     """
 
     source: Source

@@ -94,7 +94,7 @@ class View(abc.ABC):
         """Return this view with every option decided that depends on the layout of the source."""
         return self
 
-    def check(self) -> None:
+    def check(self) -> None:  # noqa: B027  (most views need nothing that could be missing)
         """Make sure that this view can be extracted here: called once, before the work on the first video.
 
         Raises:

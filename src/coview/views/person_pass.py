@@ -47,8 +47,9 @@ def persons_of(frames: Iterable[Frame], video: SourceVideo | None, options: Pers
         for _, packed in zip(frames, video.found[key], strict=True):
             yield packed.unpacked()
         return
-    parts = frozenset({options.part, *_parts_of_others(video, key)})
-    found = _detected(frames, video, open_detector(key), parts)
+    detector = open_detector(key)
+    parts = frozenset({options.part, *(_parts_of_others(video, key) if detector.looks_at_frames else ())})
+    found = _detected(frames, video, detector, parts)
     if video is None or len(parts) == 1:
         yield from found
         return
@@ -77,7 +78,7 @@ class PackedPersons:
     def of(cls, persons: Persons) -> "PackedPersons":
         """Pack the persons of a frame."""
         mask = np.zeros((0, 0), np.uint8) if persons.mask is None else persons.mask
-        return cls(persons.keypoints, zlib.compress(np.ascontiguousarray(mask), 1), mask.shape)
+        return cls(persons.keypoints, zlib.compress(mask.tobytes(), 1), mask.shape)
 
     def unpacked(self) -> Persons:
         """Return the persons as they were."""

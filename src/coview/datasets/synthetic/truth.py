@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from coview.datatypes import check_shape
 from coview.errors import UserError
 
-
 TRUTH_FOLDER = "truth"
 """Folder beside the clips that holds the truth about each."""
 

@@ -20,7 +20,10 @@ Part = Literal["keypoints", "mask"]
 
 @dataclass(frozen=True)
 class PersonOptions:
-    """Who finds the persons, and how; the views `pose` and `segmentation` begin with these."""
+    """Who finds the persons, and how; the views `pose` and `segmentation` begin with these.
+
+    Views that are given the same of these settings share one pass over a video.
+    """
 
     detector: Literal["auto", "truth", "mediapipe", "rcnn", "files"] = "auto"
     """truth: what the layout synthetic knows of its clips; mediapipe: one person a frame, works offline (extra
@@ -82,7 +85,7 @@ class PersonDetector(abc.ABC):
     """
 
     looks_at_frames: ClassVar[bool] = True
-    """Whether pictures decide, so that some may be left out, or everything is known beforehand."""
+    """Whether pictures decide, so that some may be left out and one look serves both parts, or all is known before."""
 
     def __init__(self, options: PersonOptions) -> None:
         self.options = options
@@ -96,9 +99,7 @@ class PersonDetector(abc.ABC):
         """
 
     @abc.abstractmethod
-    def detect(
-        self, frames: Iterable[Frame], video: SourceVideo | None, parts: frozenset[Part]
-    ) -> Iterator[Persons]:
+    def detect(self, frames: Iterable[Frame], video: SourceVideo | None, parts: frozenset[Part]) -> Iterator[Persons]:
         """Yield the persons in each frame, lazily.
 
         Args:

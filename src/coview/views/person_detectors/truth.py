@@ -21,9 +21,7 @@ class TruthDetector(PersonDetector):
         """Refuse to leave out frames; whether a video has a truth shows when it is opened."""
         check_every(self.options)
 
-    def detect(
-        self, frames: Iterable[Frame], video: SourceVideo | None, parts: frozenset[Part]
-    ) -> Iterator[Persons]:
+    def detect(self, frames: Iterable[Frame], video: SourceVideo | None, parts: frozenset[Part]) -> Iterator[Persons]:
         """Yield the true person of each frame, (1, 17, 3) keypoints and the mask at the size of the frame."""
         if video is None:
             raise UserError("the detector truth needs the video file beside which the truth lies")
