@@ -37,7 +37,8 @@ def save_encoder(encoder: Encoder, path: Path, *, name: str, description: Mappin
         save_file(weights, aside, metadata={DESCRIPTION: json.dumps(about)})
         aside.replace(path)
     except (OSError, SafetensorError) as error:
-        aside.unlink(missing_ok=True)
+        if aside.is_file():
+            aside.unlink()
         raise UserError(f"cannot write the encoder {path}: {error}") from None
     return path
 
