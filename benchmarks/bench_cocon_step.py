@@ -22,6 +22,7 @@ from coview.configs import find_config, load_config
 from coview.datatypes import ViewBatch
 from coview.methods import Method, Progress, Stage
 from coview.methods.base import build_method
+from coview.training.freed_memory import keep_freed_memory
 from coview.training.optimisers import build_optimiser, freeze_all_but
 from coview.training.precision import Precision
 from record import record
@@ -42,7 +43,7 @@ class Contender:
 
     def __init__(self, config: RunConfig, method: Method, stage: Stage) -> None:
         self.method, self.stage = method, stage
-        self.precision = Precision(config.training.precision, channels_last=True, seconds={})
+        self.precision = precision_of(config)
         self.optimiser = build_optimiser(method, stage, config.optimiser)
 
     def step(self, batch: ViewBatch) -> tuple[float, float]:
@@ -58,11 +59,17 @@ class Contender:
         return time.perf_counter() - started, time.process_time() - processor_started
 
 
+def precision_of(config: RunConfig) -> Precision:
+    """Return the config's number format, float32 where it leaves the choice to the machine, channels last."""
+    asked = config.training.precision
+    return Precision("fp32" if asked == "auto" else asked, channels_last=True, seconds={})
+
+
 def prepare(config: RunConfig, batch_size: int) -> tuple[list[Contender], Contender, ViewBatch]:
     """Return the contenders of the views alone, the one of all together, and clips for them."""
     torch.manual_seed(0)
     method = build_method(config, {view: CHANNELS[view] for view in config.views})
-    Precision(config.training.precision, channels_last=True, seconds={}).place(method, CPU)
+    precision_of(config).place(method, CPU)
     *alone, together = [Contender(config, method, stage) for stage in method.stages()]
     frames = config.clip.num_frames
     clips = {
@@ -115,6 +122,7 @@ def main() -> None:
     parser.add_argument("--memory-only", action="store_true", help="take two CoCon steps and print the peak in GB")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()  # as `coview pretrain` does
     config = load_config(find_config(arguments.config))
     batch_size = arguments.batch or config.training.batch_size
     if arguments.memory_only:

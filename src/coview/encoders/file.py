@@ -68,7 +68,8 @@ def describe_encoder(path: Path | str) -> dict[str, Any]:
         UserError: no such file, or it holds no encoder of ours.
     """
     try:
-        with safe_open(path, framework="pt") as opened:
+        file: Any = safe_open(path, framework="pt")  # its methods have no types
+        with file as opened:
             told = (opened.metadata() or {}).get(DESCRIPTION)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} is not a file of weights: {error}") from None
