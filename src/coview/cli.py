@@ -103,6 +103,7 @@ class Pretrain:
     Examples:
         coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc
         coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc --resume
+        coview pretrain cocon-ucf10-2view-cpu --data data/ucf10 --out R --start-from runs/cpc --method.epochs-alone 0
     """
 
     config: ConfigName
