@@ -54,7 +54,7 @@ class FlowView(View):
     channels: ClassVar[int] = 2
     suffix: ClassVar[str] = ".mp4"
     Options: ClassVar[type[Any]] = FlowOptions
-    scale: ClassVar[PixelScale | None] = PixelScale(
+    scale: ClassVar[PixelScale] = PixelScale(
         CENTRE, CENTRE, mean=(0.0, 0.0), std=(TYPICAL_SPEED, TYPICAL_SPEED), mirror_signs=(-1.0, 1.0)
     )
     unrecorded: ClassVar[tuple[str, ...]] = ("device",)

@@ -37,7 +37,7 @@ class RgbView(View):
     channels: ClassVar[int] = 3
     suffix: ClassVar[str] = ".mp4"
     Options: ClassVar[type[Any]] = RgbOptions
-    scale: ClassVar[PixelScale | None] = PixelScale(0.0, 255.0, mean=MEAN, std=STD, mirror_signs=(1.0, 1.0, 1.0))
+    scale: ClassVar[PixelScale] = PixelScale(0.0, 255.0, mean=MEAN, std=STD, mirror_signs=(1.0, 1.0, 1.0))
 
     def extract(self, frames: Iterable[Frame], video: SourceVideo | None = None) -> Iterator[Frame]:
         """Pass the frames on, (H, W, 3) uint8."""
