@@ -18,9 +18,9 @@ class ScoreRow:
 
     Attributes:
         kind: trained: this run; random: its encoders before training; pixels: no network; chance: guessing.
-        name: the view, "mean of views", or the baseline's name.
-        metrics: metric name -> value; higher is better for every metric here.
-        standard_errors: metric name -> standard error, where known.
+        name: the view, the ensemble of views, or the baseline's name.
+        metrics: metric name -> value, nan where there is none; `coview.evaluate.metrics` says how each reads.
+        standard_errors: metric name -> standard error, or the spread that the protocol's settings name, where known.
         description: what vector and what similarity, in words.
     """
 
@@ -62,6 +62,7 @@ class Scores:
         variant: "" for the default; else a word that becomes part of the result's file name.
         examples: row name -> cases to look at, for the report.
         remarks: sentences a reader of the numbers should know.
+        details: row name -> more about it (accuracy per class, confusion matrix), for the file.
     """
 
     rows: tuple[ScoreRow, ...]
@@ -71,6 +72,7 @@ class Scores:
     variant: str = ""
     examples: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Protocol(abc.ABC):

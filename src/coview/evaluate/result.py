@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ class EvaluationResult:
         seconds: from start to result.
         created_at: ISO 8601, UTC.
         path: the result's own file.
+        details: row name -> more about it, such as accuracy per class.
     """
 
     protocol: str
@@ -59,6 +60,7 @@ class EvaluationResult:
     seconds: float
     created_at: str
     path: str
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def row(self, kind: str, name: str) -> ScoreRow | None:
         """Return the row of that kind and name, None where there is none."""
