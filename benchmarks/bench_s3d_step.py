@@ -33,7 +33,7 @@ KINDS = ("single-stream", "cross-stream")
 def plain_normalise(clips: Tensor, norm: Any, convolution: Any) -> Tensor:
     """Do what a chain does with torch's modules alone."""
     clipped = functional.relu(norm(clips), inplace=True)
-    return clipped if convolution is None else convolution(clipped)  # type: ignore[no-any-return]
+    return clipped if convolution is None else convolution(clipped)
 
 
 def step(encoder: Encoder, other: Encoder | None, clips: Tensor, precision: Precision) -> None:
@@ -102,7 +102,8 @@ def main() -> None:
     parser.add_argument("--only", nargs=2, metavar=("SETTING", "KIND"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only:
-        print(json.dumps(measure(*arguments.only, arguments)))
+        setting, kind = arguments.only
+        print(json.dumps(measure(setting, kind, arguments)))
         return
     values: dict[str, Any] = {
         "sizes": {name: value for name, value in vars(arguments).items() if name not in ("only", "settings")},

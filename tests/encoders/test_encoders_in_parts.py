@@ -20,7 +20,7 @@ def clips_of(count: int, side: int = 16) -> Tensor:
 
 def contrast(features: Tensor) -> Tensor:
     """A loss that compares every row with every other one."""
-    rows = nn.functional.normalize(features.flatten(1).float())
+    rows = nn.functional.normalize(features.flatten(1))
     return nn.functional.cross_entropy(rows @ rows.T / 0.3, torch.arange(len(rows)).roll(1))
 
 
@@ -45,7 +45,8 @@ def test_without_moments_of_the_batch_parts_give_what_the_whole_gives(parts):
 
 
 def test_where_the_moments_of_parts_agree_so_does_batch_normalisation():
-    encoder, clips = tiny(is_training=True), clips_of(3).repeat(2, 1, 1, 1, 1)
+    # float64: on few values batch normalisation magnifies what rounding leaves
+    encoder, clips = tiny(is_training=True).double(), clips_of(3).double().repeat(2, 1, 1, 1, 1)
     whole = encoder(clips)
     in_parts = encode_in_parts(encoder, clips, parts=2)
     torch.testing.assert_close(in_parts, whole)

@@ -40,15 +40,20 @@ def normalise(clips: Tensor, norm: BatchNorm3d, convolution: nn.Conv3d | None) -
     """Return norm -> ReLU (-> convolution) of clips (B, D, T, H, W); the part of a chain that saves memory."""
     if clips.device.type != "cpu" or torch.compiler.is_compiling() or spans_processes(norm):
         plain = functional.relu(norm(clips), inplace=True)
-        return plain if convolution is None else convolution(plain)  # type: ignore[no-any-return]
+        return plain if convolution is None else convolution(plain)
     if norm.training:
         norm._check_input_dim(clips)
-        functional._verify_batch_size(list(clips.shape))
+        _require_several_values(clips)
         if norm.num_batches_tracked is not None:
             norm.num_batches_tracked.add_(1)
     kernel = None if convolution is None else convolution.weight
     result: Tensor = _NormReLU.apply(clips, norm.weight, norm.bias, kernel, norm, convolution)  # type: ignore[no-untyped-call]
     return result
+
+
+def _require_several_values(clips: Tensor) -> None:
+    if clips.numel() == clips.shape[1]:
+        raise ValueError(f"Expected more than 1 value per channel when training, got {tuple(clips.shape)}")
 
 
 class _NormReLU(torch.autograd.Function):
@@ -76,7 +81,7 @@ class _NormReLU(torch.autograd.Function):
         return clipped if convolution is None else convolution(clipped)
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         clips, weight, bias, kernel, mean, inverse = ctx.saved_tensors
         variance, eps = (inverse.pow(-2), 0.0) if ctx.training else (inverse, ctx.eps)

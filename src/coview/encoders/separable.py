@@ -87,7 +87,10 @@ class ReducedSeparable(nn.Sequential):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map (B, in_channels, T, H, W) to (B, after, T, H, W), not negative."""
-        return run_chain(clips, [link for part in self for link in part.links()])
+        pointwise, separable = self
+        assert isinstance(pointwise, PointwiseUnit)
+        assert isinstance(separable, SeparableConvolution)
+        return run_chain(clips, [*pointwise.links(), *separable.links()])
 
 
 def middle_channels(in_channels: int, out_channels: int, *, kernel: Size3) -> int:
