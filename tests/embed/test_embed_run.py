@@ -27,6 +27,16 @@ ROUNDING = 2e-4
 """Convolutions may round otherwise in a batch of another size, by nearly 1e-4 of a unit vector on some processors."""
 
 
+def plain_pool(block):
+    """Mean over time, unit cells, the largest of each 2 x 2, their mean, unit."""
+    cells = torch.nn.functional.normalize(block.mean(dim=1), dim=0)  # (D, S, S)
+    if cells.shape[1] > 1:
+        corners = [cells[:, top::2, left::2] for top in (0, 1) for left in (0, 1)]
+        height, width = (min(corner.shape[axis] for corner in corners) for axis in (1, 2))
+        cells = torch.stack([corner[:, :height, :width] for corner in corners]).amax(dim=0)
+    return torch.nn.functional.normalize(cells.mean(dim=(1, 2)), dim=0)
+
+
 def plain_features(run, data, entry, view):
     """One window after the other, one block after the other."""
     views = open_views(data.view_options, run.views)
@@ -36,7 +46,7 @@ def plain_features(run, data, entry, view):
         clips = centre(collate([window]), views, run.config.views, device=torch.device("cpu")).clips[view][0, 0]
         length = run.config.clip.block_length
         blocks = [clips[:, n * length : (n + 1) * length] for n in range(run.config.clip.num_blocks)]
-        pooled = torch.stack([run.encoders[view](block[None]).mean(dim=(2, 3, 4))[0] for block in blocks])
+        pooled = torch.stack([plain_pool(run.encoders[view](block[None])[0]) for block in blocks])
         rows.append(torch.nn.functional.normalize(pooled.mean(dim=0), dim=0))
     assert len(rows) > 1
     return torch.nn.functional.normalize(torch.stack(rows).mean(dim=0), dim=0).numpy()
@@ -80,13 +90,9 @@ def test_progress_ends_with_every_video(small_run):
 
 
 def test_window_features_average_blocks():
-    class Sum(torch.nn.Module):
-        def pooled(self, clips):
-            return clips.sum(dim=(2, 3, 4))
-
     clip = dataclasses.replace(small_config().clip, num_blocks=2, block_length=3)
     clips = torch.rand(5, 2, 6, 4, 4)
-    features = window_features(Sum(), clips, clip=clip)
+    features = window_features(torch.nn.Identity(), clips, clip=clip, pool=lambda maps: maps.sum(dim=(2, 3, 4)))
     expected = torch.nn.functional.normalize(clips.sum(dim=(2, 3, 4)), dim=1)
     torch.testing.assert_close(features, expected)
 

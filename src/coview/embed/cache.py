@@ -22,7 +22,7 @@ from coview.views import VIEWS
 logger = logging.getLogger(__name__)
 
 FOLDER = "embeddings"
-FORMAT = 1
+FORMAT = 2
 """Raise it when the way features are made changes: older files are then made again."""
 
 

@@ -37,6 +37,7 @@ class Run:
         checkpoint: the checkpoint's folder.
         position: where in training it stands.
         encoders: view name -> encoder, in eval mode, on the CPU until they embed.
+        pool: the method's way from feature maps (n, D, T', S, S) to features (n, D).
         trained_views: views whose encoder has had at least one step of training, in this run or in the one it started
             from; the others are still random.
     """
@@ -47,7 +48,7 @@ class Run:
         self.position: Position = read_position(checkpoint)
         method = self._untrained()
         _load_weights(method, checkpoint)
-        self.encoders = _frozen(method)
+        self.encoders, self.pool = _frozen(method), method.pool
         reached = {*reached_views(method.stages(), self.position.stage_index), *resolved.get("start_from", ())}
         self.trained_views = tuple(view for view in self.config.views if view in reached)
 
@@ -146,7 +147,15 @@ class Run:
         """
         data.require_views(self.views)
         chosen = self.encoders if encoders is None else encoders
-        made = embed_entries(chosen, data, entries, config=self.config, device=choose_device(device), progress=progress)
+        made = embed_entries(
+            chosen,
+            data,
+            entries,
+            config=self.config,
+            pool=self.pool,
+            device=choose_device(device),
+            progress=progress,
+        )
         unread = {entry.id: entry.reason or entry.status for entry in data.entries if entry.status != "ready"}
         description = {
             **made.description,

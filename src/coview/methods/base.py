@@ -90,6 +90,14 @@ class Method(nn.Module, abc.ABC):
     def forward(self, batch: ViewBatch, progress: Progress) -> LossOutput:
         """Return the loss of one batch. Under several processes the batch is this process's part of the global one."""
 
+    @staticmethod
+    def pool(maps: Tensor) -> Tensor:
+        """Turn feature maps (n, D, T', S, S) into the features (n, D) that videos are compared by: here their means.
+
+        A method whose loss sees maps in another way pools them in that way.
+        """
+        return maps.float().mean(dim=(2, 3, 4))  # (n, D)
+
     def after_step(self) -> None:
         """Do what follows an optimiser step (re-normalise prototypes, advance a queue); nothing by default."""
 

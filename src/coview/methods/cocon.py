@@ -17,6 +17,7 @@ from coview.methods.dense_predictor import (
     DensePredictor,
     ViewPrediction,
     check_block_sampling,
+    pool_block_maps,
     predict_view,
     trainable_parts,
 )
@@ -66,6 +67,7 @@ class CoCon(Method):
     """
 
     Settings: ClassVar[type[CoConSettings]] = CoConSettings
+    pool = staticmethod(pool_block_maps)
 
     def __init__(self, settings: CoConSettings, config: RunConfig, channels: Mapping[str, int]) -> None:
         super().__init__()

@@ -10,7 +10,13 @@ from coview.config import Fraction, Positive, PositiveFloat, RunConfig
 from coview.datatypes import ViewBatch
 from coview.encoders import ENCODERS, Encoder
 from coview.methods.base import LossOutput, Method, Progress, Stage
-from coview.methods.dense_predictor import DensePredictor, check_block_sampling, predict_view, trainable_parts
+from coview.methods.dense_predictor import (
+    DensePredictor,
+    check_block_sampling,
+    pool_block_maps,
+    predict_view,
+    trainable_parts,
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class CPC(Method):
     """
 
     Settings: ClassVar[type[CPCSettings]] = CPCSettings
+    pool = staticmethod(pool_block_maps)
 
     def __init__(self, settings: CPCSettings, config: RunConfig, channels: Mapping[str, int]) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ from coview.encoders.convgru import ConvGRU
 from coview.encoders.heads import Predictor
 from coview.encoders.in_parts import encode_in_parts
 from coview.errors import UserError
+from coview.losses.cooperation import pooled_blocks
 from coview.losses.dense_prediction import DensePrediction, dense_prediction
 
 
@@ -32,6 +33,15 @@ def encode_blocks(encoder: Encoder, clips: Tensor, *, num_blocks: int, parts: in
     blocks = rearrange(clips, "b c (n l) h w -> (b n) c l h w", n=num_blocks)
     feature_map = encode_in_parts(encoder, blocks, parts=parts)  # (B*N, D, T', S, S)
     return rearrange(feature_map.float().mean(dim=2), "(b n) d h w -> b n d h w", n=num_blocks)
+
+
+def pool_block_maps(maps: Tensor) -> Tensor:
+    """Pool the maps of blocks (n, D, T', S, S) to h, one unit feature (n, D) each, as CoCon compares instances by it.
+
+    Source: `coview.losses.cooperation.pooled_blocks`. Dense prediction knows the direction of each cell and not its
+    length; a mean of whole maps would weigh the cells by length, and lose a small moving person among the others.
+    """
+    return pooled_blocks(maps.float().mean(dim=2)[:, None])  # (n, D)
 
 
 @dataclass(frozen=True)
