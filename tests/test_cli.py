@@ -51,6 +51,9 @@ def test_help_imports_nothing_heavy():
         (["pretrain", "demo", "--data", "x", "--out", "y", "--training.batch-size"], "needs a value"),
         (["prepare", "no/such/folder", "OUT"], "no/such/folder"),
         (["evaluate", "no/run", "--data", "x"], "no/run"),
+        (["analyse", "no/run", "--data", "x"], "no/run"),
+        (["analyse", "no/run", "--data", "x", "--tsne.k", "3"], "no setting of analysis class-relations"),
+        (["table", "no/run"], "no/run"),
         (["embed", "no/run", "x", "--out", "y"], "no/run"),
     ],
 )
@@ -91,7 +94,9 @@ def test_version_from_the_installed_command():
     assert coview("--version").stdout.strip() == f"coview {__version__}"
 
 
-@pytest.mark.parametrize("what", ["views", "encoders", "methods", "layouts", "protocols", "configs", "settings", "all"])
+@pytest.mark.parametrize(
+    "what", ["views", "encoders", "methods", "layouts", "protocols", "analyses", "configs", "settings", "all"]
+)
 def test_lists_are_printed(what, capsys):
     assert run_arguments(["list", what]) == 0
     text = capsys.readouterr().out
@@ -101,6 +106,7 @@ def test_lists_are_printed(what, capsys):
         "methods": "cpc",
         "layouts": "ucf101",
         "protocols": "retrieval",
+        "analyses": "class-relations",
         "configs": "cpc-ucf101",
         "settings": "training.batch_size",
         "all": "hmdb51",

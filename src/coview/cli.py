@@ -9,16 +9,15 @@ from typing import Annotated, Literal
 
 import tyro
 
+from coview.cli_scores import Analyse, Assignments, Evaluate, RunFolder, Tabulate
 from coview.errors import UserError
 from coview.registry import did_you_mean
 from coview.terminal import EXIT_INTERRUPTED, progress_bar, run_command
 
 Layout = Literal["folder", "csv", "ucf101", "hmdb51", "kinetics", "synthetic"]
-Assignments = list[tuple[str, str]]
 Source = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE")]
 OutFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="OUT")]
 ConfigName = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")]
-RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
 Videos = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="VIDEOS")]
 
 
@@ -139,63 +138,6 @@ class Pretrain:
 
 
 @dataclass(frozen=True)
-class Evaluate:
-    """Score a run: beside the same encoder with random weights, plain pixels and chance.
-
-    Writes RUN/evaluation/<protocol>-....json and RUN/report.html, and prints the table. Settings of a protocol are
-    given with a dot: --retrieval.variant leave-group-out lets every labelled video query those of all other groups.
-
-    Examples:
-        coview evaluate runs/cpc --data data/ucf10
-        coview evaluate runs/cpc --data data/ucf10 --retrieval.variant leave-group-out
-    """
-
-    run_folder: RunFolder
-    """Folder of a run."""
-    data: Path
-    """Folder made by `coview prepare`, with labels."""
-    protocol: str = "retrieval"
-    """One of `coview list protocols`."""
-    split: str | None = None
-    """Split column; not set: the run's own."""
-    checkpoint: str | None = None
-    """Folder name of a checkpoint, such as rgb-00000400; not set: the newest."""
-    device: str = "auto"
-    """auto, cpu, cuda, or cuda:N."""
-
-    def run(self, assignments: Assignments) -> int:
-        """Evaluate, print the table, renew the report."""
-        from rich.console import Console
-
-        from coview.config import override
-        from coview.datasets.prepared import PreparedDataset
-        from coview.evaluate import evaluate_run, result_table
-        from coview.report import write_report
-
-        options = override({}, assignments)
-        foreign = [name for name in options if name != self.protocol]
-        if foreign:
-            raise UserError(
-                f"--{foreign[0]}... is no setting of protocol {self.protocol}: they begin --{self.protocol}."
-            )
-        with progress_bar("evaluate", unit="videos") as progress:
-            result = evaluate_run(
-                self.run_folder,
-                self.data,
-                protocol=self.protocol,
-                split=self.split,
-                checkpoint=self.checkpoint,
-                options=options.get(self.protocol),
-                device=self.device,
-                progress=progress,
-            )
-        Console().print(result_table(result))
-        report = write_report(self.run_folder, PreparedDataset.open(self.data))
-        print(f"result: {result.path}\nreport: {report}")
-        return 0
-
-
-@dataclass(frozen=True)
 class Embed:
     """Turn videos into vectors: one unit vector a video and view, in a Parquet file.
 
@@ -265,10 +207,10 @@ class Doctor:
 
 @dataclass(frozen=True)
 class List:
-    """List what a config or a command may name: views, encoders, methods, layouts, protocols, configs, settings."""
+    """List what a config or a command may name: views, encoders, methods, layouts, protocols, analyses, ..."""
 
     what: tyro.conf.Positional[
-        Literal["all", "views", "encoders", "methods", "layouts", "protocols", "configs", "settings"]
+        Literal["all", "views", "encoders", "methods", "layouts", "protocols", "analyses", "configs", "settings"]
     ] = "all"
     """Which list."""
 
@@ -280,20 +222,29 @@ class List:
         return 0
 
 
-Command = Prepare | Pretrain | Evaluate | Embed | Demo | Doctor | List
+Command = Prepare | Pretrain | Evaluate | Analyse | Tabulate | Embed | Demo | Doctor | List
 COMMANDS: dict[str, type[Command]] = {
-    kind.__name__.lower(): kind for kind in (Prepare, Pretrain, Evaluate, Embed, Demo, Doctor, List)
+    "prepare": Prepare,
+    "pretrain": Pretrain,
+    "evaluate": Evaluate,
+    "analyse": Analyse,
+    "table": Tabulate,
+    "embed": Embed,
+    "demo": Demo,
+    "doctor": Doctor,
+    "list": List,
 }
 PLAIN_SETTINGS: dict[str, tuple[str, ...]] = {
     "prepare": (),
     "pretrain": ("seed", "split", "preset"),
     "evaluate": (),
+    "analyse": (),
     "demo": ("seed",),
 }
 """Commands that take dotted settings, and the settings without a dot that each takes."""
 
 
-COMPUTES = ("pretrain", "evaluate", "embed")
+COMPUTES = ("pretrain", "evaluate", "analyse", "embed")
 """Commands that run encoders."""
 
 

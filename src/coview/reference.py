@@ -13,7 +13,7 @@ from coview.config import RunConfig, as_plain
 from coview.configs import FOLDER, config_names
 from coview.registry import Registry
 
-LISTS = ("views", "encoders", "methods", "layouts", "protocols", "configs")
+LISTS = ("views", "encoders", "methods", "layouts", "protocols", "analyses", "configs")
 
 
 def listing(what: str) -> str:
@@ -37,6 +37,7 @@ def _rows(name: str) -> Iterator[str]:
 
 
 def _registry(name: str) -> Registry[Any]:
+    from coview.analyse import ANALYSES
     from coview.datasets import LAYOUTS
     from coview.encoders import ENCODERS
     from coview.evaluate import PROTOCOLS
@@ -49,6 +50,7 @@ def _registry(name: str) -> Registry[Any]:
         "methods": METHODS,
         "layouts": LAYOUTS,
         "protocols": PROTOCOLS,
+        "analyses": ANALYSES,
     }
     return registries[name]
 
@@ -84,8 +86,10 @@ def settings_of(kind: type[Any], prefix: str = "") -> Iterator[tuple[str, Any, s
 
 def all_settings() -> Mapping[str, list[tuple[str, Any, str]]]:
     """Return heading -> settings, for runs, methods, views and synthetic videos."""
+    from coview.analyse import ANALYSES
     from coview.config import ViewInput
     from coview.datasets.synthetic import SyntheticSettings
+    from coview.evaluate import PROTOCOLS
     from coview.methods import METHODS
     from coview.views import VIEWS
 
@@ -95,6 +99,10 @@ def all_settings() -> Mapping[str, list[tuple[str, Any, str]]]:
     }
     for name in METHODS:
         sections[f"pretrain with method {name}"] = list(settings_of(METHODS.load(name).Settings, "method."))
+    for name in PROTOCOLS:
+        sections[f"evaluate with protocol {name}"] = list(settings_of(PROTOCOLS.load(name).Settings, f"{name}."))
+    for name in ANALYSES:
+        sections[f"analyse, {name}"] = list(settings_of(ANALYSES.load(name).Settings, f"{name}."))
     for name in VIEWS:
         sections[f"prepare, view {name}"] = list(settings_of(VIEWS.load(name).Options, f"{name}."))
     sections["prepare, layout synthetic"] = list(settings_of(SyntheticSettings, "synthetic."))

@@ -103,6 +103,48 @@ def test_leaving_the_own_group_out(small_run):
         assert own not in {int(found["id"][1:]) // 2 for found in example["neighbours"]}
 
 
+@pytest.mark.parametrize("variant", ["split", "leave-group-out"])
+def test_weighted_views_equal_plain_loops(small_run, variant):
+    """rgb three times as loud as flow; every video in order v0..v7, two of a group, classes in turn."""
+    options = {"variant": variant, "weights": {"rgb": 3, "pose": 5}}
+    result = evaluate_run(small_run.run, small_run.data, options=options)
+    data = PreparedDataset.open(small_run.data)
+    run = load(small_run.run)
+    for kind, encoders in (("trained", run.encoders), ("random", run.random_encoders())):
+        features = run.embed_entries(data, data.ready, encoders=encoders).features
+        hits, queries = 0, range(4, 8) if variant == "split" else range(8)
+        for query in queries:
+            gallery = range(4) if variant == "split" else [i for i in range(8) if i // 2 != query // 2]
+            cosines = {
+                item: 3 / 4 * float(features["rgb"][query] @ features["rgb"][item])
+                + 1 / 4 * float(features["flow"][query] @ features["flow"][item])
+                for item in gallery
+            }
+            best = max(cosines, key=cosines.get)
+            hits += data.ready[best].label == data.ready[query].label
+        row = result.row(kind, "weighted views")
+        assert row.metrics["R@1"] == pytest.approx(hits / len(queries))
+        assert "rgb 75%, flow 25%" in row.description
+    assert result.row("pixels", "weighted views") is None
+    assert result.settings["weights"] == {"rgb": 3, "pose": 5}
+    assert "weighted views" in result.examples
+
+
+def test_equal_weights_make_no_second_ensemble(result):
+    """The default weighs rgb and flow alike."""
+    assert result.settings["weights"]["rgb"] == 2
+    assert result.row("trained", "weighted views") is None
+
+
+def test_weights_that_cannot_be_used_are_the_users_error(small_run):
+    with pytest.raises(UserError, match="'floww' is no view; did you mean 'flow'"):
+        evaluate_run(small_run.run, small_run.data, options={"weights": {"floww": 1}})
+    with pytest.raises(UserError, match="one above 0"):
+        evaluate_run(small_run.run, small_run.data, options={"weights": {"rgb": 0, "flow": 0}})
+    with pytest.raises(UserError, match="greater than or equal to 0"):
+        evaluate_run(small_run.run, small_run.data, options={"weights": {"rgb": -1}})
+
+
 def test_an_earlier_checkpoint_gets_a_file_and_a_remark(small_run):
     result = evaluate_run(small_run.run, small_run.data, checkpoint="rgb-00000010", options={"baselines": False})
     assert result.path.endswith("retrieval-split1-rgb-00000010.json")

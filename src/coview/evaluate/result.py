@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from coview.config import as_plain
 from coview.errors import UserError
 from coview.evaluate.base import ScoreRow
+from coview.evaluate.json_file import write_json
 
 FOLDER = "evaluation"
 FORMAT = 1
@@ -71,19 +71,9 @@ def write_result(result: EvaluationResult) -> None:
     Raises:
         UserError: the run's folder cannot be written.
     """
-    path = Path(result.path)
-    values = {"format": FORMAT, **_without_nan(as_plain(asdict(result)))}
+    values = {"format": FORMAT, **as_plain(asdict(result))}
     del values["path"]  # it moves with the run's folder
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("w", encoding="utf-8") as file:
-            json.dump(values, file, indent=1, ensure_ascii=False, allow_nan=False)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write the result {path}: {error}") from error
+    write_json(Path(result.path), values)
 
 
 def read_result(path: Path) -> EvaluationResult:
@@ -106,14 +96,6 @@ def read_results(run: Path) -> list[EvaluationResult]:
     """Return the results of a run, the newest first."""
     results = [read_result(path) for path in sorted((run / FOLDER).glob("*.json"))]
     return sorted(results, key=lambda result: result.created_at, reverse=True)
-
-
-def _without_nan(values: Any) -> Any:
-    if isinstance(values, float) and not math.isfinite(values):
-        return None
-    if isinstance(values, dict):
-        return {key: _without_nan(value) for key, value in values.items()}
-    return [_without_nan(value) for value in values] if isinstance(values, list) else values
 
 
 def _with_nan(metrics: Mapping[str, float | None]) -> dict[str, float]:

@@ -1,22 +1,17 @@
 """`coview evaluate`: a run and a prepared data set in, a result file and its table out."""
 
-import platform
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from coview import __version__
 from coview.config import parse
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ProgressSink
 from coview.embed.run import Run
 from coview.evaluate.base import Scores, Task
+from coview.evaluate.provenance import provenance
 from coview.evaluate.result import FOLDER, EvaluationResult, write_result
-from coview.training.distributed import choose_device
 
 
 def evaluate_run(
@@ -57,26 +52,14 @@ def evaluate_run(
     result = EvaluationResult(
         protocol=protocol,
         variant=scores.variant,
-        run=str(run.path.resolve()),
-        checkpoint=run.describe(),
-        data={
-            "root": str(data.root.resolve()),
-            "views": {view: dict(data.view_options[view]) for view in run.views},
-            "storage": dict(data.info.get("storage", {})),
-        },
         split=scores.split,
-        preset=run.config.preset,
-        seed=run.config.seed,
         settings=scores.settings,
         counts=scores.counts,
         rows=scores.rows,
         examples=scores.examples,
         remarks=scores.remarks,
-        versions={"coview": __version__, "torch": str(torch.__version__), "python": platform.python_version()},
-        device=str(choose_device(device)),
-        seconds=round(time.monotonic() - started, 2),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         path=str(path),
+        **provenance(run, data, device=device, started=started),
     )
     write_result(result)
     return result

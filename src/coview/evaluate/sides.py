@@ -74,7 +74,7 @@ def choose_sides(data: PreparedDataset, split: str | None, *, variant: str) -> S
     for side, found in usable.items():
         if not found:
             raise UserError(
-                f"retrieval needs labelled videos, and {data.root} has none that are ready for the {side}; "
+                f"scores need labelled videos, and {data.root} has none that are ready for the {side}; "
                 "labels come from class folders or the lists given to coview prepare"
             )
     wanted = {entry.id for found in usable.values() for entry in found}

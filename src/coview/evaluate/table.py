@@ -1,10 +1,13 @@
 """A result as a table for the terminal."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from rich.table import Table
 
 from coview.evaluate.base import ScoreRow
+from coview.evaluate.metrics import metric
 from coview.evaluate.result import EvaluationResult
 
 KIND_TITLES = {
@@ -17,20 +20,20 @@ KIND_TITLES = {
 
 def result_table(result: EvaluationResult) -> Table:
     """Return the scores in per cent, this run's first; the caption says how many videos were scored of how many."""
-    metrics = list(result.rows[0].metrics)
+    names = list(result.rows[0].metrics)
     place = f"split {result.split}" if result.split else "all labelled videos"
     title = f"{result.protocol}{f' ({result.variant})' if result.variant else ''}, {place}, preset {result.preset}"
     table = Table(title=title, caption=caption(result))
     table.add_column("features")
-    for metric in metrics:
-        table.add_column(metric, justify="right")
+    for name in names:
+        table.add_column(name, justify="right")
     before = ""
     for row in result.rows:
         if before and row.kind != before:
             table.add_section()
         before = row.kind
         style = "bold" if row.kind == "trained" else None
-        table.add_row(row_title(row), *(_cell(row, metric) for metric in metrics), style=style)
+        table.add_row(row_title(row), *(_cell(row, name) for name in names), style=style)
     return table
 
 
@@ -41,15 +44,23 @@ def row_title(row: ScoreRow) -> str:
 
 def caption(result: EvaluationResult) -> str:
     """Say what was scored of what, and what the reader should know."""
-    counts = result.counts
-    parts = [f"{counts['queries_scored']} of {counts['queries']} query videos scored"]
-    parts.append(f"{counts['gallery_used']} of {counts['gallery']} gallery videos used")
-    return "; ".join(parts) + "." + "".join(f" {remark}." for remark in result.remarks)
+    return f"{counts_in_words(result.counts)}." + "".join(f" {remark}." for remark in result.remarks)
 
 
-def _cell(row: ScoreRow, metric: str) -> str:
-    value = row.metrics.get(metric, math.nan)
-    if math.isnan(value):
-        return "-"
-    error = row.standard_errors.get(metric)
-    return f"{100 * value:.1f}" + (f" ± {100 * error:.1f}" if error is not None else "")
+def counts_in_words(counts: Mapping[str, Any]) -> str:
+    """Say how many videos were scored of how many, against or after learning from how many."""
+    scored, used = roles(counts)
+    return (
+        f"{counts['queries_scored']} of {counts['queries']} {scored} videos scored; "
+        f"{counts['gallery_used']} of {counts['gallery']} {used} videos used"
+    )
+
+
+def roles(counts: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a protocol calls the videos it scores and those it knows: query and gallery, or test and training."""
+    scored, used = counts.get("roles", ("query", "gallery"))
+    return str(scored), str(used)
+
+
+def _cell(row: ScoreRow, name: str) -> str:
+    return metric(name).text(row.metrics.get(name, math.nan), row.standard_errors.get(name))

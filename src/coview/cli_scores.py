@@ -1,0 +1,183 @@
+"""The commands that read runs: evaluate, analyse, table. Like `cli`, nothing heavy is imported before one runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from coview.errors import UserError
+from coview.terminal import progress_bar
+
+Assignments = list[tuple[str, str]]
+RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+Runs = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Score a run: beside the same encoder with random weights, plain pixels and chance.
+
+    Writes RUN/evaluation/<protocol>-....json and RUN/report.html, and prints the table. Settings of a protocol are
+    given with a dot: --retrieval.variant leave-group-out lets every labelled video query those of all other groups.
+
+    Examples:
+        coview evaluate runs/cpc --data data/ucf10
+        coview evaluate runs/cpc --data data/ucf10 --retrieval.variant leave-group-out
+    """
+
+    run_folder: RunFolder
+    """Folder of a run."""
+    data: Path
+    """Folder made by `coview prepare`, with labels."""
+    protocol: str = "retrieval"
+    """One of `coview list protocols`."""
+    split: str | None = None
+    """Split column; not set: the run's own."""
+    checkpoint: str | None = None
+    """Folder name of a checkpoint, such as rgb-00000400; not set: the newest."""
+    device: str = "auto"
+    """auto, cpu, cuda, or cuda:N."""
+
+    def run(self, assignments: Assignments) -> int:
+        """Evaluate, print the table, renew the report."""
+        from rich.console import Console
+
+        from coview.datasets.prepared import PreparedDataset
+        from coview.evaluate import evaluate_run, result_table
+        from coview.report import write_report
+
+        options = _options_of("protocol", self.protocol, assignments)
+        with progress_bar("evaluate", unit="videos") as progress:
+            result = evaluate_run(
+                self.run_folder,
+                self.data,
+                protocol=self.protocol,
+                split=self.split,
+                checkpoint=self.checkpoint,
+                options=options,
+                device=self.device,
+                progress=progress,
+            )
+        Console().print(result_table(result))
+        report = write_report(self.run_folder, PreparedDataset.open(self.data))
+        print(f"result: {result.path}\nreport: {report}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Analyse:
+    """Look into a run: what its encoders find alike, beside random weights and other runs.
+
+    Writes RUN/analysis/<name>.json and .csv, prints the tables and renews RUN/report.html. Settings of an analysis
+    are given with a dot: --class-relations.neighbours 4.
+
+    Examples:
+        coview analyse runs/cocon --data data/ucf10
+        coview analyse runs/cocon --data data/ucf10 --beside runs/cpc --class-relations.neighbours 4
+    """
+
+    run_folder: RunFolder
+    """Folder of a run."""
+    data: Path
+    """Folder made by `coview prepare`, with labels."""
+    what: str = "class-relations"
+    """One of `coview list analyses`."""
+    beside: tuple[Path, ...] = ()
+    """Folders of other runs to stand beside it, on the same videos."""
+    split: str | None = None
+    """Split column; not set: the run's own."""
+    part: Literal["auto", "test", "train", "all"] = "auto"
+    """Which videos; auto: test where the data set has a split, else all."""
+    checkpoint: str | None = None
+    """Folder name of a checkpoint, such as rgb-00000400; not set: the newest."""
+    device: str = "auto"
+    """auto, cpu, cuda, or cuda:N."""
+
+    def run(self, assignments: Assignments) -> int:
+        """Analyse, print what was found, renew the report."""
+        from rich.console import Console
+
+        from coview.analyse import analyse_run
+        from coview.analyse.table import finding_tables
+        from coview.datasets.prepared import PreparedDataset
+        from coview.report import write_report
+
+        options = _options_of("analysis", self.what, assignments)
+        with progress_bar("analyse", unit="videos") as progress:
+            result = analyse_run(
+                self.run_folder,
+                self.data,
+                analysis=self.what,
+                beside=self.beside,
+                split=self.split,
+                part=self.part,
+                checkpoint=self.checkpoint,
+                options=options,
+                device=self.device,
+                progress=progress,
+            )
+        console = Console(highlight=False)
+        for table in finding_tables(result):
+            console.print(table)
+        for sentence in result.findings.sentences:
+            console.print(sentence, markup=False)
+        report = write_report(self.run_folder, PreparedDataset.open(self.data))
+        print(f"result: {result.path}\nreport: {report}")
+        return 0
+
+
+@dataclass(frozen=True)
+class Tabulate:
+    """Make one table from the evaluations of many runs: mean and standard deviation over seeds, beside random weights.
+
+    Runs that differ in nothing but their seed share a row. Results under another protocol, split or data set get a
+    table of their own, never a place in the same one. NAME=RUN names a row; without a name it is called by its method
+    and by what its settings have of their own.
+
+    Examples:
+        coview table runs/*
+        coview table CPC=runs/cpc-0 CPC=runs/cpc-1 CoCon=runs/cocon-0 --metrics R@1 --format latex --out table.tex
+    """
+
+    runs: Runs
+    """Folders of runs that were evaluated, each with or without NAME= before it."""
+    protocol: str | None = None
+    """Only results of this protocol; not set: all there are."""
+    metrics: tuple[str, ...] = ()
+    """Columns; not set: the first two of each protocol."""
+    format: Literal["markdown", "csv", "latex"] = "markdown"
+    """How the table is written."""
+    out: Path | None = None
+    """File to write; not set: the table is printed."""
+
+    def run(self, assignments: Assignments) -> int:
+        """Make the tables, print or write them."""
+        from coview.evaluate.json_file import write_text
+        from coview.evaluate.many_runs import tables_of_runs
+        from coview.evaluate.table_formats import as_text
+
+        text = as_text(tables_of_runs(self.runs, protocol=self.protocol, metrics=self.metrics), self.format)
+        if self.out is None:
+            print(text, end="")
+        else:
+            write_text(self.out, text)
+            print(f"table: {self.out}")
+        return 0
+
+
+def _options_of(kind: str, name: str, assignments: Assignments) -> dict[str, Any]:
+    """Return the dotted settings that belong to a protocol or analysis.
+
+    Raises:
+        UserError: a setting of something else.
+    """
+    from coview.config import override
+
+    options = override({}, assignments)
+    own = name.replace("-", "_")  # as `override` spells it
+    foreign = [given for given in options if given != own]
+    if foreign:
+        raise UserError(f"--{foreign[0]}... is no setting of {kind} {name}: they begin --{name}.")
+    settings: dict[str, Any] = options.get(own, {})
+    return settings
