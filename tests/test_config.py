@@ -46,13 +46,16 @@ def test_overrides_reach_nested_settings_and_leave_the_given_alone():
             ("optimiser.learning_rate", "1e-3"),
             ("views.flow.size", "32"),
             ("split", "null"),
+            ("views.my-view.pad-channels", "3"),
+            ("start-from.my-view", "runs/cpc"),
         ],
     )
     assert changed == {
         "training": {"batch_size": 16, "workers": 0},
         "optimiser": {"learning_rate": 0.001},
-        "views": {"flow": {"size": 32}},
+        "views": {"flow": {"size": 32}, "my-view": {"pad_channels": 3}},
         "split": None,
+        "start_from": {"my-view": "runs/cpc"},
     }
     assert given == {"training": {"batch_size": 4, "workers": 0}}
 

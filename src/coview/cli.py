@@ -236,7 +236,7 @@ COMMANDS: dict[str, type[Command]] = {
 }
 PLAIN_SETTINGS: dict[str, tuple[str, ...]] = {
     "prepare": (),
-    "pretrain": ("seed", "split", "preset"),
+    "pretrain": ("seed", "split", "preset", "start-from", "start_from"),
     "evaluate": (),
     "analyse": (),
     "demo": ("seed",),

@@ -152,8 +152,10 @@ class TrainingSettings:
     batch_size: Positive = 64
     """Videos in a batch, over all processes (the papers' "global" batch)."""
     accumulate: Positive = 1
-    """Split the batch of each process into this many parts to save memory. Each part is its own set of
-    candidates, so contrastive losses see fewer negatives."""
+    """Take the batch of each process in this many parts to save memory; see `accumulate_what`."""
+    accumulate_what: Literal["losses", "features"] = "losses"
+    """losses: each part is a batch of its own with fewer negatives, and gradients add up. features: each part is
+    encoded by itself and once more in the backward pass, a third more work; the loss is that of the whole batch."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto times a step of the run's own encoder in each setting this machine has and takes the fastest."""
     channels_last: Literal["auto", "always", "never"] = "auto"
@@ -178,6 +180,16 @@ class TrainingSettings:
     """Share of the training videos (whole groups) held out to drive the plateau schedule; 0: none."""
     validate_every: Positive = 1
     """Epochs between two validations."""
+
+    @property
+    def loss_parts(self) -> int:
+        """Parts of a batch with a loss each."""
+        return self.accumulate if self.accumulate_what == "losses" else 1
+
+    @property
+    def encoder_parts(self) -> int:
+        """Parts in which encoders take the clips they are given; a method passes it to `encode_in_parts`."""
+        return self.accumulate if self.accumulate_what == "features" else 1
 
 
 @dataclass(frozen=True)
@@ -211,6 +223,9 @@ class RunConfig:
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    start_from: Mapping[str, str] | str | None = None
+    """Begin with the weights of earlier runs: view -> folder of a run or of a checkpoint, or one folder for all views.
+    Not set, and for views not named: random weights."""
 
 
 def parse(kind: type[S], given: Mapping[str, Any], *, source: str, prefix: str = "") -> S:
@@ -298,7 +313,10 @@ def override(values: Mapping[str, Any], assignments: Sequence[tuple[str, str]]) 
     """
     result = _copy(values)
     for key, text in assignments:
-        *parents, last = key.replace("-", "_").split(".") if not key.startswith("views.") else key.split(".")
+        first, *rest = key.split(".")
+        first = first.replace("-", "_")
+        num_names = 1 if first in ("views", "start_from") else 0  # the name of a view stays as it is
+        *parents, last = first, *rest[:num_names], *(part.replace("-", "_") for part in rest[num_names:])
         place = result
         for parent in parents:
             child = place.get(parent)

@@ -17,7 +17,7 @@ from coview.embed.prepare_raw import prepared_from
 from coview.encoders import Encoder
 from coview.errors import UserError
 from coview.methods import Method
-from coview.methods.base import build_method
+from coview.methods.base import build_method, reached_views
 from coview.training.checkpoint import WEIGHTS, Position, checkpoints, read_position
 from coview.training.distributed import choose_device
 from coview.training.runfolder import RESOLVED
@@ -35,7 +35,8 @@ class Run:
         checkpoint: the checkpoint's folder.
         position: where in training it stands.
         encoders: view name -> encoder, in eval mode, on the CPU until they embed.
-        trained_views: views whose encoder has had at least one step of training; the others are still random.
+        trained_views: views whose encoder has had at least one step of training, in this run or in the one it started
+            from; the others are still random.
     """
 
     def __init__(self, path: Path, *, resolved: Mapping[str, Any], checkpoint: Path) -> None:
@@ -45,8 +46,7 @@ class Run:
         method = self._untrained()
         _load_weights(method, checkpoint)
         self.encoders = _frozen(method)
-        stages = method.stages()[: self.position.stage_index + 1]
-        reached = {view for stage in stages for view in stage.views}
+        reached = {*reached_views(method.stages(), self.position.stage_index), *resolved.get("start_from", ())}
         self.trained_views = tuple(view for view in self.config.views if view in reached)
 
     @classmethod
@@ -85,7 +85,7 @@ class Run:
         return tuple(self.config.views)
 
     def random_encoders(self) -> Mapping[str, Encoder]:
-        """Return the encoders as they were before the first step: the baseline of what training adds."""
+        """Return encoders with the random weights of the run's seed, trained nowhere: the baseline of training."""
         return _frozen(self._untrained())
 
     def embed(
@@ -164,7 +164,7 @@ class Run:
         )
 
     def _untrained(self) -> Method:
-        """Build the method with the very weights that training began from."""
+        """Build the method with the random weights of the run's seed."""
         with _seeded(self.config.seed):
             return build_method(self.config, self.resolved["channels"])
 

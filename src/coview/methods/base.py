@@ -3,7 +3,7 @@
 import abc
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -137,6 +137,11 @@ class Method(nn.Module, abc.ABC):
 
     def after_step(self) -> None:
         """Do what follows an optimiser step (re-normalise prototypes, advance a queue); nothing by default."""
+
+
+def reached_views(stages: Sequence[Stage], stage_index: int) -> tuple[str, ...]:
+    """Return the views whose encoders a run has begun to train when it stands in this stage."""
+    return tuple(dict.fromkeys(view for stage in stages[: stage_index + 1] for view in stage.views))
 
 
 def build_method(config: RunConfig, channels: Mapping[str, int]) -> Method:

@@ -58,6 +58,7 @@ class CPC(Method):
         self.settings = settings
         self.inputs = config.views
         self.num_blocks = config.clip.num_blocks
+        self.parts = config.training.encoder_parts
         self.views = tuple(config.views)
         build = ENCODERS.load(config.encoder.name)
         self.encoders = nn.ModuleDict({view: build(in_channels=channels[view]) for view in self.views})
@@ -89,6 +90,7 @@ class CPC(Method):
             batch.clips[view][:, 0],
             num_blocks=self.num_blocks,
             temperature=self.settings.temperature,
+            parts=self.parts,
         )
         part = f"{view}/cpc"
         return LossOutput(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from coview.config import RunConfig
 from coview.datatypes import ViewBatch
 from coview.encoders import ENCODERS, Encoder
+from coview.encoders.in_parts import encode_in_parts
 from coview.errors import UserError
 from coview.losses.global_batch import gather_with_gradient, mean_over_processes, rank, world_size
 from coview.losses.sinkhorn import assignment_entropy, sinkhorn
@@ -79,6 +80,7 @@ class ViCC(Method):
         settings = self.settled(settings, Sizes(config.training.batch_size))
         _check(settings, config)
         self.settings, self.inputs, self.views = settings, config.views, tuple(config.views)
+        self.parts = config.training.encoder_parts
         build = ENCODERS.load(config.encoder.name)
         encoders = {view: build(in_channels=channels[view]) for view in self.views}
         size, (count, length) = settings.projection_size, (settings.prototypes, settings.queue)
@@ -160,7 +162,7 @@ class ViCC(Method):
 
         One clip after the other, so that no batch statistics are taken over both clips of a video.
         """
-        pooled = []
+        pooled: list[Tensor] = []
         for number, clip in enumerate(clips.unbind(dim=1)):
             has_gradient = number == 0 or self.settings.second_clip_gradient
             with torch.set_grad_enabled(torch.is_grad_enabled() and has_gradient):
@@ -179,17 +181,21 @@ class ViCC(Method):
         encoder = cast(Encoder, self.encoders[view])
         groups = min(self.settings.shuffle_groups, len(clips))
         if groups == 1 or not encoder.training:
-            return encoder.pooled(clips)
+            return self._encoded(encoder, clips)
         order = torch.randperm(len(clips)).to(clips.device)
-        rows = torch.cat([encoder.pooled(clips[part]) for part in order.chunk(groups)])
+        rows = torch.cat([self._encoded(encoder, clips[group]) for group in order.chunk(groups)])
         return rows[order.argsort()]
+
+    def _encoded(self, encoder: Encoder, clips: Tensor) -> Tensor:
+        """Return pooled features (n, D) of clips (n, C, T, H, W), encoded in parts where memory asks for it."""
+        return encode_in_parts(encoder, clips, parts=self.parts).float().mean(dim=(2, 3, 4))
 
     @torch.no_grad()
     def _frozen_clips(self, view: str, clips: Tensor) -> list[Tensor]:
         """Encode (B, 2, C, T, H, W) of the frozen stream: z of each clip, (B, size)."""
         encoder = cast(Encoder, self.encoders[view])
         assert not encoder.training, "a frozen encoder in train mode would keep changing its statistics"
-        z: Tensor = self.heads[view](encoder.pooled(rearrange(clips, "b m c t h w -> (b m) c t h w")))
+        z: Tensor = self.heads[view](self._encoded(encoder, rearrange(clips, "b m c t h w -> (b m) c t h w")))
         return list(rearrange(z, "(b m) d -> m b d", m=CLIPS).unbind())
 
     def _queue_scores(self, prototypes: Prototypes, slot: int) -> Tensor:

@@ -156,7 +156,7 @@ class Trainer:
         return DistributedDataParallel(self.method, broadcast_buffers=False)
 
     def _step(self, model: nn.Module, batch: ViewBatch, now: Progress) -> tuple[LossOutput, float]:
-        """Take one optimiser step, the batch in `accumulate` parts; return the last part's output and the rate."""
+        """Take one optimiser step, the batch in `loss_parts` parts; return the last part's output and the rate."""
         settings = self.config.training
         factor = learning_rate_factor(
             self.config.schedule,
@@ -167,7 +167,7 @@ class Trainer:
             reductions=self.plateau.reductions,
         )
         learning_rate = set_learning_rate(self.optimiser, factor)
-        parts = list(split_batch(batch, settings.accumulate))
+        parts = list(split_batch(batch, settings.loss_parts))
         for number, part in enumerate(parts, start=1):
             with _gradients_stay_here(model) if number < len(parts) else nullcontext():
                 with self.precision.autocast(self.processes.device):
