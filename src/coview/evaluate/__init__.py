@@ -3,14 +3,15 @@
 from coview.evaluate.base import Protocol
 from coview.evaluate.result import EvaluationResult, read_results
 from coview.evaluate.scoring import evaluate_run
-from coview.evaluate.table import result_table
+from coview.evaluate.table import curve_table, result_table
 from coview.registry import Registry
 
 PROTOCOLS: Registry[type[Protocol]] = Registry(
     "protocol",
     {
         "retrieval": "coview.evaluate.retrieval:Retrieval",
+        "clusters": "coview.evaluate.clusters:Clusters",
     },
 )
 
-__all__ = ["PROTOCOLS", "EvaluationResult", "Protocol", "evaluate_run", "read_results", "result_table"]
+__all__ = ["PROTOCOLS", "EvaluationResult", "Protocol", "curve_table", "evaluate_run", "read_results", "result_table"]

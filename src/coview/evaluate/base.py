@@ -1,7 +1,7 @@
 """The contract of a protocol: a trained run and a prepared data set in, rows of scores out."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -29,6 +29,23 @@ class ScoreRow:
     metrics: Mapping[str, float]
     standard_errors: Mapping[str, float] = field(default_factory=dict)
     description: str = ""
+
+
+@dataclass(frozen=True)
+class StageScore:
+    """The scores of a run as it was at the end of one stage.
+
+    Attributes:
+        stage: its name; "random weights" before the first.
+        checkpoint: folder name, "" before the first stage.
+        trained: views whose encoders this stage trained.
+        rows: scores by view and ensemble.
+    """
+
+    stage: str
+    checkpoint: str
+    trained: Sequence[str]
+    rows: Sequence[ScoreRow]
 
 
 @dataclass(frozen=True)
@@ -62,6 +79,7 @@ class Scores:
         variant: "" for the default; else a word that becomes part of the result's file name.
         examples: row name -> cases to look at, for the report.
         remarks: sentences a reader of the numbers should know.
+        curve: the run after each finished stage, in order; empty where that was not scored.
     """
 
     rows: tuple[ScoreRow, ...]
@@ -71,6 +89,7 @@ class Scores:
     variant: str = ""
     examples: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    curve: tuple[StageScore, ...] = ()
 
 
 class Protocol(abc.ABC):

@@ -33,6 +33,11 @@ class Stage:
     epochs: int
     frozen_epochs: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def trained_views(self) -> tuple[str, ...]:
+        """The views whose encoders learn in this stage."""
+        return tuple(view for view in self.views if f"encoders.{view}" in self.trainable)
+
     def learning(self, epoch: int) -> tuple[str, ...]:
         """Return the names in `trainable` that learn in an epoch of this stage."""
         return tuple(name for name in self.trainable if epoch >= self.frozen_epochs.get(name, 0))
@@ -141,7 +146,7 @@ class Method(nn.Module, abc.ABC):
 
 def reached_views(stages: Sequence[Stage], stage_index: int) -> tuple[str, ...]:
     """Return the views whose encoders a run has begun to train when it stands in this stage."""
-    return tuple(dict.fromkeys(view for stage in stages[: stage_index + 1] for view in stage.views))
+    return tuple(dict.fromkeys(view for stage in stages[: stage_index + 1] for view in stage.trained_views))
 
 
 def build_method(config: RunConfig, channels: Mapping[str, int]) -> Method:

@@ -79,7 +79,7 @@ def _series(stage: StageFacts, name: str, tone: int, value: Any) -> Series:
 
 def _chart(title: str, lines: Sequence[Series], **options: Any) -> Chart:
     drawn = [line for line in lines if line.x]
-    svg = line_chart(drawn, title=title, x_label="step", **options)
+    svg = line_chart(drawn, title=title, **{"x_label": "step", **options})
     return Chart(title, Markup(svg), [(line.name, line.tone) for line in drawn] if len(drawn) > 1 else [])
 
 
@@ -99,6 +99,21 @@ def bars(result: EvaluationResult, metric: str) -> list[dict[str, Any]]:
     ]
 
 
+def curve_chart(result: EvaluationResult) -> Chart | None:
+    """Return the first metric after each finished stage, a line a view and ensemble (ViCC, Figure 3)."""
+    if not result.curve:
+        return None
+    first = next(iter(result.rows[0].metrics))
+    names = list(dict.fromkeys(row.name for one in result.curve for row in one.rows))
+    lines = []
+    for tone, name in enumerate(names):
+        found = [(x, row.metrics[first]) for x, one in enumerate(result.curve) for row in one.rows if row.name == name]
+        scale = metric(first).scale
+        lines.append(Series(name, [float(x) for x, _ in found], [scale * y for _, y in found], tone % 4))
+    places = ", ".join(f"{x} {one.stage}" for x, one in enumerate(result.curve))
+    return _chart(f"{first} after each stage", lines, x_label=places)
+
+
 def _ordered(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     """Put each of the run's rows beside the same one with random weights; then pixels, then chance."""
     trained = [row for row in rows if row.kind == "trained"]
@@ -115,7 +130,8 @@ def evaluations(facts: RunFacts) -> list[dict[str, Any]]:
             {"name": row_title(row), "kind": row.kind, "cells": [_cell(row.metrics.get(m)) for m in metrics]}
             for row in _ordered(result.rows)
         ]
-        shown.append({"result": result, "metrics": metrics, "bars": bars(result, metrics[0]), "table": table})
+        drawn = {"bars": bars(result, metrics[0]), "curve": curve_chart(result)}
+        shown.append({"result": result, "metrics": metrics, "table": table, **drawn})
     return shown
 
 

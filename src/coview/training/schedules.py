@@ -6,7 +6,6 @@ from typing import Any
 
 from coview.config import OptimiserSettings, ScheduleSettings
 
-
 DEFAULT_LEARNING_RATES = {"adam": 1e-3, "sgd": 1e-2, "lars": 0.6}
 LARS_REFERENCE_BATCH = 192
 """The batch for which ViCC gives 0.6."""
