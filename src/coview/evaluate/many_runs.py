@@ -1,11 +1,12 @@
 """One table from the evaluations of many runs: mean and standard deviation over seeds, never of unlike things."""
 
 import json
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from coview.config import read_yaml
 from coview.errors import UserError
@@ -30,12 +31,12 @@ class Cell:
     @property
     def mean(self) -> float:
         """Their mean."""
-        return statistics.fmean(self.values)
+        return float(np.mean(self.values))
 
     @property
     def deviation(self) -> float | None:
         """Standard deviation (n - 1); None for one seed alone."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else None
+        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else None
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,16 @@ class Metric:
 
     Attributes:
         higher_is_better: which of two values is the better one.
-        is_share: between 0 and 1 (an index may also be a little below 0), shown in per cent.
+        unit: "%" for what lies between 0 and 1 (an index may also be a little below 0) and is shown in per cent.
     """
 
     higher_is_better: bool = True
-    is_share: bool = True
+    unit: str = "%"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is shown in per cent."""
+        return self.unit == "%"
 
     @property
     def scale(self) -> float:
@@ -37,9 +42,14 @@ class Metric:
 
 
 _SHARE = Metric()
-_OTHERS = {"mean entropy": Metric(higher_is_better=False, is_share=False)}
+_OTHERS = {"mean entropy": Metric(higher_is_better=False, unit="nats")}
 
 
 def metric(name: str) -> Metric:
     """Return what a metric's name means; one that is not listed is a share, the higher the better."""
     return _OTHERS.get(name, _SHARE)
+
+
+def heading(name: str) -> str:
+    """Return a metric's name for the head of a column of numbers in per cent: with its unit where that is another."""
+    return name if metric(name).is_share else f"{name} ({metric(name).unit})"

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from coview.evaluate.base import ScoreRow
-from coview.evaluate.metrics import metric
+from coview.evaluate.metrics import heading, metric
 from coview.evaluate.result import EvaluationResult
 
 KIND_TITLES = {
@@ -24,9 +24,9 @@ def result_table(result: EvaluationResult) -> Table:
     place = f"split {result.split}" if result.split else "all labelled videos"
     title = f"{result.protocol}{f' ({result.variant})' if result.variant else ''}, {place}, preset {result.preset}"
     table = Table(title=title, caption=caption(result))
-    table.add_column("features")
+    table.add_column("in %")
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(heading(name), justify="right")
     before = ""
     for row in result.rows:
         if before and row.kind != before:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from coview.evaluate.many_runs import Cell, RunsTable, TableRow
-from coview.evaluate.metrics import metric
+from coview.evaluate.metrics import heading, metric
 from coview.evaluate.table import counts_in_words
 
 Format = Literal["markdown", "csv", "latex"]
@@ -44,7 +44,7 @@ def note(table: RunsTable) -> str:
 def _headings(table: RunsTable) -> list[str]:
     heads = ["run", "features", "seeds", "steps"]
     for name in table.metrics:
-        heads += [name, f"{name}, random weights"]
+        heads += [heading(name), f"{name}, random weights"]
     return heads
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from coview.analyse.result import AnalysisResult, read_analyses
 from coview.config import read_yaml
 from coview.errors import UserError
 from coview.evaluate.result import EvaluationResult, read_results
@@ -47,6 +48,7 @@ class RunFacts:
         is_complete: the log says that all stages are done.
         elapsed_seconds: time spent training, over all calls.
         results: evaluations, the newest first.
+        analyses: what `coview analyse` found, the newest first.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class RunFacts:
     is_complete: bool
     elapsed_seconds: float
     results: Sequence[EvaluationResult]
+    analyses: Sequence[AnalysisResult] = ()
 
     @property
     def name(self) -> str:
@@ -86,6 +89,7 @@ def gather(run: Path) -> RunFacts:
         is_complete=any(event["event"] == "end" for event in events[-1:]),
         elapsed_seconds=_elapsed_seconds(events),
         results=read_results(run),
+        analyses=read_analyses(run),
     )
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
+from coview.analyse.table import caption
 from coview.evaluate.base import ScoreRow
+from coview.evaluate.metrics import heading, metric
 from coview.evaluate.result import EvaluationResult
 from coview.evaluate.table import KIND_TITLES, row_title
 from coview.report.charts import Series, line_chart
@@ -83,19 +85,21 @@ def _chart(title: str, lines: Sequence[Series], **options: Any) -> Chart:
     return Chart(title, Markup(svg), [(line.name, line.tone) for line in drawn] if len(drawn) > 1 else [])
 
 
-def bars(result: EvaluationResult, metric: str) -> list[dict[str, Any]]:
-    """Return the rows of a bar chart for one metric, in per cent; groups as the kinds come."""
+def bars(result: EvaluationResult, name: str) -> list[dict[str, Any]]:
+    """Return the rows of a bar chart for one metric, in per cent; groups as the kinds come; none for other units."""
+    if not metric(name).is_share:
+        return []
     return [
         {
             "name": row_title(row),
             "kind": row.kind,
             "kind_title": KIND_TITLES[row.kind],
-            "value": 100 * row.metrics[metric],
-            "error": 100 * row.standard_errors[metric] if metric in row.standard_errors else None,
+            "value": 100 * row.metrics[name],
+            "error": 100 * row.standard_errors[name] if name in row.standard_errors else None,
             "description": row.description,
         }
         for row in _ordered(result.rows)
-        if not math.isnan(row.metrics.get(metric, math.nan))
+        if not math.isnan(row.metrics.get(name, math.nan))
     ]
 
 
@@ -125,18 +129,31 @@ def evaluations(facts: RunFacts) -> list[dict[str, Any]]:
     """Return each result with its bars and table."""
     shown = []
     for result in facts.results:
-        metrics = list(result.rows[0].metrics)
+        names = list(result.rows[0].metrics)
         table = [
-            {"name": row_title(row), "kind": row.kind, "cells": [_cell(row.metrics.get(m)) for m in metrics]}
+            {"name": row_title(row), "kind": row.kind, "cells": [_cell(name, row) for name in names]}
             for row in _ordered(result.rows)
         ]
-        drawn = {"bars": bars(result, metrics[0]), "curve": curve_chart(result)}
-        shown.append({"result": result, "metrics": metrics, "table": table, **drawn})
+        headings = [heading(name) for name in names]
+        drawn = {"bars": bars(result, names[0]), "curve": curve_chart(result)}
+        shown.append({"result": result, "metrics": names, "headings": headings, "table": table, **drawn})
     return shown
 
 
-def _cell(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{100 * value:.1f}"
+def _cell(name: str, row: ScoreRow) -> str:
+    return metric(name).text(row.metrics.get(name, math.nan)).replace("-", "–")
+
+
+def analyses(facts: RunFacts) -> list[dict[str, Any]]:
+    """Return each analysis with its caption and its figures, ready to be shown."""
+    return [
+        {
+            "result": result,
+            "caption": caption(result),
+            "figures": [(title, Markup(svg)) for title, svg in result.findings.figures.items()],
+        }
+        for result in facts.analyses
+    ]
 
 
 def neighbour_groups(facts: RunFacts, album: Album | None) -> list[dict[str, Any]]:
@@ -213,12 +230,15 @@ def what_ran_table(facts: RunFacts) -> list[tuple[str, str]]:
         ),
         ("stored", ", ".join(f"{key} {value}" for key, value in data["storage"].items() if value is not None)),
     ]
-    pairs += [(f"view {view}", _options(options)) for view, options in data["views"].items()]
+    pairs += [(f"view {view}", options_text(options)) for view, options in data["views"].items()]
     return [(name, value) for name, value in pairs if value]
 
 
-def _options(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} {value}" for key, value in (options or {}).items()) or "defaults"
+def options_text(options: Any) -> str:
+    """Return settings as "name value, name value"; anything else as it is written."""
+    if isinstance(options, Mapping):
+        return ", ".join(f"{key} {value}" for key, value in options.items()) or "defaults"
+    return "defaults" if options is None else str(options)
 
 
 def _speed(facts: RunFacts) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from coview.evaluate.base import ScoreRow
 from coview.evaluate.result import EvaluationResult
+from coview.evaluate.table import roles
 from coview.report.charts import number
 from coview.report.facts import RunFacts, StageFacts
 from coview.training.health import COLLAPSED_RANK, COLLAPSED_SPREAD
@@ -14,6 +15,14 @@ from coview.training.health import COLLAPSED_RANK, COLLAPSED_SPREAD
 Level = Literal["good", "note", "bad"]
 STANDARD_ERRORS_TO_BE_CLEAR = 2.0
 CLEARLY_BETTER = "clearly better"
+SAYINGS = {
+    "retrieval": "the nearest video shows the same class in {} of queries",
+    "linear": "a linear classifier on the frozen features is right about {} of the test videos",
+    "few-labels": "a linear classifier on the fewest labels is right about {} of the test videos",
+    "knn": "the vote of the nearest training videos is right about {} of the test videos",
+    "clusters": "clusters found without labels match the classes of {} of the videos",
+}
+"""Protocol -> what its first metric says."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,8 @@ def scores(result: EvaluationResult) -> list[Sentence]:
         if row.kind != "trained" or math.isnan(row.metrics[metric]):
             continue
         others = {"random weights": result.row("random", row.name), "the best pixel baseline": best_pixels}
-        text = f"{row.name}: the nearest video shows the same class in {percent(row.metrics[metric])} of queries"
+        saying = SAYINGS.get(result.protocol, f"{result.protocol}, {metric}: {{}}")
+        text = f"{row.name}: {saying.format(percent(row.metrics[metric]))}"
         verdicts = []
         for name, other in others.items():
             if other is not None:
@@ -153,15 +163,17 @@ def and_list(words: list[str]) -> str:
 
 def counted(counts: Mapping[str, Any]) -> str:
     """Say what an evaluation scored of what, and where the other videos went."""
+    scored, used = roles(counts)
     parts = [
-        f"{counts['queries_scored']:,} of {counts['queries']:,} query videos scored against "
-        f"{counts['gallery_used']:,} of {counts['gallery']:,} gallery videos, {counts['classes']:,} classes"
+        f"{counts['queries_scored']:,} of {counts['queries']:,} {scored} videos scored against "
+        f"{counts['gallery_used']:,} of {counts['gallery']:,} {used} videos, {counts['classes']:,} classes"
     ]
     parts += [f"{count:,} {status}" for status, count in counts.get("not_ready", {}).items()]
     names = {
         "unlabelled": "without a label",
         "not_in_this_split": "not part of this split",
-        "queries_without_their_class_in_gallery": "queries whose class is not in the gallery (counted as misses)",
+        "queries_without_their_class_in_gallery": f"{scored} videos whose class no {used} video has "
+        "(counted as misses)",
     }
     parts += [f"{counts[key]:,} {name}" for key, name in names.items() if counts.get(key)]
     return "; ".join(parts) + "."
