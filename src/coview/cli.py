@@ -119,8 +119,7 @@ class Pretrain:
 
     def run(self, assignments: Assignments) -> int:
         """Train; a stop on request ends with the status of an interrupt."""
-        from coview.config import load_config
-        from coview.configs import find_config
+        from coview.configs import find_config, load_config
         from coview.training.pretrain import pretrain
 
         if self.max_steps is not None:

@@ -344,15 +344,6 @@ def _value(text: str) -> Any:
     return value
 
 
-def load_config(path: Path, assignments: Sequence[tuple[str, str]] = ()) -> RunConfig:
-    """Read a run's YAML file, apply overrides, check it.
-
-    Raises:
-        UserError: the file or a setting cannot be used.
-    """
-    return parse(RunConfig, override(read_yaml(path), assignments), source=str(path))
-
-
 def as_plain(settings: Any) -> Any:
     """Return settings as dicts, lists and scalars, ready for YAML or JSON."""
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):

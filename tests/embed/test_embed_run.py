@@ -16,6 +16,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.embed.cache import cached_embeddings, data_identity
 from coview.embed.extract import window_features
 from coview.embed.run import Run, load
+from coview.encoders.file import describe_encoder, load_encoder
 from coview.errors import UserError
 from coview.methods.base import build_method
 from coview.video.stored import write_rgb
@@ -220,3 +221,17 @@ def test_nothing_to_embed_is_said(small_run, raw_videos, tmp_path):
 
 def test_frames_of_the_fixture_make_several_windows():
     assert small_config().clip.num_frames * 2 <= FRAMES
+
+
+def test_an_encoder_leaves_the_run_in_a_file_of_its_own(small_run, tmp_path):
+    run = load(small_run.run)
+    loaded = load_encoder(run.save_encoder("flow", tmp_path / "flow.safetensors"))
+    clips = torch.randn(2, 2, 4, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(loaded(clips), run.encoders["flow"](clips))
+    told = describe_encoder(tmp_path / "flow.safetensors")
+    assert (told["view"], told["input"]["size"], told["clip"]["block_length"]) == ("flow", 16, 4)
+    assert told["checkpoint"] == "flow-00000010"
+    assert told["trained"] is True
+    with pytest.raises(UserError, match="did you mean 'flow'"):
+        run.save_encoder("flwo", tmp_path / "x")

@@ -9,15 +9,17 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from coview.config import RunConfig, parse, read_yaml
+from coview.config import RunConfig, as_plain, parse, read_yaml
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import Embeddings, ProgressSink, VideoEntry
 from coview.embed.extract import embed_entries
 from coview.embed.prepare_raw import prepared_from
 from coview.encoders import Encoder
+from coview.encoders.file import save_encoder
 from coview.errors import UserError
 from coview.methods import Method
 from coview.methods.base import build_method, reached_views
+from coview.registry import did_you_mean
 from coview.training.checkpoint import WEIGHTS, Position, checkpoints, read_position
 from coview.training.distributed import choose_device
 from coview.training.runfolder import RESOLVED
@@ -90,6 +92,20 @@ class Run:
     def random_encoders(self) -> Mapping[str, Encoder]:
         """Return encoders with the random weights of the run's seed, trained nowhere: the baseline of training."""
         return _frozen(self.untrained())
+
+    def save_encoder(self, view: str, path: Path | str) -> Path:
+        """Write one view's encoder into a file of its own, for `coview.encoders.file.load_encoder`.
+
+        Raises:
+            UserError: the run has no such view, or the file cannot be written.
+        """
+        if view not in self.views:
+            hint = did_you_mean(view, self.views) or "."
+            raise UserError(f"{self.path} has no view {view!r}{hint} It has: {', '.join(self.views)}")
+        description = {"view": view, "input": as_plain(self.config.views[view]), "clip": as_plain(self.config.clip)}
+        description |= {"trained": view in self.trained_views, **self.describe()}
+        name = self.config.encoder.name
+        return save_encoder(self.encoders[view], Path(path), name=name, description=description)
 
     def embed(
         self,

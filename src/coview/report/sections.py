@@ -1,6 +1,7 @@
 """The parts of the page as plain values for the template: bars, tables, charts, galleries."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ class Chart:
 
 def stage_charts(stage: StageFacts) -> list[Chart]:
     """Return loss parts with their uninformative values, health meters, learning rate and speed of a stage."""
-    charts = _loss_charts(stage)
+    charts = [*_loss_charts(stage), *_meter_charts(stage)]
     names = dict.fromkeys(name for step in stage.steps for name in step.get("health", {}))
     meters = {
         "std": ("Feature spread: 1 even, 0 collapsed", COLLAPSED_SPREAD),
@@ -71,6 +72,26 @@ def _loss_charts(stage: StageFacts) -> list[Chart]:
         known = (references[part], "knows nothing") if part in references else None
         charts.append(_chart(f"Loss part: {part} (log scale)", [line], reference=known, is_log=True))
     return charts
+
+
+def _meter_charts(stage: StageFacts) -> list[Chart]:
+    """Return the method's own meters, one chart a kind: "rgb/accuracy" and "flow/accuracy" are two lines of one."""
+    names = dict.fromkeys(name for step in stage.steps for name in step.get("meters", {}))
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for name in names:
+        *line, kind = re.split(r"[/_](?=[^/_]*$)", name)
+        kinds.setdefault(kind, []).append((name, "".join(line) or kind))
+    return [
+        _chart(
+            f"Meter: {kind}",
+            [
+                _series(stage, line, tone, lambda step, n=name: step.get("meters", {}).get(n))
+                for tone, (name, line) in enumerate(lines)
+            ],
+            is_from_zero=True,
+        )
+        for kind, lines in kinds.items()
+    ]
 
 
 def _series(stage: StageFacts, name: str, tone: int, value: Any) -> Series:
