@@ -99,7 +99,7 @@ def test_cross_stream_scores_both_streams_with_the_prototypes_of_the_one_that_le
     who = swaps(("flow", "flow", "rgb", "rgb"), own="flow", **options)
     expected = swapped_assignment(scores, [sinkhorn(s) for s in scores], who, temperature=0.1)
     torch.testing.assert_close(output.total, expected)
-    assert -1 <= output.meters["cosine_between_streams"] <= 1
+    assert -1 <= output.meters["streams/cosine"] <= 1
 
 
 def test_gradient_flows_through_both_clips_or_the_first_alone():
@@ -180,7 +180,7 @@ def test_without_an_epoch_the_queue_waits_for_the_loss_to_slow_down():
     assert begun.index(True) == 23
     assert method.queue.steepness_at_start < 0.3
     output = method(batch_of(1), progress_of(stage, 60))
-    assert "loss_steepness_at_queue" in output.limits
+    assert "queue/steepness" in output.limits
     del optimiser
 
 
@@ -191,9 +191,9 @@ def test_a_queue_that_begins_while_the_loss_falls_fast_is_told():
         method(batch_of(1), progress_of(stage, step, epoch=step // 2, num_steps=60))
         method.after_step()
     output = method(batch_of(1), progress_of(stage, 3, epoch=1))
-    limit = output.limits["loss_steepness_at_queue"]
+    limit = output.limits["queue/steepness"]
     assert limit.name == "queue too early"
-    assert float(output.meters["loss_steepness_at_queue"]) > limit.high
+    assert float(output.meters["queue/steepness"]) > limit.high
 
 
 def test_prototypes_are_renormalised_after_a_step_and_frozen_ones_stay():
@@ -235,11 +235,11 @@ def test_meters_say_how_prototypes_are_used():
         for view in CHANNELS:
             method.prototypes[view].weight.copy_(torch.nn.functional.normalize(torch.ones(5, 128), dim=1))
     output = method(batch_of(3), progress_of(stage_of(method, "cycle1-rgb"), 1))
-    assert float(output.meters["assignment_entropy"]) == pytest.approx(1.0, abs=1e-5)
+    assert float(output.meters["assignments/entropy"]) == pytest.approx(1.0, abs=1e-5)
     assert float(output.total) == pytest.approx(math.log(5), abs=1e-5)
-    assert float(output.meters["agreement"]) == 1.0
-    assert float(output.meters["prototypes_used"]) == 1.0
-    assert output.limits["prototypes_used"].name == "dead prototypes"
+    assert float(output.meters["assignments/agreement"]) == 1.0
+    assert float(output.meters["prototypes/used"]) == 1.0
+    assert output.limits["prototypes/used"].name == "dead prototypes"
 
 
 @pytest.mark.parametrize(

@@ -177,9 +177,9 @@ def test_meters_and_the_value_that_says_nothing_are_in_the_log(whole):
     steps = [event for event in read_log(whole[0] / "log.jsonl") if event["event"] == "step"]
     first, last = steps[0], steps[-1]
     assert first["uninformative"]["rgb/swapped"] == pytest.approx(1.3863, abs=1e-4)
-    assert {"prototypes_used", "assignment_entropy", "agreement"} <= first["meters"].keys()
-    assert "queue_filled" not in first["meters"]
-    assert {"cosine_between_streams", "queue_filled"} <= last["meters"].keys()
+    assert {"prototypes/used", "assignments/entropy", "assignments/agreement"} <= first["meters"].keys()
+    assert "queue/filled" not in first["meters"]
+    assert {"streams/cosine", "queue/filled"} <= last["meters"].keys()
 
 
 def test_a_batch_in_parts_fills_the_queue_with_all_of_it(tmp_path):

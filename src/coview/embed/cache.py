@@ -38,7 +38,8 @@ def cached_embeddings(
 ) -> Embeddings:
     """Embed ready videos with a run's encoders, or with the weights they began from; reuse what an earlier call made.
 
-    With `views`, those alone. Reused only when weights, settings, the videos' rows and stored files (size and time) and the device are the same.
+    Only those of `views`, where given. Reused only when weights, settings, the videos' rows and stored files (size
+    and time) and the device are the same.
 
     Raises:
         UserError: the data set lacks a view of the run.

@@ -54,7 +54,7 @@ class Clusters(Protocol):
         return Scores(
             rows=tuple(rows),
             counts={**sides.counts, "roles": ("clustered", "other"), "gallery": 0, "gallery_used": 0},
-            settings={**as_plain(self.settings), **settings_of_features(task), "standard_error": "none"},
+            settings={**as_plain(self.settings), **settings_of_features(task), "standard_error": ""},
             split=task.split if variant == SPLIT else None,
             variant="",
             remarks=remarks_of(task),
@@ -89,9 +89,7 @@ def prototypes_of_videos(task: Task, method: Method, entries: list[VideoEntry]) 
         name = task.run.config.method.get("name")
         raise UserError(f"method {name} has no prototypes to score as clusters; vicc has")
     projected = {view: method.projected(view).eval() for view in task.run.views}
-    made = task.run.embed_entries(
-        task.data, entries, encoders=projected, device=task.device, progress=task.progress
-    )
+    made = task.run.embed_entries(task.data, entries, encoders=projected, device=task.device, progress=task.progress)
     nearest: dict[str, Any] = {}
     method.to("cpu")
     with torch.inference_mode():

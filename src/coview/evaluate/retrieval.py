@@ -57,7 +57,9 @@ class Retrieval(Protocol):
             rows += more
             examples.update(found if table.kind == "trained" else {})
         seed = task.run.config.seed
-        curve = stage_curve(task, sides, tables, lambda table: _rows(table, sides, seed=seed)[0]) if chosen.stages else ()
+        curve = (
+            stage_curve(task, sides, tables, lambda table: _rows(table, sides, seed=seed)[0]) if chosen.stages else ()
+        )
         rows.append(ScoreRow("chance", "chance", chance_recall(**sides.names()), description="random order"))
         return Scores(
             rows=tuple(rows),

@@ -28,13 +28,13 @@ CLIPS = 2
 LATEST_QUEUE_SHARE = 2 / 3
 """A queue that waits for the loss to slow down begins at this share of the stage at the latest."""
 LIMITS = {
-    "prototypes_used": Limit(
+    "prototypes/used": Limit(
         "dead prototypes",
         "most prototypes have long been nearest to no clip; use fewer (method.prototypes), or let them learn later "
         "(method.frozen_prototypes_epochs)",
         low=0.3,
     ),
-    "loss_steepness_at_queue": Limit(
+    "queue/steepness": Limit(
         "queue too early",
         "the loss was still falling fast when the queue began, so it holds outdated features; raise "
         "method.queue_from_alone or method.queue_from_together, or leave them out",
@@ -207,17 +207,17 @@ class ViCC(Method):
         """Return how prototypes are used, how sure assignments are and how far views agree."""
         hard = [q.argmax(dim=1) for q in assignments]
         meters = {
-            "prototypes_used": cast(Prototypes, self.prototypes[own]).share_in_use(),
-            "assignment_entropy": torch.stack([assignment_entropy(q) for q in assignments]).mean(),
-            "agreement": torch.stack([(a == b).float().mean() for a, b in combinations(hard, 2)]).mean(),
-            "cosine_between_clips": (features[0] * features[1]).sum(dim=1).mean(),
+            "prototypes/used": cast(Prototypes, self.prototypes[own]).share_in_use(),
+            "assignments/entropy": torch.stack([assignment_entropy(q) for q in assignments]).mean(),
+            "assignments/agreement": torch.stack([(a == b).float().mean() for a, b in combinations(hard, 2)]).mean(),
+            "clips/cosine": (features[0] * features[1]).sum(dim=1).mean(),
         }
         if len(features) > CLIPS:
             pairs = zip(features[:CLIPS], features[CLIPS:], strict=True)
-            meters["cosine_between_streams"] = torch.stack([(a * b).sum(dim=1).mean() for a, b in pairs]).mean()
+            meters["streams/cosine"] = torch.stack([(a * b).sum(dim=1).mean() for a, b in pairs]).mean()
         if self.queue.has_begun:
-            meters["queue_filled"] = torch.tensor(self.queue.filled / max(1, self.queue.length))
-            meters["loss_steepness_at_queue"] = torch.tensor(self.queue.steepness_at_start)
+            meters["queue/filled"] = torch.tensor(self.queue.filled / max(1, self.queue.length))
+            meters["queue/steepness"] = torch.tensor(self.queue.steepness_at_start)
         return meters
 
     def _keep(self, seen: _Seen) -> None:

@@ -18,6 +18,7 @@ from coview.evaluate.table import KIND_TITLES, row_title
 from coview.report.charts import Series, line_chart
 from coview.report.facts import RunFacts, StageFacts
 from coview.report.pictures import Album, Picture, choose_examples
+from coview.report.stage_curve import curve_lines, first_metric, stages_in_words
 from coview.report.words import duration
 from coview.training.health import COLLAPSED_RANK, COLLAPSED_SPREAD
 
@@ -125,18 +126,10 @@ def bars(result: EvaluationResult, name: str) -> list[dict[str, Any]]:
 
 
 def curve_chart(result: EvaluationResult) -> Chart | None:
-    """Return the first metric after each finished stage, a line a view and ensemble (ViCC, Figure 3)."""
+    """Return the first metric after each finished stage; None where stages were not scored."""
     if not result.curve:
         return None
-    first = next(iter(result.rows[0].metrics))
-    names = list(dict.fromkeys(row.name for one in result.curve for row in one.rows))
-    lines = []
-    for tone, name in enumerate(names):
-        found = [(x, row.metrics[first]) for x, one in enumerate(result.curve) for row in one.rows if row.name == name]
-        scale = metric(first).scale
-        lines.append(Series(name, [float(x) for x, _ in found], [scale * y for _, y in found], tone % 4))
-    places = ", ".join(f"{x} {one.stage}" for x, one in enumerate(result.curve))
-    return _chart(f"{first} after each stage", lines, x_label=places)
+    return _chart(f"{first_metric(result)} after each stage", curve_lines(result), x_label="stages done")
 
 
 def _ordered(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
@@ -156,7 +149,7 @@ def evaluations(facts: RunFacts) -> list[dict[str, Any]]:
             for row in _ordered(result.rows)
         ]
         headings = [heading(name) for name in names]
-        drawn = {"bars": bars(result, names[0]), "curve": curve_chart(result)}
+        drawn = {"bars": bars(result, names[0]), "curve": curve_chart(result), "stages": stages_in_words(result)}
         shown.append({"result": result, "metrics": names, "headings": headings, "table": table, **drawn})
     return shown
 
