@@ -18,7 +18,7 @@ from coview.training.runlog import RunLog, read_log
 from coview.training.trainer import Trainer
 
 CHANNELS = {"rgb": 3, "flow": 2}
-STEPS_PER_EPOCH, VIDEOS = 2, 3
+STEPS_PER_EPOCH, VIDEOS = 2, 4
 CONFIG = parse(
     RunConfig,
     {
@@ -46,7 +46,7 @@ CONFIG = parse(
 
 
 class Feed:
-    """Two batches of three videos an epoch, two clips each."""
+    """Two batches of four videos an epoch, two clips each."""
 
     steps_per_epoch = STEPS_PER_EPOCH
 
@@ -170,7 +170,7 @@ def test_the_queue_begins_at_its_epoch(tmp_path):
     filled = []
     trainer.progress = lambda done, total, amounts: filled.append(trainer.method.queue.filled)
     _run_stage(trainer, 0)
-    assert filled == [0, 0, 3, 5, 5, 5]
+    assert filled == [0, 0, 4, 5, 5, 5]
 
 
 def test_meters_and_the_value_that_says_nothing_are_in_the_log(whole):
@@ -183,10 +183,10 @@ def test_meters_and_the_value_that_says_nothing_are_in_the_log(whole):
 
 
 def test_a_batch_in_parts_fills_the_queue_with_all_of_it(tmp_path):
-    training = dataclasses.replace(CONFIG.training, accumulate=3)
+    training = dataclasses.replace(CONFIG.training, accumulate=2)
     method = {**CONFIG.method, "queue_from_alone": {"rgb": 0}, "queue": 9, "shuffle_groups": 1}
     trainer = make_trainer(tmp_path, dataclasses.replace(CONFIG, training=training, method=method))
     filled = []
     trainer.progress = lambda done, total, amounts: filled.append(trainer.method.queue.filled)
     _run_stage(trainer, 0)
-    assert filled == [3, 6, 9, 9, 9, 9]
+    assert filled == [4, 8, 9, 9, 9, 9]

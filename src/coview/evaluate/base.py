@@ -1,7 +1,7 @@
 """The contract of a protocol: a trained run and a prepared data set in, rows of scores out."""
 
 import abc
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -44,8 +44,8 @@ class StageScore:
 
     stage: str
     checkpoint: str
-    trained: Sequence[str]
-    rows: Sequence[ScoreRow]
+    trained: tuple[str, ...]
+    rows: tuple[ScoreRow, ...]
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def read_result(path: Path) -> EvaluationResult:
         read = {
             "rows": _rows(values["rows"]),
             "remarks": tuple(values["remarks"]),
-            "curve": tuple(StageScore(**{**one, "rows": _rows(one["rows"])}) for one in values.get("curve", ())),
+            "curve": tuple(_stage_score(one) for one in values.get("curve", ())),
         }
         return EvaluationResult(**{**values, **read, "path": str(path)})
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -102,6 +102,10 @@ def read_results(run: Path) -> list[EvaluationResult]:
     """Return the results of a run, the newest first."""
     results = [read_result(path) for path in sorted((run / FOLDER).glob("*.json"))]
     return sorted(results, key=lambda result: result.created_at, reverse=True)
+
+
+def _stage_score(values: Mapping[str, Any]) -> StageScore:
+    return StageScore(**{**values, "trained": tuple(values["trained"]), "rows": _rows(values["rows"])})
 
 
 def _rows(rows: Sequence[Mapping[str, Any]]) -> tuple[ScoreRow, ...]:

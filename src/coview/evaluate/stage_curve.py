@@ -62,12 +62,12 @@ def stage_curve(
     features: dict[str, NDArray[np.float32]] = dict(random.features) if random is not None else {}
     curve = []
     if random is not None:
-        curve.append(StageScore(START, "", (), score(FeatureTable("trained", features, own.ensembles))))
+        curve.append(StageScore(START, "", (), tuple(score(FeatureTable("trained", features, own.ensembles)))))
     for stage in stages:
         features = {**features, **_features_after(task, sides, stage, own)}
         is_complete = features.keys() >= own.features.keys()
         table = FeatureTable("trained", features, own.ensembles if is_complete else {})
-        curve.append(StageScore(stage.name, stage.checkpoint, stage.trained, score(table)))
+        curve.append(StageScore(stage.name, stage.checkpoint, stage.trained, tuple(score(table))))
     return tuple(curve)
 
 

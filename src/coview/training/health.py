@@ -71,11 +71,11 @@ class HealthWatch:
     ) -> list[str]:
         """Take in one line of the log; return the warnings that are new."""
         found = []
-        for name, meters in health.items():
-            if meters["std"] < COLLAPSED_SPREAD or meters["effective_rank"] < COLLAPSED_RANK:
+        for name, row in health.items():
+            if row["std"] < COLLAPSED_SPREAD or row["effective_rank"] < COLLAPSED_RANK:
                 found.append(
-                    f"collapsed: the features of {name} are nearly all the same (spread {meters['std']:.3f}, effective "
-                    f"rank {meters['effective_rank']:.1f}); lower the learning rate or look at the view's files"
+                    f"collapsed: the features of {name} are nearly all the same (spread {row['std']:.3f}, effective "
+                    f"rank {row['effective_rank']:.1f}); lower the learning rate or look at the view's files"
                 )
         for part, reference in uninformative.items():
             if self._stays_at(part, parts[part], reference):
