@@ -71,8 +71,9 @@ def test_a_meter_that_stays_out_of_its_limits_is_named_once():
     }
     watch, sound = HealthWatch(), {"used": 0.9, "slope": 0.1}
     dead = {**sound, "used": 0.1}
-    found = [watch.observe(HEALTHY, {}, {}, meters, limits) for meters in (dead, dead, sound, dead, dead, dead, dead)]
-    assert [bool(texts) for texts in found] == [False, False, False, False, False, True, False]
-    assert found[5] == ["dead prototypes: most are never nearest (used is 0.1)"]
-    high = [watch.observe(HEALTHY, {}, {}, {**sound, "slope": 0.6}, limits) for _ in range(3)]
-    assert high[2] == ["too early: x (slope is 0.6)"]
+    lines = [dead] * 9 + [sound] + [dead] * 11
+    found = [watch.observe(HEALTHY, {}, {}, meters, limits) for meters in lines]
+    assert [place for place, texts in enumerate(found) if texts] == [19]
+    assert found[19] == ["dead prototypes: most are never nearest (used is 0.1)"]
+    high = [watch.observe(HEALTHY, {}, {}, {**sound, "slope": 0.6}, limits) for _ in range(10)]
+    assert high[9] == ["too early: x (slope is 0.6)"]

@@ -38,6 +38,7 @@ CONFIG = parse(
             "epochs_together": 2,
             "frozen_prototypes_epochs": 1,
             "queue_from_alone": {"rgb": 1},
+            "queue_from_together": 1,
             "shuffle_groups": 2,
         },
     },
@@ -116,7 +117,7 @@ def make_killed(run: Path, step: int) -> None:
         trainer.run()
 
 
-# steps 1-6 are rgb with its queue from step 3 on, 7-12 flow, 13-16 and 17-20 the cycle
+# steps 1-6 are rgb, its queue on from step 3; 7-12 flow, its queue begins by itself; 13-16 and 17-20 the cycle
 @pytest.mark.parametrize(
     ("killed_at", "kept"), [(5, "rgb-00000004"), (13, "flow-00000006"), (20, "cycle1-flow-00000003")]
 )

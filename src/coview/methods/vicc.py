@@ -216,8 +216,8 @@ class ViCC(Method):
             pairs = zip(features[:CLIPS], features[CLIPS:], strict=True)
             meters["streams/cosine"] = torch.stack([(a * b).sum(dim=1).mean() for a, b in pairs]).mean()
         if self.queue.has_begun:
-            meters["queue/filled"] = torch.tensor(self.queue.filled / max(1, self.queue.length))
-            meters["queue/steepness"] = torch.tensor(self.queue.steepness_at_start)
+            meters["queue/filled"] = features[0].new_tensor(self.queue.filled / self.queue.length)
+            meters["queue/steepness"] = features[0].new_tensor(self.queue.steepness_at_start)
         return meters
 
     def _keep(self, seen: _Seen) -> None:

@@ -14,7 +14,6 @@ COLLAPSED_SPREAD = 0.05
 COLLAPSED_RANK = 1.5
 NOTHING_LEARNT_SHARE = 0.99
 LOG_LINES_BEFORE_JUDGING = 10
-LOG_LINES_OUT_OF_LIMITS = 3
 
 
 def feature_spread(features: Tensor) -> Tensor:
@@ -92,10 +91,10 @@ class HealthWatch:
         return new
 
     def _stays_out(self, meter: str, value: float, limit: Limit) -> bool:
-        """Whether a meter has been out of its limits for a while."""
+        """Whether a meter has long been out of its limits."""
         is_out = not limit.low <= value <= limit.high
         self._out_of_limits[meter] = self._out_of_limits.get(meter, 0) + 1 if is_out else 0
-        return self._out_of_limits[meter] >= LOG_LINES_OUT_OF_LIMITS
+        return self._out_of_limits[meter] >= LOG_LINES_BEFORE_JUDGING
 
     def _stays_at(self, part: str, value: float, reference: float) -> bool:
         """Whether the loss has long been no better than chance and is not on its way down."""
