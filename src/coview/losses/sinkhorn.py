@@ -39,10 +39,10 @@ def sinkhorn(
         scores = scores.float()
         # A constant changes nothing; without it the largest scores would overflow when they are divided.
         least = torch.finfo(torch.float32).min / 4
-        logs = ((scores - _largest(scores)).clamp_min(least * epsilon) / epsilon).clamp_min(least)  # (B+Q, K)
+        logs = (scores - _largest(scores)).clamp_(min=least * min(1.0, epsilon)).div_(epsilon)  # (B+Q, K)
         for _ in range(iterations):
-            logs = logs - _logsumexp_over_samples(logs)  # each row of the plan: 1, in place of 1/K
-            logs = logs - logs.logsumexp(dim=1, keepdim=True)  # each column: 1, in place of 1/(B+Q)
+            logs -= _logsumexp_over_samples(logs)  # each row of the plan sums to 1, in place of 1/K
+            logs = logs.log_softmax(dim=1)  # each column to 1, in place of 1/(B+Q)
         return logs[:count].exp()
 
 
