@@ -163,18 +163,13 @@ class ViCC(Method):
         One clip after the other, so that no batch statistics are taken over both clips of a video.
         """
         pooled: list[Tensor] = []
+        projected: list[Tensor] = []
         for number, clip in enumerate(clips.unbind(dim=1)):
             has_gradient = number == 0 or self.settings.second_clip_gradient
             with torch.set_grad_enabled(torch.is_grad_enabled() and has_gradient):
                 pooled.append(self._pooled(view, clip))
-        projected = [self._projected(view, rows, number) for number, rows in enumerate(pooled)]
+                projected.append(self.heads[view](pooled[-1]))
         return torch.cat(pooled), projected
-
-    def _projected(self, view: str, pooled: Tensor, number: int) -> Tensor:
-        has_gradient = number == 0 or self.settings.second_clip_gradient
-        with torch.set_grad_enabled(torch.is_grad_enabled() and has_gradient):
-            z: Tensor = self.heads[view](pooled)
-            return z
 
     def _pooled(self, view: str, clips: Tensor) -> Tensor:
         """Return pooled features (B, D) of clips (B, C, T, H, W), in shuffled groups where that is set."""
