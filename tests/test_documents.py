@@ -11,8 +11,6 @@ from coview.cli import COMMANDS
 from coview.config import EncoderSettings
 from coview.configs import FOLDER, config_names, load_config
 
-OTHER_CHANNELS = {"pose": 17, "segmentation": 1}
-"""Of views that a config may name before they can be made."""
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -24,10 +22,7 @@ def test_config_builds_its_method_and_first_line_runs_it(name):
 
     path = FOLDER / f"{name}.yaml"
     config = load_config(path)
-    channels = {
-        view: item.pad_channels or (VIEWS.load(view).channels if view in VIEWS else OTHER_CHANNELS[view])
-        for view, item in config.views.items()
-    }
+    channels = {view: item.pad_channels or VIEWS.load(view).channels for view, item in config.views.items()}
     assert build_method(dataclasses.replace(config, encoder=EncoderSettings("tiny3d")), channels).stages()
     ENCODERS.load(config.encoder.name)
     words = shlex.split(path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# "))

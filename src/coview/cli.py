@@ -34,6 +34,7 @@ class Prepare:
     Examples:
         coview prepare my_videos data/mine
         coview prepare UCF-101 data/ucf101 --layout ucf101 --lists ucfTrainTestlist --views rgb flow
+        coview prepare clips data/synthetic --layout synthetic --views rgb flow pose segmentation
     """
 
     source: Source
@@ -102,6 +103,7 @@ class Pretrain:
     Examples:
         coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc
         coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc --resume
+        coview pretrain cocon-ucf10-2view-cpu --data data/ucf10 --out R --start-from runs/cpc --method.epochs-alone 0
     """
 
     config: ConfigName

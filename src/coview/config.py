@@ -224,8 +224,8 @@ class RunConfig:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     start_from: Mapping[str, str] | str | None = None
-    """Begin with the weights of earlier runs: view -> folder of a run or of a checkpoint, or one folder for all views.
-    Not set, and for views not named: random weights."""
+    """Begin with earlier weights: view -> folder of a run or of a checkpoint, or a file of published S3D or R(2+1)D
+    weights; or one of these for all views. Not set, and for views not named: random weights."""
 
 
 def parse(kind: type[S], given: Mapping[str, Any], *, source: str, prefix: str = "") -> S:

@@ -23,6 +23,9 @@ from coview.video.stored import write_rgb
 from coview.views.opened import open_views
 from small_run import FRAMES, OPTIONS, moving_square, small_config
 
+ROUNDING = 2e-4
+"""Convolutions may round otherwise in a batch of another size, by nearly 1e-4 of a unit vector on some processors."""
+
 
 def plain_features(run, data, entry, view):
     """One window after the other, one block after the other."""
@@ -47,7 +50,7 @@ def test_a_video_is_the_unit_mean_of_its_unit_windows(small_run):
     for view, features in made.features.items():
         for place in (0, 5):
             expected = plain_features(run, data, data.ready[place], view)
-            np.testing.assert_allclose(features[place], expected, atol=1e-5)
+            np.testing.assert_allclose(features[place], expected, atol=ROUNDING)
         np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
 
 
@@ -65,7 +68,7 @@ def test_twice_gives_the_same_bits_whatever_the_batch(small_run):
     single = run.embed_entries(data, data.ready[:4])
     for view in run.views:
         np.testing.assert_array_equal(first.features[view], second.features[view])
-        np.testing.assert_allclose(first.features[view], single.features[view], atol=1e-5)
+        np.testing.assert_allclose(first.features[view], single.features[view], atol=ROUNDING)
 
 
 def test_progress_ends_with_every_video(small_run):
@@ -206,7 +209,8 @@ def test_raw_files_are_prepared_as_the_runs_own_data_was(small_run, raw_videos, 
     for view in run.views:
         place = both.paths.index(str(raw_videos / "v1.mp4"))
         assert float(both.features[view][place] @ stored.features[view][1]) > 0.98
-        np.testing.assert_allclose(both.features[view][place], one.features[view][0], atol=1e-5)
+        np.testing.assert_allclose(both.features[view][place], one.features[view][0], atol=ROUNDING)
+        assert np.abs(both.features[view][1 - place] - one.features[view][0]).max() > 100 * ROUNDING
 
 
 def test_nothing_to_embed_is_said(small_run, raw_videos, tmp_path):

@@ -1,12 +1,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import published_states
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+import published_states
 from coview.encoders import ENCODERS, Encoder
 from coview.encoders.batchnorm import BatchNorm3d
 from coview.encoders.published_weights import load_published_weights

@@ -12,11 +12,20 @@ def test_sizes_are_the_published_ones(build: type[R2Plus1D], size: int) -> None:
     assert sum(p.numel() for p in encoder.parameters()) == size
 
 
+CASES = [
+    (16, 128, 128, (2, 8, 8)),
+    (16, 112, 112, (2, 7, 7)),
+    (5, 50, 70, (1, 4, 5)),
+    (1, 17, 1, (1, 2, 1)),
+]
+"""Frames, height, width; the map's cells along each."""
+
+
 @pytest.mark.parametrize("build", [r2plus1d10, r2plus1d18])
 def test_maps(build: type[R2Plus1D]) -> None:
     with torch.device("meta"):
         encoder = build(in_channels=17)
-        for frames, height, width, cells in [(16, 128, 128, (2, 8, 8)), (16, 112, 112, (2, 7, 7)), (5, 50, 70, (1, 4, 5)), (1, 17, 1, (1, 2, 1))]:
+        for frames, height, width, cells in CASES:
             assert encoder(torch.empty(2, 17, frames, height, width)).shape == (2, 512, *cells)
 
 

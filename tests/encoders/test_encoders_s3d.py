@@ -17,11 +17,20 @@ def test_size_is_the_published_one_and_gates_are_square_maps_beside_it() -> None
     assert num_parameters(gated) == 7_910_048 + sum(width * width + width for width in widths)
 
 
+CASES = [
+    (32, 128, 128, (4, 4, 4)),
+    (64, 224, 224, (8, 7, 7)),
+    (5, 50, 70, (1, 2, 3)),
+    (1, 33, 1, (1, 2, 1)),
+]
+"""Frames, height, width; the map's cells along each."""
+
+
 @pytest.mark.parametrize("build", [s3d, s3dg])
 def test_maps(build: type[S3D]) -> None:
     with torch.device("meta"):
         encoder = build(in_channels=17)
-        for frames, height, width, cells in [(32, 128, 128, (4, 4, 4)), (64, 224, 224, (8, 7, 7)), (5, 50, 70, (1, 2, 3)), (1, 33, 1, (1, 2, 1))]:
+        for frames, height, width, cells in CASES:
             assert encoder(torch.empty(2, 17, frames, height, width)).shape == (2, 1024, *cells)
 
 

@@ -10,6 +10,8 @@ import yaml
 
 from coview.config import RunConfig, TrainingSettings, ViewInput, as_plain
 from coview.embed.run import load
+from coview.encoders import ENCODERS
+from coview.encoders.published_weights import NAMINGS, published_name
 from coview.errors import UserError
 from coview.methods import Method
 from coview.methods.base import build_method
@@ -102,7 +104,7 @@ def test_a_view_that_the_other_run_had_not_reached_is_warned_of(tmp_path, caplog
     ("change", "message"),
     [
         ({"encoder": dataclasses.replace(BASE.encoder, name="r2d3d18")}, r"start_from\.rgb: .* does not fit: it lacks"),
-        ({"views": {"rgb": ViewInput(pad_channels=4), "flow": ViewInput()}}, r"\(32, 3, .*there and \(32, 4, .*here"),
+        ({"views": {"rgb": ViewInput(pad_channels=4), "flow": ViewInput()}}, r"\(24, 3, .*there and \(24, 4, .*here"),
     ],
 )
 def test_weights_that_do_not_fit_are_named(tmp_path, change, message):
@@ -127,6 +129,29 @@ def test_a_run_without_the_view_and_folders_without_weights_are_named(tmp_path):
     damaged.write_bytes(b"half")
     with pytest.raises(UserError, match="cannot be read"):
         start_from(build(TOGETHER, 2), {"rgb": tmp_path / "rgb"})
+
+
+def test_published_weights_go_into_the_encoder_and_misfits_stay_random(tmp_path, caplog):
+    config = dataclasses.replace(ALONE, encoder=dataclasses.replace(BASE.encoder, name="s3d"))
+    published = build_published_s3d()
+    torch.save({"state_dict": published}, tmp_path / "s3d.pth")
+    method = build(config, 2)
+    before = method.encoders["flow"].state_dict()["layers.conv1a.spatial.weight"].clone()
+    with caplog.at_level(logging.INFO):
+        started = start_from(method, {"flow": tmp_path / "s3d.pth"})["flow"]
+    assert started.checkpoint == str((tmp_path / "s3d.pth").resolve())
+    assert started.left_random == ("layers.conv1a.spatial.weight",)
+    assert torch.equal(method.encoders["flow"].state_dict()["layers.conv1a.spatial.weight"], before)
+    assert "tensors loaded, as named by torchvision's s3d" in caplog.text
+    with pytest.raises(UserError, match="nothing in .* fits the encoder Tiny3D"):
+        start_from(build(ALONE, 1), {"rgb": tmp_path / "s3d.pth"})
+
+
+def build_published_s3d():
+    """An S3D for pictures under the names of torchvision, which a flow encoder's first layer does not fit."""
+    encoder = ENCODERS.load("s3d")(in_channels=3)
+    rules = next(naming for naming in NAMINGS if naming.source == "torchvision's s3d").rules
+    return {published_name(name, rules): value for name, value in encoder.state_dict().items()}
 
 
 def test_settings_name_one_folder_for_all_views_or_one_a_view():

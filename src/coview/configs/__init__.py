@@ -74,6 +74,8 @@ def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any
     merged = dict(below)
     for key, value in above.items():
         other = merged.get(key)
-        are_tables = isinstance(other, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merged(other, value) if are_tables else value
+        if isinstance(other, Mapping) and isinstance(value, Mapping):
+            merged[key] = _merged(other, value)
+        else:
+            merged[key] = value
     return merged

@@ -218,7 +218,8 @@ def _load_weights(method: Method, checkpoint: Path) -> None:
     try:
         method.load_state_dict(load_file(checkpoint / WEIGHTS))
     except Exception as error:
+        cause = " ".join(line.strip() for line in str(error).splitlines()[:2])  # torch lists every tensor
         raise UserError(
-            f"the weights of {checkpoint} cannot be used ({type(error).__name__}: {error}); "
+            f"the weights of {checkpoint} cannot be used ({type(error).__name__}: {cause}); "
             "the file is damaged or was written by another version of coview"
         ) from error

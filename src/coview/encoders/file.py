@@ -37,7 +37,8 @@ def save_encoder(encoder: Encoder, path: Path, *, name: str, description: Mappin
         save_file(weights, aside, metadata={DESCRIPTION: json.dumps(about)})
         aside.replace(path)
     except (OSError, SafetensorError) as error:
-        aside.unlink(missing_ok=True)
+        if aside.is_file():
+            aside.unlink()
         raise UserError(f"cannot write the encoder {path}: {error}") from None
     return path
 
@@ -67,7 +68,8 @@ def describe_encoder(path: Path | str) -> dict[str, Any]:
         UserError: no such file, or it holds no encoder of ours.
     """
     try:
-        with safe_open(path, framework="pt") as opened:
+        file: Any = safe_open(path, framework="pt")  # its methods have no types
+        with file as opened:
             told = (opened.metadata() or {}).get(DESCRIPTION)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} is not a file of weights: {error}") from None

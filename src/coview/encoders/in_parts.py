@@ -26,9 +26,12 @@ def encode_in_parts(encoder: nn.Module, clips: Tensor, *, parts: int) -> Tensor:
     Returns:
         (n, D, T', S, S), or whatever the encoder gives, with rows first.
     """
+    if min(parts, len(clips)) == 1:
+        features: Tensor = encoder(clips)
+        return features
     pieces = clips.tensor_split(min(parts, len(clips)))
-    if len(pieces) == 1 or not torch.is_grad_enabled():
-        return torch.cat([encoder(piece) for piece in pieces]) if len(pieces) > 1 else encoder(clips)
+    if not torch.is_grad_enabled():
+        return torch.cat([encoder(piece) for piece in pieces])
 
     def contexts() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
         return nullcontext(), buffers_kept(encoder)

@@ -194,7 +194,9 @@ def load_published_weights(encoder: Encoder, state: Mapping[str, Any] | Path | s
         prefix=prefix,
         matched=tuple(fitting),
         misfits={
-            name: (tuple(ours[name].shape), tuple(value.shape)) for name, value in present.items() if name not in fitting
+            name: (tuple(ours[name].shape), tuple(value.shape))
+            for name, value in present.items()
+            if name not in fitting
         },
         absent=tuple(name for name in ours if name not in present),
         left=_left(found, set(theirs.values())),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from coview.encoders.base import Encoder
 from coview.encoders.batchnorm import BatchNorm3d
@@ -49,9 +50,7 @@ class R2Plus1D(Encoder):
         super().__init__()
         self.in_channels = in_channels
         self.feature_size = 512
-        self.stem = SeparableConvolution(
-            in_channels, 64, kernel=(3, 7, 7), stride=(1, 2, 2), middle=layout.stem_middle
-        )
+        self.stem = SeparableConvolution(in_channels, 64, kernel=(3, 7, 7), stride=(1, 2, 2), middle=layout.stem_middle)
         self.stage1 = _stage(64, 64, stride=(1, 1, 1), layout=layout)
         self.stage2 = _stage(64, 128, stride=(2, 2, 2), layout=layout)
         self.stage3 = _stage(128, 256, stride=(2, 2, 2), layout=layout)
@@ -80,22 +79,18 @@ class SeparableResidualBlock(nn.Module):
         first = middle_channels(in_channels, out_channels, kernel=KERNEL)
         own = middle_channels(out_channels, out_channels, kernel=KERNEL)
         second = first if layout.shares_middle else own
-        self.convolution1 = SeparableConvolution(
-            in_channels, out_channels, kernel=KERNEL, stride=stride, middle=first
-        )
+        self.convolution1 = SeparableConvolution(in_channels, out_channels, kernel=KERNEL, stride=stride, middle=first)
         self.convolution2 = SeparableConvolution(
             out_channels, out_channels, kernel=KERNEL, middle=second, final_relu=False
         )
-        self.relu = nn.ReLU(inplace=True)
         self.shortcut: nn.Module = nn.Identity()
         if in_channels != out_channels or stride != (1, 1, 1):
             self.shortcut = _shortcut(in_channels, out_channels, stride=stride, is_separable=layout.separable_shortcut)
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map (B, in_channels, T, H, W) to (B, out_channels, T', H', W')."""
-        features: Tensor = self.convolution2(self.convolution1(clips)) + self.shortcut(clips)
-        features = self.relu(features)
-        return features
+        total: Tensor = self.convolution2(self.convolution1(clips)) + self.shortcut(clips)
+        return functional.relu(total, inplace=True)
 
 
 def _shortcut(in_channels: int, out_channels: int, *, stride: Size3, is_separable: bool) -> nn.Module:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from coview.encoders.base import Encoder
 from coview.encoders.residual import initialise_convolutions
-from coview.encoders.separable import PointwiseUnit, SeparableConvolution
+from coview.encoders.separable import PointwiseUnit, ReducedSeparable, SeparableConvolution
 
 BRANCHES = {
     "mixed3b": (64, 96, 128, 16, 32, 32),
@@ -78,8 +78,8 @@ class SeparableInception(nn.Module):
         super().__init__()
         only, before1, after1, before2, after2, pooled = channels
         self.branch0 = PointwiseUnit(in_channels, only)
-        self.branch1 = _reduced(in_channels, before1, after1)
-        self.branch2 = _reduced(in_channels, before2, after2)
+        self.branch1 = ReducedSeparable(in_channels, before1, after1)
+        self.branch2 = ReducedSeparable(in_channels, before2, after2)
         self.branch3 = nn.Sequential(nn.MaxPool3d(3, stride=1, padding=1), PointwiseUnit(in_channels, pooled))
         widths = (only, after1, after2, pooled)
         self.gates = nn.ModuleList(Gate(width) if gating else nn.Identity() for width in widths)
@@ -107,11 +107,6 @@ class Gate(nn.Module):
         """Weigh clips (B, channels, T, H, W), each channel of a clip by one number in (0, 1)."""
         weights = torch.sigmoid(self.linear(clips.mean(dim=(2, 3, 4))))  # (B, channels)
         return clips * weights[:, :, None, None, None]
-
-
-def _reduced(in_channels: int, before: int, after: int) -> nn.Sequential:
-    separable = SeparableConvolution(before, after, kernel=(3, 3, 3), middle=after)
-    return nn.Sequential(PointwiseUnit(in_channels, before), separable)
 
 
 def _spatial_pool() -> nn.MaxPool3d:

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from coview.encoders.batchnorm import BatchNorm3d
+from coview.encoders.chain import Link, run_chain
 from coview.encoders.residual import Size3, convolution
 
 
@@ -18,12 +19,14 @@ class PointwiseUnit(nn.Module):
         super().__init__()
         self.convolution = convolution(in_channels, out_channels, kernel=(1, 1, 1))
         self.norm = BatchNorm3d(out_channels)
-        self.relu = nn.ReLU(inplace=True)
+
+    def links(self) -> list[Link]:
+        """Return its part of a chain."""
+        return [(self.convolution, self.norm)]
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map (B, in_channels, T, H, W) to (B, out_channels, T, H, W), not negative."""
-        features: Tensor = self.relu(self.norm(self.convolution(clips)))
-        return features
+        return run_chain(clips, self.links())
 
 
 class SeparableConvolution(nn.Module):
@@ -57,16 +60,34 @@ class SeparableConvolution(nn.Module):
         self.spatial_norm = BatchNorm3d(middle)
         self.temporal = convolution(middle, out_channels, kernel=over_time, stride=(stride[0], 1, 1))
         self.temporal_norm = BatchNorm3d(out_channels)
-        self.relu = nn.ReLU(inplace=True)
         self.final_relu = final_relu
+
+    def links(self) -> list[Link]:
+        """Return its part of a chain."""
+        return [(self.spatial, self.spatial_norm), (self.temporal, self.temporal_norm)]
 
     def forward(self, clips: Tensor) -> Tensor:
         """Map (B, in_channels, T, H, W) to (B, out_channels, T', H', W')."""
-        features: Tensor = self.relu(self.spatial_norm(self.spatial(clips)))
-        features = self.temporal_norm(self.temporal(features))
-        if self.final_relu:
-            features = self.relu(features)
-        return features
+        return run_chain(clips, self.links(), final_relu=self.final_relu)
+
+
+class ReducedSeparable(nn.Sequential):
+    """A pointwise unit that narrows, then a separable 3 x 3 x 3 convolution, as one chain.
+
+    Args:
+        in_channels: channels it receives.
+        before: channels between the two.
+        after: channels it gives.
+    """
+
+    def __init__(self, in_channels: int, before: int, after: int) -> None:
+        super().__init__(
+            PointwiseUnit(in_channels, before), SeparableConvolution(before, after, kernel=(3, 3, 3), middle=after)
+        )
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map (B, in_channels, T, H, W) to (B, after, T, H, W), not negative."""
+        return run_chain(clips, [link for part in self for link in part.links()])
 
 
 def middle_channels(in_channels: int, out_channels: int, *, kernel: Size3) -> int:

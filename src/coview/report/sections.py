@@ -245,6 +245,9 @@ def what_ran_table(facts: RunFacts) -> list[tuple[str, str]]:
         ("stored", ", ".join(f"{key} {value}" for key, value in data["storage"].items() if value is not None)),
     ]
     pairs += [(f"view {view}", options_text(options)) for view, options in data["views"].items()]
+    pairs += [
+        (name.replace(".", ": ").replace("_", " "), _share(share)) for name, share in data.get("shares", {}).items()
+    ]
     return [(name, value) for name, value in pairs if value]
 
 
@@ -253,6 +256,14 @@ def options_text(options: Any) -> str:
     if isinstance(options, Mapping):
         return ", ".join(f"{key} {value}" for key, value in options.items()) or "defaults"
     return "defaults" if options is None else str(options)
+
+
+def _share(share: Mapping[str, Any]) -> str:
+    """Say how much of the videos a count covers, and that the rest is empty rather than unknown."""
+    return (
+        f"{share['of_all_frames']:.1%} of all frames, {share['least_in_a_video']:.1%} in the video with the fewest; "
+        f"{share['videos_without']:,} videos without any. The others are empty maps"
+    )
 
 
 def _speed(facts: RunFacts) -> str:

@@ -11,6 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from coview.config import RunConfig, parse, read_yaml
+from coview.encoders import Encoder
+from coview.encoders.published_weights import load_published_weights
 from coview.errors import UserError
 from coview.methods.base import build_method, reached_views
 from coview.registry import did_you_mean
@@ -27,10 +29,10 @@ class Started:
     """What one view began with.
 
     Attributes:
-        checkpoint: its folder.
+        checkpoint: its folder, or the file of published weights.
         loaded: parts of the view that were put in ("encoders", "predictors").
-        left_random: parts that the checkpoint does not have.
-        left_out: parts of the checkpoint that this method does not have.
+        left_random: parts that the checkpoint does not have; of published weights, tensors that do not fit.
+        left_out: parts of the checkpoint that this method does not have; of published weights, tensors.
         num_parameters: how many numbers were put in, running statistics included.
     """
 
@@ -68,7 +70,8 @@ def start_from(method: nn.Module, sources: Mapping[str, Path]) -> dict[str, Star
 
     Args:
         method: where they go, in place.
-        sources: view -> folder of a run (its newest checkpoint) or of a checkpoint.
+        sources: view -> folder of a run (its newest checkpoint) or of a checkpoint, or a file of published weights
+            for the view's encoder (see `coview.encoders.published_weights`).
 
     Returns:
         View -> what was put in.
@@ -77,8 +80,11 @@ def start_from(method: nn.Module, sources: Mapping[str, Path]) -> dict[str, Star
         UserError: no weights there, none of that view, or weights of other shapes.
     """
     started = {}
-    for view, folder in sources.items():
-        checkpoint = find_checkpoint(folder)
+    for view, source in sources.items():
+        if source.is_file():
+            started[view] = _start_published(method, view, source)
+            continue
+        checkpoint = find_checkpoint(source)
         started[view] = _start_view(method, view, checkpoint)
         _report(view, started[view])
         _warn_of_untrained(view, checkpoint)
@@ -96,7 +102,10 @@ def find_checkpoint(folder: Path) -> Path:
     newest = latest_checkpoint(folder)
     if newest is None:
         state = "has no checkpoint yet" if (folder / RESOLVED).is_file() else "is neither a run nor a checkpoint"
-        raise UserError(f"start_from: {folder} {state}; give the folder of a run or one of its checkpoints/<name>")
+        raise UserError(
+            f"start_from: {folder} {state}; give the folder of a run, one of its checkpoints/<name>, or a .pth or "
+            ".safetensors file of published weights"
+        )
     return newest.resolve()
 
 
@@ -131,6 +140,22 @@ def _start_view(method: nn.Module, view: str, checkpoint: Path) -> Started:
         left_random=tuple(part for part in own if part not in other),
         left_out=tuple(part for part in other if part not in own),
         num_parameters=sum(value.numel() for value in weights.values()),
+    )
+
+
+def _start_published(method: nn.Module, view: str, file: Path) -> Started:
+    """Put published weights into one view's encoder."""
+    encoder = method.get_submodule(f"{ENCODERS}.{view}")
+    assert isinstance(encoder, Encoder)
+    report = load_published_weights(encoder, file)
+    logger.info("view %s starts from %s: %s", view, file, report.describe())
+    values = encoder.state_dict()
+    return Started(
+        checkpoint=str(file.resolve()),
+        loaded=(ENCODERS,),
+        left_random=(*report.misfits, *report.absent),
+        left_out=report.left,
+        num_parameters=sum(values[name].numel() for name in report.matched),
     )
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from coview.config import NonNegativeFloat
 from coview.datatypes import Frame
 from coview.video.stored import read_rgb, write_rgb
-from coview.views.base import Geometry, StorageSettings, View
+from coview.views.base import Geometry, SourceVideo, StorageSettings, View
 from coview.views.crop import crop_resize
 
 MEAN = (0.485, 0.456, 0.406)
@@ -38,7 +38,7 @@ class RgbView(View):
     suffix: ClassVar[str] = ".mp4"
     Options: ClassVar[type[Any]] = RgbOptions
 
-    def extract(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+    def extract(self, frames: Iterable[Frame], video: SourceVideo | None = None) -> Iterator[Frame]:
         """Pass the frames on, (H, W, 3) uint8."""
         yield from frames
 
