@@ -10,7 +10,7 @@ PROTOCOLS: Registry[type[Protocol]] = Registry(
     "protocol",
     {
         "retrieval": "coview.evaluate.retrieval:Retrieval",
-        "clusters": "coview.evaluate.clusters:Clusters",
+        "prototypes": "coview.evaluate.prototypes:Prototypes",
     },
 )
 

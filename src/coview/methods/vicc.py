@@ -195,7 +195,8 @@ class ViCC(Method):
 
     def _queue_scores(self, prototypes: Prototypes, slot: int) -> Tensor:
         """Return the scores of this process's share of the queue with today's prototypes, (about Q/processes, K)."""
-        return prototypes(self.queue.rows(slot)[rank() :: world_size()]).detach()
+        scores: Tensor = prototypes(self.queue.rows(slot)[rank() :: world_size()])
+        return scores.detach()
 
     @torch.no_grad()
     def _meters(self, own: str, features: Sequence[Tensor], assignments: Sequence[Tensor]) -> dict[str, Tensor]:
@@ -266,7 +267,8 @@ class ViCC(Method):
 
     def nearest_prototypes(self, view: str, projected: Tensor) -> Tensor:
         """Return the nearest of a view's prototypes for z (n, size): (n,) int64."""
-        return cast(Prototypes, self.prototypes[view])(projected).argmax(dim=1)
+        scores: Tensor = self.prototypes[view](projected)
+        return scores.argmax(dim=1)
 
 
 def _check(settings: ViCCSettings, config: RunConfig) -> None:

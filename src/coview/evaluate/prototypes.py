@@ -1,4 +1,4 @@
-"""Protocol "clusters": do prototypes gather the videos of a class? Hard assignments against labels."""
+"""Protocol "prototypes": do prototypes gather the videos of a class? Hard assignments against labels."""
 
 import typing
 from dataclasses import dataclass
@@ -31,17 +31,17 @@ class HasPrototypes(typing.Protocol):
 
 
 @dataclass(frozen=True)
-class ClusterSettings:
+class PrototypeSettings:
     """How prototypes are scored as clusters."""
 
     baseline: bool = True
     """Also score random weights and prototypes."""
 
 
-class Clusters(Protocol):
+class Prototypes(Protocol):
     """Accuracy, NMI, ARI, entropy and purity of videos by their nearest prototype, per view (ViCC, Table 6)."""
 
-    Settings = ClusterSettings
+    Settings = PrototypeSettings
 
     def score(self, task: Task) -> Scores:
         """Score a run; see `Protocol.score`."""
@@ -87,7 +87,7 @@ def prototypes_of_videos(task: Task, method: Method, entries: list[VideoEntry]) 
     """
     if not isinstance(method, HasPrototypes):
         name = task.run.config.method.get("name")
-        raise UserError(f"method {name} has no prototypes to score as clusters; vicc has")
+        raise UserError(f"method {name} has no prototypes to score; --protocol clusters makes clusters of any features")
     projected = {view: method.projected(view).eval() for view in task.run.views}
     made = task.run.embed_entries(task.data, entries, encoders=projected, device=task.device, progress=task.progress)
     nearest: dict[str, Any] = {}
