@@ -27,7 +27,7 @@ def vicc_run(small_run, tmp_path_factory):
 
 
 def test_scores_follow_from_the_nearest_prototypes(vicc_run, small_run):
-    result = evaluate_run(vicc_run, small_run.data, protocol="prototypes")
+    result = evaluate_run(vicc_run, small_run.data, protocol="clusters", options={"by": "prototypes"})
     run, data = load(vicc_run), PreparedDataset.open(small_run.data)
     tests = [entry for entry in data.ready if entry.splits["split1"] == "test"]
     assert len(tests) == 4
@@ -50,4 +50,4 @@ def test_projected_features_are_the_mean_of_windows_not_of_pooled_features(vicc_
 
 def test_a_method_without_prototypes_is_refused(small_run):
     with pytest.raises(UserError, match="method cpc has no prototypes"):
-        evaluate_run(small_run.run, small_run.data, protocol="prototypes")
+        evaluate_run(small_run.run, small_run.data, protocol="clusters", options={"by": "prototypes"})

@@ -10,7 +10,10 @@ PROTOCOLS: Registry[type[Protocol]] = Registry(
     "protocol",
     {
         "retrieval": "coview.evaluate.retrieval:Retrieval",
-        "prototypes": "coview.evaluate.prototypes:Prototypes",
+        "linear": "coview.evaluate.linear:Linear",
+        "few-labels": "coview.evaluate.few_labels:FewLabels",
+        "knn": "coview.evaluate.knn:Knn",
+        "clusters": "coview.evaluate.clusters:Clusters",
     },
 )
 

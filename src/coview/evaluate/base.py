@@ -18,9 +18,9 @@ class ScoreRow:
 
     Attributes:
         kind: trained: this run; random: its encoders before training; pixels: no network; chance: guessing.
-        name: the view, "mean of views", or the baseline's name.
-        metrics: metric name -> value; higher is better for every metric here.
-        standard_errors: metric name -> standard error, where known.
+        name: the view, the ensemble of views, or the baseline's name.
+        metrics: metric name -> value, nan where there is none; `coview.evaluate.metrics` says how each reads.
+        standard_errors: metric name -> standard error, or the spread that the protocol's settings name, where known.
         description: what vector and what similarity, in words.
     """
 
@@ -80,6 +80,7 @@ class Scores:
         examples: row name -> cases to look at, for the report.
         remarks: sentences a reader of the numbers should know.
         curve: the run after each finished stage, in order; empty where that was not scored.
+        details: row name -> more about it (accuracy per class, confusion matrix), for the file.
     """
 
     rows: tuple[ScoreRow, ...]
@@ -90,6 +91,7 @@ class Scores:
     examples: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     curve: tuple[StageScore, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Protocol(abc.ABC):

@@ -1,21 +1,17 @@
-"""Protocol "prototypes": do prototypes gather the videos of a class? Hard assignments against labels."""
+"""The prototypes that a method has learnt, as clusters: which one is nearest to each video."""
 
 import typing
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coview.config import as_plain
 from coview.datatypes import VideoEntry
 from coview.encoders import Encoder
 from coview.errors import UserError
-from coview.evaluate.base import Protocol, RowKind, ScoreRow, Scores, Task
+from coview.evaluate.base import RowKind, ScoreRow, Task
 from coview.evaluate.cluster_metrics import cluster_metrics
-from coview.evaluate.features import remarks_of, settings_of_features
-from coview.evaluate.sides import LEAVE_GROUP_OUT, SPLIT, choose_sides
 from coview.methods import Method
 
 
@@ -30,39 +26,8 @@ class HasPrototypes(typing.Protocol):
         """Return the nearest of a view's prototypes for features (n, D), (n,) int64."""
 
 
-@dataclass(frozen=True)
-class PrototypeSettings:
-    """How prototypes are scored as clusters."""
-
-    baseline: bool = True
-    """Also score random weights and prototypes."""
-
-
-class Prototypes(Protocol):
-    """Accuracy, NMI, ARI, entropy and purity of videos by their nearest prototype, per view (ViCC, Table 6)."""
-
-    Settings = PrototypeSettings
-
-    def score(self, task: Task) -> Scores:
-        """Score a run; see `Protocol.score`."""
-        variant = SPLIT if task.data.splits else LEAVE_GROUP_OUT
-        sides = choose_sides(task.data, task.split, variant=variant)
-        entries = [sides.entries[i] for i in sides.queries]
-        rows = _rows("trained", task, task.run.method, entries)
-        if self.settings.baseline:
-            rows += _rows("random", task, task.run.untrained(), entries)
-        return Scores(
-            rows=tuple(rows),
-            counts={**sides.counts, "roles": ("clustered", "other"), "gallery": 0, "gallery_used": 0},
-            settings={**as_plain(self.settings), **settings_of_features(task), "standard_error": ""},
-            split=task.split if variant == SPLIT else None,
-            variant="",
-            remarks=remarks_of(task),
-        )
-
-
-def _rows(kind: RowKind, task: Task, method: Method, entries: list[VideoEntry]) -> list[ScoreRow]:
-    """Score the prototypes of every view."""
+def prototype_rows(kind: RowKind, task: Task, method: Method, entries: list[VideoEntry]) -> list[ScoreRow]:
+    """Score the prototypes of every view as clusters; see `prototypes_of_videos`."""
     labels = [entry.label or "" for entry in entries]
     rows = []
     for view, nearest in prototypes_of_videos(task, method, entries).items():
@@ -87,7 +52,7 @@ def prototypes_of_videos(task: Task, method: Method, entries: list[VideoEntry]) 
     """
     if not isinstance(method, HasPrototypes):
         name = task.run.config.method.get("name")
-        raise UserError(f"method {name} has no prototypes to score; --protocol clusters makes clusters of any features")
+        raise UserError(f"method {name} has no prototypes; leave out --clusters.by, or set it to kmeans")
     projected = {view: method.projected(view).eval() for view in task.run.views}
     made = task.run.embed_entries(task.data, entries, encoders=projected, device=task.device, progress=task.progress)
     nearest: dict[str, Any] = {}

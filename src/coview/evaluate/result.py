@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ class EvaluationResult:
         created_at: ISO 8601, UTC.
         path: the result's own file.
         curve: the run after each finished stage, in order; empty where that was not scored.
+        details: row name -> more about it, such as accuracy per class.
     """
 
     protocol: str
@@ -61,6 +62,7 @@ class EvaluationResult:
     created_at: str
     path: str
     curve: tuple[StageScore, ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def row(self, kind: str, name: str) -> ScoreRow | None:
         """Return the row of that kind and name, None where there is none."""

@@ -59,6 +59,7 @@ def evaluate_run(
         examples=scores.examples,
         remarks=scores.remarks,
         curve=scores.curve,
+        details=scores.details,
         path=str(path),
         **provenance(run, data, device=device, started=started),
     )

@@ -23,7 +23,7 @@ def as_text(tables: Sequence[RunsTable], form: Format) -> str:
 def title(table: RunsTable) -> str:
     """Say what the numbers are of: protocol, variant, split and data."""
     parts = [f"{table.protocol}{f' ({table.variant})' if table.variant else ''}"]
-    parts.append(f"split {table.split}" if table.split else "all labelled videos")
+    parts.append(table.split or "all labelled videos")
     return ", ".join([*parts, f"data {Path(table.data).name}"])
 
 

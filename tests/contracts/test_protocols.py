@@ -1,0 +1,80 @@
+"""What holds for every protocol: a new row in the registry is tested by being there."""
+
+import io
+import math
+
+import pytest
+from rich.console import Console
+
+from coview.config import parse
+from coview.datasets.prepared import PreparedDataset
+from coview.errors import UserError
+from coview.evaluate import PROTOCOLS, evaluate_run, result_table
+from coview.evaluate.many_runs import tables_of_runs
+from coview.evaluate.metrics import metric
+from coview.evaluate.result import read_result
+from coview.evaluate.table_formats import as_text
+from coview.report import write_report
+from small_run import small_run
+
+__all__ = ["small_run"]
+
+QUICK = {
+    "linear": {"epochs": 4, "milestones": [3]},
+    "few-labels": {"labels": [1, 2], "draws": 2},
+    "clusters": {"restarts": 2},
+}
+"""Settings that change how long a protocol takes, not what it does."""
+
+
+@pytest.fixture(scope="module", params=list(PROTOCOLS))
+def result(request, small_run):
+    options = {"weights": {"rgb": 3}, **QUICK.get(request.param, {})}
+    return evaluate_run(small_run.run, small_run.data, protocol=request.param, options=options)
+
+
+def test_every_kind_of_row_is_there(result):
+    names = ["rgb", "flow", "mean of views", "weighted views"]
+    assert [row.name for row in result.rows if row.kind == "trained"] == names
+    assert [row.name for row in result.rows if row.kind == "random"] == names
+    assert sum(row.kind == "pixels" for row in result.rows) == 3
+    assert [row.kind for row in result.rows][-1] == "chance"
+    for row in result.rows:
+        assert list(row.metrics) == list(result.rows[0].metrics)
+        assert row.description
+        for name, value in row.metrics.items():
+            assert math.isfinite(value)
+            assert not metric(name).is_share or -1 <= value <= 1
+
+
+def test_no_test_video_is_dropped(result):
+    assert (result.counts["queries_scored"], result.counts["queries"]) == (4, 5)
+    assert result.counts["not_ready_videos"] == {"broken": "corrupt: made so"}
+    for details in result.details.values():
+        assert sum(sum(row.values()) for row in details["confusion"].values()) == 4
+
+
+def test_the_file_and_a_second_time_say_the_same(result, small_run):
+    assert read_result(small_run.run / "evaluation" / f"{result.protocol}-split1.json").rows == result.rows
+    options = {name: result.settings[name] for name in ("weights", *QUICK.get(result.protocol, {}))}
+    again = evaluate_run(small_run.run, small_run.data, protocol=result.protocol, options=options)
+    assert again.rows == result.rows
+    assert again.details == result.details
+
+
+def test_it_is_shown_everywhere(result, small_run):
+    shown = io.StringIO()
+    Console(width=160, file=shown).print(result_table(result))
+    assert f"4 of 5 {result.counts.get('roles', ['query'])[0]} videos scored" in " ".join(shown.getvalue().split())
+    page = write_report(small_run.run, PreparedDataset.open(small_run.data)).read_text()
+    assert f"<h3>{result.protocol}, split1</h3>" in page
+    text = as_text(tables_of_runs([small_run.run], protocol=result.protocol), "markdown")
+    assert "| weighted views | 1 | 20 |" in text
+
+
+def test_a_foreign_setting_and_a_foreign_split_are_the_users_error(result, small_run):
+    kind = PROTOCOLS.load(result.protocol)
+    with pytest.raises(UserError, match="unknown setting 'no_such'"):
+        parse(kind.Settings, {"no_such": 1}, source="x")
+    with pytest.raises(UserError, match="no split 'split9'"):
+        evaluate_run(small_run.run, small_run.data, protocol=result.protocol, split="split9")
