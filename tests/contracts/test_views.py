@@ -166,6 +166,20 @@ def test_padding_is_never_shown(view: View, raw: torch.Tensor) -> None:
     torch.testing.assert_close(view.render(padded, sizes_of(raw), geometry, 24), render(view, raw, flip=True))
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_scale_says_what_rendering_and_standardising_do(view: View, raw: torch.Tensor, flip: bool) -> None:
+    if view.scale is None:
+        pytest.skip("its bytes have no scale")
+    side = min(HEIGHT, WIDTH)
+    square = raw[:, :, :side, :side].contiguous()  # shown at its own size: no pixel is blended
+    geometry = Geometry(boxes=torch.tensor([WHOLE], dtype=torch.float64), flips=torch.tensor([flip]))
+    shown = view.standardise(view.render(square, torch.tensor([[side, side]]), geometry, side))
+    gains, shifts = (torch.tensor(part) for part in view.scale.line(is_mirrored=flip))
+    pixels = square.flip(3) if flip else square
+    by_scale = pixels / view.scale.unit * gains + shifts  # (1, T, side, side, C)
+    torch.testing.assert_close(shown.movedim(1, -1), by_scale, atol=1e-4, rtol=0)
+
+
 def test_picture_is_rgb_of_the_size_asked_for(view: View, raw: torch.Tensor) -> None:
     picture = view.picture(raw[0, 3].numpy(), height=40, width=56)
     assert picture.shape == (40, 56, 3)

@@ -64,6 +64,35 @@ class SourceVideo:
     found: dict[Any, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class PixelScale:
+    """What the bytes of a view of pictures become: (sign * (byte - zero) / unit - mean) / std.
+
+    The sign is 1, and where a clip is mirrored that of the channel. It says in numbers what `View.render` and
+    `View.standardise` do beside cropping, so that a CPU can do everything in one pass.
+
+    Attributes:
+        zero: the byte that is rendered as 0.
+        unit: bytes from there to 1.
+        mean: (C,), taken off each channel.
+        std: (C,), each channel is divided by it.
+        mirror_signs: (C,), -1 for a channel whose values turn round in a mirror.
+    """
+
+    zero: float
+    unit: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    mirror_signs: tuple[float, ...]
+
+    def line(self, *, is_mirrored: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return (gains, shifts), (C,) each: (byte / unit) * gain + shift is what an encoder gets."""
+        signs = self.mirror_signs if is_mirrored else (1.0,) * len(self.mean)
+        gains = tuple(sign / std for sign, std in zip(signs, self.std, strict=True))
+        shifts = zip(gains, self.mean, self.std, strict=True)
+        return gains, tuple(-gain * self.zero / self.unit - mean / std for gain, mean, std in shifts)
+
+
 class View(abc.ABC):
     """One view of a video. Final classes are rows of `coview.views.VIEWS`.
 
@@ -79,6 +108,8 @@ class View(abc.ABC):
     """Extension of the stored file, with its dot."""
     Options: ClassVar[type[Any]]
     """Frozen dataclass of this view's settings when it is extracted; every field has a default."""
+    scale: ClassVar[PixelScale | None] = None
+    """For views of pictures: `render` and `standardise` in numbers. None: only they know, also on a CPU."""
     unrecorded: ClassVar[tuple[str, ...]] = ()
     """Settings that say where the work is done and not what comes of it: a data set does not remember them."""
 

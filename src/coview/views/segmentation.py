@@ -13,7 +13,7 @@ from torch import Tensor
 from coview.config import NonNegativeFloat
 from coview.datatypes import Frame
 from coview.video.stored import read_planes, write_planes
-from coview.views.base import Geometry, SourceVideo, StorageSettings, View
+from coview.views.base import Geometry, PixelScale, SourceVideo, StorageSettings, View
 from coview.views.crop import crop_resize
 from coview.views.person_detectors.base import Part, PersonOptions, detector_options
 from coview.views.person_pass import open_detector, persons_of, resolve_detector
@@ -42,6 +42,7 @@ class SegmentationView(View):
     suffix: ClassVar[str] = ".mp4"
     Options: ClassVar[type[Any]] = SegmentationOptions
     unrecorded: ClassVar[tuple[str, ...]] = PersonOptions.unrecorded
+    scale: ClassVar[PixelScale | None] = PixelScale(0.0, 255.0, mean=(MEAN,), std=(STD,), mirror_signs=(1.0,))
 
     def settled(self, layout: str) -> View:
         """Return this view with the detector that `auto` stands for."""
