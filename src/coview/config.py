@@ -109,14 +109,21 @@ class AugmentSettings:
 class OptimiserSettings:
     """The rule that updates weights."""
 
-    name: Literal["adam", "sgd"] = "adam"
-    """adam (CPC, CoCon) or sgd with momentum."""
-    learning_rate: PositiveFloat = 1e-3
-    """At the start of every stage, before the schedule."""
+    name: Literal["adam", "sgd", "lars"] = "adam"
+    """adam (CPC, CoCon), sgd with momentum, or lars: sgd whose step follows the size of each weight (ViCC)."""
+    learning_rate: PositiveFloat | None = None
+    """At the start of every stage, before the schedule. Not set: 0.001 for adam, 0.01 for sgd, and for lars ViCC's
+    0.6 for a batch of 192, scaled to this run's."""
+    reference_batch: Positive | None = None
+    """The batch for which learning_rate and schedule.final_learning_rate are given: both are scaled linearly to the
+    run's own global batch. Not set: they are taken as they are."""
     weight_decay: NonNegativeFloat = 1e-5
     """L2 pull towards zero."""
     momentum: Fraction = 0.9
-    """For sgd."""
+    """For sgd and lars."""
+    trust: PositiveFloat = 1e-3
+    """lars: step of each weight tensor over its own length, before the learning rate. Biases and norms: plain sgd
+    without weight decay."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,9 @@ class ScheduleSettings:
     """plateau: epochs without a better validation loss before that happens."""
     final_learning_rate: NonNegativeFloat = 0.0
     """cosine: the value at the end of the stage."""
+    horizon_epochs: Positive | None = None
+    """cosine: epochs until it would end, where the stage stops before (ViCC's released code: 500). Not set: the
+    stage's own."""
     warmup_steps: Count = 0
     """The learning rate grows linearly from 0 over these steps."""
 

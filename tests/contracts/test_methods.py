@@ -11,7 +11,9 @@ from coview.methods import METHODS, Method, Progress, Stage
 from coview.methods.base import build_method
 
 CHANNELS = {"rgb": 3, "flow": 2}
-OF_METHOD: Mapping[str, Mapping[str, object]] = {}
+OF_METHOD: Mapping[str, Mapping[str, object]] = {
+    "vicc": {"clip": {"num_blocks": 1, "block_length": 8, "clips_per_video": 2}},
+}
 """Run settings a method needs beside the defaults, if it does."""
 
 pytestmark = pytest.mark.parametrize("name", list(METHODS))

@@ -36,8 +36,9 @@ class Run:
         resolved: all that resolved.yaml says: settings, data, channels, machine, versions.
         checkpoint: the checkpoint's folder.
         position: where in training it stands.
+        method: the whole method, frozen and in eval mode.
+        stages: the stages of the run, finished or not.
         encoders: view name -> encoder, in eval mode, on the CPU until they embed.
-        pool: the method's way from feature maps (n, D, T', S, S) to features (n, D).
         trained_views: views whose encoder has had at least one step of training, in this run or in the one it started
             from; the others are still random.
     """
@@ -46,10 +47,11 @@ class Run:
         self.path, self.resolved, self.checkpoint = path, resolved, checkpoint
         self.config = parse(RunConfig, resolved["config"], source=str(path / RESOLVED))
         self.position: Position = read_position(checkpoint)
-        method = self._untrained()
-        _load_weights(method, checkpoint)
-        self.encoders, self.pool = _frozen(method), method.pool
-        reached = {*reached_views(method.stages(), self.position.stage_index), *resolved.get("start_from", ())}
+        self.method = self.untrained()
+        _load_weights(self.method, checkpoint)
+        self.encoders = _frozen(self.method)
+        self.stages = self.method.stages()
+        reached = {*reached_views(self.stages, self.position.stage_index), *resolved.get("start_from", ())}
         self.trained_views = tuple(view for view in self.config.views if view in reached)
 
     @classmethod
@@ -89,7 +91,7 @@ class Run:
 
     def random_encoders(self) -> Mapping[str, Encoder]:
         """Return encoders with the random weights of the run's seed, trained nowhere: the baseline of training."""
-        return _frozen(self._untrained())
+        return _frozen(self.untrained())
 
     def save_encoder(self, view: str, path: Path | str) -> Path:
         """Write one view's encoder into a file of its own, for `coview.encoders.file.load_encoder`.
@@ -152,7 +154,7 @@ class Run:
             data,
             entries,
             config=self.config,
-            pool=self.pool,
+            pool=self.method.pool,
             device=choose_device(device),
             progress=progress,
         )
@@ -188,7 +190,7 @@ class Run:
             if dict(own or {}) != dict(other or {})
         )
 
-    def _untrained(self) -> Method:
+    def untrained(self) -> Method:
         """Build the method with the random weights of the run's seed."""
         with _seeded(self.config.seed):
             return build_method(self.config, self.resolved["channels"])

@@ -18,6 +18,7 @@ from coview.evaluate.table import KIND_TITLES, row_title
 from coview.report.charts import Series, line_chart
 from coview.report.facts import RunFacts, StageFacts
 from coview.report.pictures import Album, Picture, choose_examples
+from coview.report.stage_curve import curve_lines, first_metric, stages_in_words
 from coview.report.words import duration
 from coview.training.health import COLLAPSED_RANK, COLLAPSED_SPREAD
 
@@ -102,7 +103,7 @@ def _series(stage: StageFacts, name: str, tone: int, value: Any) -> Series:
 
 def _chart(title: str, lines: Sequence[Series], **options: Any) -> Chart:
     drawn = [line for line in lines if line.x]
-    svg = line_chart(drawn, title=title, x_label="step", **options)
+    svg = line_chart(drawn, title=title, **{"x_label": "step", **options})
     return Chart(title, Markup(svg), [(line.name, line.tone) for line in drawn] if len(drawn) > 1 else [])
 
 
@@ -124,6 +125,13 @@ def bars(result: EvaluationResult, name: str) -> list[dict[str, Any]]:
     ]
 
 
+def curve_chart(result: EvaluationResult) -> Chart | None:
+    """Return the first metric after each finished stage; None where stages were not scored."""
+    if not result.curve:
+        return None
+    return _chart(f"{first_metric(result)} after each stage", curve_lines(result), x_label="stages done")
+
+
 def _ordered(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     """Put each of the run's rows beside the same one with random weights; then pixels, then chance."""
     trained = [row for row in rows if row.kind == "trained"]
@@ -141,8 +149,8 @@ def evaluations(facts: RunFacts) -> list[dict[str, Any]]:
             for row in _ordered(result.rows)
         ]
         headings = [heading(name) for name in names]
-        drawn = bars(result, names[0])
-        shown.append({"result": result, "metrics": names, "headings": headings, "bars": drawn, "table": table})
+        drawn = {"bars": bars(result, names[0]), "curve": curve_chart(result), "stages": stages_in_words(result)}
+        shown.append({"result": result, "metrics": names, "headings": headings, "table": table, **drawn})
     return shown
 
 

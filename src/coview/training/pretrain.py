@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from coview import __version__
-from coview.config import RunConfig, ViewInput, read_yaml, write_yaml
+from coview.config import RunConfig, ViewInput, as_plain, read_yaml, write_yaml
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.splits import hold_out
 from coview.datatypes import ProgressSink
@@ -23,6 +23,7 @@ from coview.training.distributed import Processes, joined_processes
 from coview.training.precision import Precision, choose_precision
 from coview.training.runfolder import CONFIG, RESOLVED, describe_run, open_run
 from coview.training.runlog import RunLog
+from coview.training.settled import derived, settled
 from coview.training.start_from import as_record, recorded_sources, sources_of, start_from
 from coview.training.trainer import Trainer, random_state, set_random_state
 from coview.training.video_feed import VideoFeed
@@ -75,6 +76,7 @@ def pretrain(
     channels = input_channels(views, config.views)
     share = config.training.validation_share
     train, validation = hold_out(dataset.part(config.split, "train"), share=share, seed=config.seed)
+    asked, config = config, settled(config, num_videos=len(train))
     with joined_processes(device) as processes, _random_states_kept(processes.device):
         torch.manual_seed(config.seed)
         method = build_method(config, channels)
@@ -86,7 +88,10 @@ def pretrain(
         precision = _precision(config, method, channels, processes, before)
         if processes.is_main and before is None:
             write_yaml(out / RESOLVED, {**description, **began, **_machine(processes, precision)})
-            write_yaml(out / CONFIG, description["config"])
+            write_yaml(out / CONFIG, as_plain(asked))
+        if processes.is_main:
+            for name, value in derived(asked, config).items():
+                logger.info("derived: %s %s", name, value)
         precision.place(method, processes.device)
         if config.training.compile:
             for encoder in method.encoders.values():

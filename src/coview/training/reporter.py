@@ -80,7 +80,7 @@ class Reporter:
         flat.update({f"{name}/{meter}": value for name, row in health.items() for meter, value in row.items()})
         self._scalars(at, flat)
         self._amounts.update(values)
-        for warning in self._watch.observe(health, parts, references):
+        for warning in self._watch.observe(health, parts, references, meters, output.limits):
             logger.warning("stage %s, step %d: %s", self.stage.name, at.step, warning)
             self.log.write("warning", **place, text=warning)
 

@@ -97,7 +97,8 @@ class Trainer:
     def _run_stage(self, stage: Stage, state: Mapping[str, Any] | None, stop: StopRequest) -> bool:
         """Train one stage from its beginning, or go on inside it; return False when asked to stop before its end."""
         at, num_steps = self.position, self.num_steps(stage)
-        freeze_all_but(self.method, stage.trainable)
+        learning = stage.learning(at.epoch)
+        freeze_all_but(self.method, learning)
         self.optimiser = build_optimiser(self.method, stage, self.config.optimiser)
         self.scaler = torch.GradScaler(self.processes.device.type, enabled=self.precision.dtype_name == "fp16")
         self.plateau = Plateau()
@@ -121,6 +122,10 @@ class Trainer:
 
         while at.step < num_steps:
             first = at.step
+            if stage.learning(at.epoch) != learning:
+                learning = stage.learning(at.epoch)
+                freeze_all_but(self.method, learning)
+                model = self._over_processes()
             batches = self.feed.training(stage.views, epoch=at.epoch, first_step=at.step_in_epoch)
             for batch in reporter.timed(batches):
                 output, learning_rate = self._step(
@@ -158,6 +163,7 @@ class Trainer:
             self.config.optimiser,
             step=now.step,
             num_steps=now.num_steps,
+            epochs=now.stage.epochs,
             reductions=self.plateau.reductions,
         )
         learning_rate = set_learning_rate(self.optimiser, factor)
@@ -226,7 +232,7 @@ class Trainer:
         for batch in self.feed.validation(stage.views):
             with self.precision.autocast(self.processes.device):
                 losses.append(self.method(batch, now).total)
-        freeze_all_but(self.method, stage.trainable)
+        freeze_all_but(self.method, stage.learning(at.epoch))
         return {"validation_loss": float(self.processes.mean(torch.stack(losses).mean()))} if losses else {}
 
     def _save(self) -> None:
