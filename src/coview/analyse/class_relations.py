@@ -46,10 +46,12 @@ def class_similarities(
         The diagonal, where a class would be compared with itself, is nan.
     """
     names, codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
-    sums = np.zeros((len(names), features.shape[1]))
+    sums: NDArray[np.float64] = np.zeros((len(names), features.shape[1]))
     np.add.at(sums, codes, features.astype(np.float64))
     means = sums / np.bincount(codes)[:, None]
-    similarities = means @ means.T  # the mean over pairs of dot products is the dot product of the means
+    similarities = np.asarray(
+        means @ means.T, dtype=np.float64
+    )  # the mean over pairs of dot products is the dot product of the means
     np.fill_diagonal(similarities, np.nan)
     return tuple(names.tolist()), similarities
 
