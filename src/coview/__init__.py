@@ -8,8 +8,9 @@ Load a run, embed a video file, find its neighbours in a folder of videos::
 
 A video flows one way, and the folders are its stations: `datasets` (who is in it), `video` (file -> frames), `views`
 (frames -> rgb, flow), `clips` (views -> clips), `augment`, `encoders` (clips -> features), `losses` (pure maths),
-`methods` (the objective), `training` (the loop), `embed` (run -> vectors), `evaluate` (vectors -> scores) and `report`
-(all of it, read). The command `coview` walks the same road: prepare, pretrain, evaluate, embed.
+`methods` (the objective), `training` (the loop), `embed` (run -> vectors), `evaluate` (vectors -> scores), `analyse`
+(why that score) and `report` (all of it, read). The command `coview` walks the same road: prepare, pretrain, evaluate,
+analyse, embed.
 
 Names are imported when they are first used, so that `import coview` costs next to nothing.
 """

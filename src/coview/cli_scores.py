@@ -18,12 +18,15 @@ Runs = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="R
 class Evaluate:
     """Score a run: beside the same encoder with random weights, plain pixels and chance.
 
-    Writes RUN/evaluation/<protocol>-....json and RUN/report.html, and prints the table. Settings of a protocol are
-    given with a dot: --retrieval.variant leave-group-out lets every labelled video query those of all other groups.
+    Protocols: retrieval, a linear probe, few labels, the vote of neighbours, clusters (`coview list protocols`). Writes
+    RUN/evaluation/<protocol>-....json and RUN/report.html, and prints the table. Settings of a protocol are given with
+    a dot: --retrieval.variant leave-group-out lets every labelled video query those of all other groups.
 
     Examples:
         coview evaluate runs/cpc --data data/ucf10
         coview evaluate runs/cpc --data data/ucf10 --retrieval.variant leave-group-out
+        coview evaluate runs/cocon --data data/ucf10 --retrieval.weights.pose 0
+        coview evaluate runs/cocon --data data/ucf10 --protocol linear --linear.head plain
     """
 
     run_folder: RunFolder

@@ -21,7 +21,7 @@ __all__ = ["small_run"]
 
 QUICK = {
     "linear": {"epochs": 4, "milestones": [3]},
-    "few-labels": {"labels": [1, 2], "draws": 2},
+    "few-labels": {"labels": [1], "draws": 2},
     "clusters": {"restarts": 2},
 }
 """Settings that change how long a protocol takes, not what it does."""

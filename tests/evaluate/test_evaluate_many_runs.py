@@ -121,10 +121,10 @@ def test_other_stages_and_settings_are_other_rows(make_run):
     ]
     (table,) = tables_of_runs(runs)
     assert [row.run for row in table.rows if row.features == "rgb"] == [
-        "cocon, sim_weight 1.0, training.batch_size 64, stage together",
-        "cocon, sim_weight 1.0, training.batch_size 64, stage rgb",
-        "cocon, sim_weight 0.0, training.batch_size 64, stage together",
-        "cpc, training.batch_size 8, stage together",
+        "cocon, sim_weight 1.0, training.batch_size 64, at stage together",
+        "cocon, sim_weight 1.0, training.batch_size 64, at stage rgb",
+        "cocon, sim_weight 0.0, training.batch_size 64",
+        "cpc, training.batch_size 8",
     ]
 
 

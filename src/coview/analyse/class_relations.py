@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
 from coview.analyse.base import Analysis, FeatureSet, Findings, FoundTable, Material
+from coview.analyse.heatmap import heatmap
 from coview.config import Positive
 from coview.errors import UserError
 
@@ -45,10 +46,12 @@ def class_similarities(
         The diagonal, where a class would be compared with itself, is nan.
     """
     names, codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
-    sums = np.zeros((len(names), features.shape[1]))
+    sums: NDArray[np.float64] = np.zeros((len(names), features.shape[1]))
     np.add.at(sums, codes, features.astype(np.float64))
     means = sums / np.bincount(codes)[:, None]
-    similarities = means @ means.T  # the mean over pairs of dot products is the dot product of the means
+    similarities = np.asarray(
+        means @ means.T, dtype=np.float64
+    )  # the mean over pairs of dot products is the dot product of the means
     np.fill_diagonal(similarities, np.nan)
     return tuple(names.tolist()), similarities
 
@@ -130,6 +133,7 @@ class ClassRelations(Analysis):
             tables=(_counts_table(found, chance, num_classes=num_classes), _classes_table(found)),
             values=_values(found, chance, num_classes=num_classes),
             records=_records(material.sets, found),
+            figures=_figures(material.sets[0], material.labels),
         )
 
 
@@ -198,3 +202,13 @@ def _records(sets: Sequence[FeatureSet], found: Mapping[str, Relations]) -> list
         for name, others in by_class.items()
         for rank, (other, cosine) in enumerate(others, start=1)
     ]
+
+
+def _figures(given: FeatureSet, labels: Sequence[str]) -> dict[str, str]:
+    """Draw how alike the classes are in each view."""
+    figures = {}
+    for view, rows in given.features.items():
+        title = f"mean cosine of classes, {view}"
+        names, similarities = class_similarities(rows, labels)
+        figures[title] = heatmap(similarities, names, title=title)
+    return figures

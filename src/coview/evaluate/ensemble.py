@@ -52,4 +52,5 @@ def in_words(shares: Mapping[str, float]) -> str:
 
 def mixed(parts: Mapping[str, NDArray[np.float32]], shares: Mapping[str, float]) -> NDArray[np.float32]:
     """Return the weighted mean of what each view says, such as its (n, C) probabilities, in the same shape."""
-    return np.sum([parts[view] * np.float32(share) for view, share in shares.items()], axis=0)
+    total = np.sum([parts[view] * np.float32(share) for view, share in shares.items()], axis=0)
+    return np.asarray(total, dtype=np.float32)

@@ -96,15 +96,12 @@ def drawn(problem: Problem, count: int, *, seed: int, draw: int) -> Problem:
 
     A draw of more labels holds the same draw of fewer.
     """
-    generator = random_generator(seed, draw)
-    order = generator.permutation(len(problem.targets))
-    kept: list[int] = []
-    for number in range(len(problem.classes)):
-        kept += [int(place) for place in order if problem.targets[place] == number][:count]
-    kept.sort()
-    return replace(
-        problem, train=tuple(problem.train[place] for place in kept), targets=problem.targets[np.array(kept)]
-    )
+    order = random_generator(seed, draw).permutation(len(problem.targets))
+    by_class = order[np.argsort(problem.targets[order], kind="stable")]
+    sizes = np.bincount(problem.targets, minlength=len(problem.classes))
+    ranks = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # place within the own class
+    kept = np.sort(by_class[ranks < count])
+    return replace(problem, train=tuple(problem.train[place] for place in kept), targets=problem.targets[kept])
 
 
 def _too_few(problem: Problem, labels: Sequence[int]) -> tuple[str, ...]:

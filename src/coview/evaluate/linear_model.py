@@ -63,7 +63,7 @@ def fit_linear(
         for rows in _batches(len(inputs), batch_size=recipe.batch_size, generator=generator):
             loss = nn.functional.cross_entropy(head(inputs[rows]), wanted[rows])
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
         schedule.step()
     return head.eval()

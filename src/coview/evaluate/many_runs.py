@@ -190,15 +190,15 @@ def _table(alike: Sequence[_Scored], *, metrics: Sequence[str]) -> RunsTable:
 
 def _names(groups: Sequence[Sequence[_Scored]]) -> list[str]:
     """Name each group: as given, else by its method and what is its own."""
-    automatic = names_of_configs(
-        [{**group[0].config, "stage": group[0].result.checkpoint.get("stage")} for group in groups]
-    )
+    automatic = names_of_configs([group[0].config for group in groups])
     names = []
     for group, name in zip(groups, automatic, strict=True):
         given = dict.fromkeys(scored.given_name for scored in group if scored.given_name)
         if len(given) > 1:
             raise UserError(f"the names {' and '.join(given)} stand for runs that differ in nothing but their seed")
-        names.append(next(iter(given), name))
+        stage = group[0].result.checkpoint.get("stage")
+        own = name if automatic.count(name) == 1 else f"{name}, at stage {stage}"
+        names.append(next(iter(given), own))
     for name in names:
         if names.count(name) > 1:
             runs = [group[0].result.run for group, other in zip(groups, names, strict=True) if other == name]

@@ -18,7 +18,7 @@ def names_of_configs(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Name runs by method, then by views and by each setting in which they differ.
 
     Args:
-        configs: settings as in resolved.yaml; a further key "stage" counts like a setting.
+        configs: settings as in resolved.yaml.
 
     Returns:
         Such as ["cpc", "cocon, sim_weight 0", "cocon"]; settings of different methods are not compared.

@@ -1,6 +1,6 @@
 "use strict";
 // Charts: the values under the pointer, or stepped through with the arrow keys.
-for (const chart of document.querySelectorAll("svg.chart")) {
+for (const chart of document.querySelectorAll("svg.chart[data-points]")) {
   const lines = JSON.parse(chart.dataset.points);
   const [from, to, left, right, width] = JSON.parse(chart.dataset.box);
   const cursor = chart.querySelector(".cursor");
