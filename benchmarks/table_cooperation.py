@@ -6,6 +6,8 @@ script can be stopped and started at will.
 
     python benchmarks/table_cooperation.py cocon-synthetic --data DATA --out RUNS --seeds 0 1 2
     coview table RUNS/*/
+
+Settings of all runs may follow, such as --training.workers 0.
 """
 
 import argparse
@@ -37,9 +39,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path, help="folder for the runs")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
-    parser.add_argument("settings", nargs=argparse.REMAINDER, help="after --: settings of every run")
-    arguments = parser.parse_args()
-    settings = [word for word in arguments.settings if word != "--"]
+    arguments, settings = parser.parse_known_args()  # what is left are settings of every run
     data = ["--data", str(arguments.data)]
     for seed in map(str, arguments.seeds):
         alone = str(arguments.out / f"alone-{seed}")
