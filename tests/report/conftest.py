@@ -33,7 +33,8 @@ class DrawnView:
         frames = np.zeros((len(frame_indices), 60, 80, 3), np.uint8)
         for frame, index in zip(frames, frame_indices, strict=True):
             frame[20:40, int(index) % 60 : int(index) % 60 + 20] = (220, 120, 40)
-        frames[:, :20] = zlib.crc32(str(path).encode()) % 256
+        # its own colour for each view of each video, in whatever folder: equal pictures are put into a page once
+        frames[:, :20] = list(zlib.crc32("/".join(path.parts[-2:]).encode()).to_bytes(4, "big")[:3])
         return frames
 
     def picture(self, raw, *, height, width):
