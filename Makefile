@@ -13,7 +13,9 @@ setup: $(STAMP) ## make .venv with coview in it
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "coview needs Python 3.11 or newer; set PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,cluster]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,cluster,pose]'
+# mediapipe brings a second OpenCV, which needs libGL; of two, the one installed last is the one that runs.
+	$(BIN)/python -m pip install -q -c constraints.txt --force-reinstall --no-deps opencv-contrib-python-headless
 	@touch $@
 
 demo: $(STAMP) ## the whole road on synthetic videos, into demo/

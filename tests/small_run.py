@@ -102,9 +102,9 @@ def small_config() -> RunConfig:
     )
 
 
-def make_run(run: Path, data: Path) -> None:
+def make_run(run: Path, data: Path, config: RunConfig | None = None) -> None:
     """Write a run as training leaves it: after stage rgb, and after stage flow."""
-    config, dataset = small_config(), PreparedDataset.open(data)
+    config, dataset = config or small_config(), PreparedDataset.open(data)
     channels = {"rgb": 3, "flow": 2}
     resolved = {
         "config": as_plain(config),

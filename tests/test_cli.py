@@ -75,11 +75,15 @@ def test_a_bug_keeps_its_traceback():
         run_command(bug)
 
 
+STARTS = [("start-from", "runs/cpc"), ("start-from.rgb", "runs/other")]
+
+
 def test_settings_are_taken_out_of_a_command_line():
     words = ["cfg.yaml", "--training.batch-size", "16", "--data", "D", "--seed=3", "--views.flow.size=32", "--resume"]
+    words += ["--start-from", "runs/cpc", "--start-from.rgb", "runs/other"]
     rest, settings = split_settings(words, PLAIN_SETTINGS["pretrain"])
     assert rest == ["cfg.yaml", "--data", "D", "--resume"]
-    assert settings == [("training.batch-size", "16"), ("seed", "3"), ("views.flow.size", "32")]
+    assert settings == [("training.batch-size", "16"), ("seed", "3"), ("views.flow.size", "32"), *STARTS]
 
 
 def test_a_setting_may_be_negative_or_a_list_but_not_absent():

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import yaml
 
-from coview.config import RunConfig, as_plain, load_config, override, parse, write_yaml
-from coview.configs import config_names, find_config
+from coview.config import RunConfig, as_plain, override, parse, write_yaml
+from coview.configs import config_names, find_config, load_config
 from coview.errors import UserError
 
 
@@ -46,13 +46,16 @@ def test_overrides_reach_nested_settings_and_leave_the_given_alone():
             ("optimiser.learning_rate", "1e-3"),
             ("views.flow.size", "32"),
             ("split", "null"),
+            ("views.my-view.pad-channels", "3"),
+            ("start-from.my-view", "runs/cpc"),
         ],
     )
     assert changed == {
         "training": {"batch_size": 16, "workers": 0},
         "optimiser": {"learning_rate": 0.001},
-        "views": {"flow": {"size": 32}},
+        "views": {"flow": {"size": 32}, "my-view": {"pad_channels": 3}},
         "split": None,
+        "start_from": {"my-view": "runs/cpc"},
     }
     assert given == {"training": {"batch_size": 4, "workers": 0}}
 
@@ -80,3 +83,54 @@ def test_shipped_configs_are_found_by_name_and_a_near_miss_is_suggested(tmp_path
     own = tmp_path / "own.yaml"
     own.write_text("seed: 1")
     assert find_config(str(own)) == own
+
+
+def test_a_base_is_merged_table_by_table_below_the_file_and_the_command_line(tmp_path):
+    (tmp_path / "below.yaml").write_text("seed: 1\nviews: {rgb: {size: 64}}\nclip: {step: 2, num_blocks: 4}\n")
+    (tmp_path / "middle.yaml").write_text("base: below.yaml\nviews: {flow: {size: 32}}\nclip: {step: 3}\n")
+    own = tmp_path / "own.yaml"
+    own.write_text("base: middle.yaml\nseed: 2\nmethod: {name: cocon, dropout: 0.0}\n")
+    config = load_config(own, [("clip.step", "5")])
+    assert {view: item.size for view, item in config.views.items()} == {"rgb": 64, "flow": 32}
+    assert (config.seed, config.clip.step, config.clip.num_blocks) == (2, 5, 4)
+    assert config.method == {"name": "cocon", "dropout": 0.0}
+    (tmp_path / "named.yaml").write_text("base: cpc-ucf10-cpu\nseed: 7\n")
+    named, shipped = load_config(tmp_path / "named.yaml"), load_config(find_config("cpc-ucf10-cpu"))
+    assert named == dataclasses.replace(shipped, seed=7)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("base: own.yaml", r"own\.yaml: its bases go round in a circle: own\.yaml -> own\.yaml"),
+        ("base: other.yaml", r"circle: own\.yaml -> other\.yaml -> own\.yaml"),
+        ("base: cpc-ucf10-cup", r"own\.yaml: base: no config file cpc-ucf10-cup; did you mean 'cpc-ucf10-cpu'"),
+        ("base: [demo]", r"base is \['demo'\], expected the name"),
+        ("base: demo\nsede: 1", r"unknown setting 'sede'; did you mean 'seed'"),
+    ],
+)
+def test_a_base_that_cannot_be_used_is_named(tmp_path, text, message):
+    (tmp_path / "other.yaml").write_text("base: own.yaml")
+    (tmp_path / "own.yaml").write_text(text)
+    with pytest.raises(UserError, match=message):
+        load_config(tmp_path / "own.yaml")
+
+
+@pytest.mark.parametrize("name", [name for name in config_names() if name.startswith("cocon")])
+def test_cocon_configs_say_what_their_names_say(name):
+    config = load_config(find_config(name))
+    small = 32 if name.endswith("cpu") or "-cpu-" in name else 64
+    weights = {key: config.method.get(key, 1.0) for key in ("cooperation_weight", "sync_weight", "sim_weight")}
+    off = {"cpc": "cooperation_weight", "sim": "sync_weight", "sync": "sim_weight"}.get(name.rpartition("-")[2])
+    assert [key for key, weight in weights.items() if weight == 0] == ([off] if off else [])
+    sizes = {view: item.size for view, item in config.views.items()}
+    if "4view" in name:
+        assert list(sizes) == ["rgb", "flow", "pose", "segmentation"]
+        assert sizes["rgb"] == sizes["flow"] == 2 * small
+        assert sizes["pose"] == sizes["segmentation"] == small
+    else:
+        assert list(sizes) == ["rgb", "flow"]
+    is_released = name.endswith("released")
+    assert (config.preset == "released-code") == is_released
+    assert (config.method.get("discrepancy", "l2") == "l1") == is_released
+    assert (config.augment.geometry == "independent") == is_released

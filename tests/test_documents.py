@@ -1,5 +1,6 @@
 """What documents say is run: configs load and name their own command, the README's commands and sample exist."""
 
+import dataclasses
 import re
 import shlex
 from pathlib import Path
@@ -7,21 +8,23 @@ from pathlib import Path
 import pytest
 
 from coview.cli import COMMANDS
-from coview.config import load_config
-from coview.configs import FOLDER, config_names
+from coview.config import EncoderSettings
+from coview.configs import FOLDER, config_names, load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("name", config_names())
 def test_config_builds_its_method_and_first_line_runs_it(name):
+    from coview.encoders import ENCODERS
     from coview.methods.base import build_method
     from coview.views import VIEWS
 
     path = FOLDER / f"{name}.yaml"
     config = load_config(path)
     channels = {view: item.pad_channels or VIEWS.load(view).channels for view, item in config.views.items()}
-    assert build_method(config, channels).stages()
+    assert build_method(dataclasses.replace(config, encoder=EncoderSettings("tiny3d")), channels).stages()
+    ENCODERS.load(config.encoder.name)
     words = shlex.split(path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# "))
     assert words[:2] in (["coview", "pretrain"], ["coview", "demo"])
     assert words[1] == "demo" or words[2] == name

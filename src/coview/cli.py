@@ -34,6 +34,7 @@ class Prepare:
     Examples:
         coview prepare my_videos data/mine
         coview prepare UCF-101 data/ucf101 --layout ucf101 --lists ucfTrainTestlist --views rgb flow
+        coview prepare clips data/synthetic --layout synthetic --views rgb flow pose segmentation
     """
 
     source: Source
@@ -102,6 +103,7 @@ class Pretrain:
     Examples:
         coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc
         coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc --resume
+        coview pretrain cocon-ucf10-2view-cpu --data data/ucf10 --out R --start-from runs/cpc --method.epochs-alone 0
     """
 
     config: ConfigName
@@ -119,8 +121,7 @@ class Pretrain:
 
     def run(self, assignments: Assignments) -> int:
         """Train; a stop on request ends with the status of an interrupt."""
-        from coview.config import load_config
-        from coview.configs import find_config
+        from coview.configs import find_config, load_config
         from coview.training.pretrain import pretrain
 
         if self.max_steps is not None:
@@ -236,7 +237,7 @@ COMMANDS: dict[str, type[Command]] = {
 }
 PLAIN_SETTINGS: dict[str, tuple[str, ...]] = {
     "prepare": (),
-    "pretrain": ("seed", "split", "preset"),
+    "pretrain": ("seed", "split", "preset", "start-from", "start_from"),
     "evaluate": (),
     "analyse": (),
     "demo": ("seed",),

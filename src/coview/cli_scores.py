@@ -47,7 +47,7 @@ class Evaluate:
         from rich.console import Console
 
         from coview.datasets.prepared import PreparedDataset
-        from coview.evaluate import evaluate_run, result_table
+        from coview.evaluate import curve_table, evaluate_run, result_table
         from coview.report import write_report
 
         options = _options_of("protocol", self.protocol, assignments)
@@ -63,6 +63,8 @@ class Evaluate:
                 progress=progress,
             )
         Console().print(result_table(result))
+        if result.curve:
+            Console().print(curve_table(result))
         report = write_report(self.run_folder, PreparedDataset.open(self.data))
         print(f"result: {result.path}\nreport: {report}")
         return 0

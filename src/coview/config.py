@@ -109,14 +109,21 @@ class AugmentSettings:
 class OptimiserSettings:
     """The rule that updates weights."""
 
-    name: Literal["adam", "sgd"] = "adam"
-    """adam (CPC, CoCon) or sgd with momentum."""
-    learning_rate: PositiveFloat = 1e-3
-    """At the start of every stage, before the schedule."""
+    name: Literal["adam", "sgd", "lars"] = "adam"
+    """adam (CPC, CoCon), sgd with momentum, or lars: sgd whose step follows the size of each weight (ViCC)."""
+    learning_rate: PositiveFloat | None = None
+    """At the start of every stage, before the schedule. Not set: 0.001 for adam, 0.01 for sgd, and for lars ViCC's
+    0.6 for a batch of 192, scaled to this run's."""
+    reference_batch: Positive | None = None
+    """The batch for which learning_rate and schedule.final_learning_rate are given: both are scaled linearly to the
+    run's own global batch. Not set: they are taken as they are."""
     weight_decay: NonNegativeFloat = 1e-5
     """L2 pull towards zero."""
     momentum: Fraction = 0.9
-    """For sgd."""
+    """For sgd and lars."""
+    trust: PositiveFloat = 1e-3
+    """lars: step of each weight tensor over its own length, before the learning rate. Biases and norms: plain sgd
+    without weight decay."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +138,9 @@ class ScheduleSettings:
     """plateau: epochs without a better validation loss before that happens."""
     final_learning_rate: NonNegativeFloat = 0.0
     """cosine: the value at the end of the stage."""
+    horizon_epochs: Positive | None = None
+    """cosine: epochs until it would end, where the stage stops before (ViCC's released code: 500). Not set: the
+    stage's own."""
     warmup_steps: Count = 0
     """The learning rate grows linearly from 0 over these steps."""
 
@@ -142,8 +152,10 @@ class TrainingSettings:
     batch_size: Positive = 64
     """Videos in a batch, over all processes (the papers' "global" batch)."""
     accumulate: Positive = 1
-    """Split the batch of each process into this many parts to save memory. Each part is its own set of
-    candidates, so contrastive losses see fewer negatives."""
+    """Take the batch of each process in this many parts to save memory; see `accumulate_what`."""
+    accumulate_what: Literal["losses", "features"] = "losses"
+    """losses: each part is a batch of its own with fewer negatives, and gradients add up. features: each part is
+    encoded by itself and once more in the backward pass, a third more work; the loss is that of the whole batch."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """auto times a step of the run's own encoder in each setting this machine has and takes the fastest."""
     channels_last: Literal["auto", "always", "never"] = "auto"
@@ -168,6 +180,16 @@ class TrainingSettings:
     """Share of the training videos (whole groups) held out to drive the plateau schedule; 0: none."""
     validate_every: Positive = 1
     """Epochs between two validations."""
+
+    @property
+    def loss_parts(self) -> int:
+        """Parts of a batch with a loss each."""
+        return self.accumulate if self.accumulate_what == "losses" else 1
+
+    @property
+    def encoder_parts(self) -> int:
+        """Parts in which encoders take the clips they are given; a method passes it to `encode_in_parts`."""
+        return self.accumulate if self.accumulate_what == "features" else 1
 
 
 @dataclass(frozen=True)
@@ -201,6 +223,9 @@ class RunConfig:
     schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    start_from: Mapping[str, str] | str | None = None
+    """Begin with earlier weights: view -> folder of a run or of a checkpoint, or a file of published S3D or R(2+1)D
+    weights; or one of these for all views. Not set, and for views not named: random weights."""
 
 
 def parse(kind: type[S], given: Mapping[str, Any], *, source: str, prefix: str = "") -> S:
@@ -288,7 +313,10 @@ def override(values: Mapping[str, Any], assignments: Sequence[tuple[str, str]]) 
     """
     result = _copy(values)
     for key, text in assignments:
-        *parents, last = key.replace("-", "_").split(".") if not key.startswith("views.") else key.split(".")
+        first, *rest = key.split(".")
+        first = first.replace("-", "_")
+        num_names = 1 if first in ("views", "start_from") else 0  # the name of a view stays as it is
+        *parents, last = first, *rest[:num_names], *(part.replace("-", "_") for part in rest[num_names:])
         place = result
         for parent in parents:
             child = place.get(parent)
@@ -314,15 +342,6 @@ def _value(text: str) -> Any:
         except ValueError:
             return value
     return value
-
-
-def load_config(path: Path, assignments: Sequence[tuple[str, str]] = ()) -> RunConfig:
-    """Read a run's YAML file, apply overrides, check it.
-
-    Raises:
-        UserError: the file or a setting cannot be used.
-    """
-    return parse(RunConfig, override(read_yaml(path), assignments), source=str(path))
 
 
 def as_plain(settings: Any) -> Any:

@@ -70,6 +70,8 @@ class VideoEntry:
     """Of the stored rgb view, in pixels."""
     duration_seconds: float | None = None
     """num_frames / fps."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What was counted while views were made, such as "pose.frames_with_person"; without a key: not counted."""
 
 
 @dataclass(frozen=True)

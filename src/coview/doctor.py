@@ -19,6 +19,7 @@ Verdict = Literal["ok", "missing", "broken", "note"]
 NEEDED = ("torch", "av", "numba", "numpy", "pyarrow", "safetensors", "scikit-learn", "scipy", "tensorboard")
 OPTIONAL = {
     "distributed": ("cluster", "prepare --cluster: extraction over many machines"),
+    "mediapipe": ("pose", "the views pose and segmentation: finds one person a frame, offline"),
 }
 DECODERS = ("h264", "mpeg4", "vp9", "hevc", "libdav1d")
 
@@ -43,6 +44,7 @@ def examine() -> Iterator[Finding]:
         else:
             yield _package(package)
     yield _opencv()
+    yield from _person_detectors()
     yield from _codecs()
     yield from _devices()
     yield _disk()
@@ -57,14 +59,52 @@ def _package(name: str) -> Finding:
 
 
 def _opencv() -> Finding:
-    """Only one OpenCV distribution may be installed: two overwrite each other's files."""
-    found = [d.metadata["Name"] for d in importlib.metadata.distributions() if d.metadata["Name"].startswith("opencv")]
-    if len(found) > 1:
-        return Finding("opencv", "broken", f"{', '.join(sorted(found))} overwrite each other; keep one of them")
-    import cv2
-
+    """Only one OpenCV distribution should be installed: two write the same files, and the last one installed wins."""
+    wheels = sorted(
+        (d.metadata["Name"], d.version)
+        for d in importlib.metadata.distributions()
+        if (d.metadata["Name"] or "").startswith("opencv")
+    )
+    found = ", ".join(f"{name} {number}" for name, number in wheels) or "not from a wheel"
+    if len({number for _, number in wheels}) > 1:
+        return Finding("opencv", "broken", f"{found} overwrite each other's files; bring them to one version")
+    try:
+        import cv2
+    except ImportError as error:
+        return Finding("opencv", "broken", f"{found}: {error}; without a display, reinstall the -headless one last")
     cv2.setNumThreads(1)
-    return Finding("opencv", "ok", f"{cv2.__version__} ({', '.join(found) or 'not from a wheel'})")
+    if len(wheels) > 1:
+        meaning = (
+            "one overwrites the other's files; at one version that does no harm, but uninstalling either breaks cv2"
+        )
+        return Finding("opencv", "note", f"{found}: {meaning}: then reinstall the one that stays")
+    return Finding("opencv", "ok", f"{cv2.__version__} ({found})")
+
+
+def _person_detectors() -> Iterator[Finding]:
+    """Say which detectors of persons can work, and what the others lack."""
+    import torch
+
+    from coview.errors import UserError
+    from coview.views.person_detectors import PERSON_DETECTORS
+    from coview.views.person_detectors.base import PersonOptions
+
+    if importlib.util.find_spec("mediapipe") is not None:
+        try:
+            PERSON_DETECTORS.load("mediapipe")(PersonOptions(detector="mediapipe")).check("keypoints")
+            yield Finding("persons: mediapipe", "ok", "its model is there and loads")
+        except UserError as error:
+            yield Finding("persons: mediapipe", "broken", str(error))
+    try:
+        import torchvision
+    except (ImportError, RuntimeError, AttributeError) as error:
+        lacking = f"needs the torchvision that belongs to torch {torch.__version__}: {str(error).splitlines()[0]}"
+        yield Finding("persons: rcnn", "missing", f"{lacking}. Only for --pose.detector rcnn")
+    else:
+        weights = Path(torch.hub.get_dir()) / "checkpoints"
+        are_there = [any(weights.glob(f"{name}rcnn_resnet50_fpn*.pth")) for name in ("keypoint", "mask")]
+        state = "its weights are there" if all(are_there) else f"weights are downloaded once, to {weights}"
+        yield Finding("persons: rcnn", "ok", f"torchvision {torchvision.__version__}; {state}")
 
 
 def _codecs() -> Iterator[Finding]:

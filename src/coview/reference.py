@@ -61,6 +61,14 @@ def _first_line(thing: Any) -> str:
 
 def field_meanings(kind: type[Any]) -> dict[str, str]:
     """Return field name -> the docstring under it, for a dataclass."""
+    meanings: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if dataclasses.is_dataclass(base):
+            meanings |= _own_meanings(base)
+    return meanings
+
+
+def _own_meanings(kind: type[Any]) -> dict[str, str]:
     body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     assert isinstance(body, ast.ClassDef)
     meanings = {}

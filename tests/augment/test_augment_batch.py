@@ -25,11 +25,15 @@ EVERYTHING = AugmentSettings(blur_probability=0.5, blur_sigma=(0.5, 2))
 class PlainRgb(RgbView):
     """Without the last step, so that values stay in [0, 1]."""
 
+    scale = dataclasses.replace(RgbView.scale, mean=(0.0,) * 3, std=(1.0,) * 3)
+
     def standardise(self, clips: torch.Tensor) -> torch.Tensor:
         return clips
 
 
 class PlainFlow(FlowView):
+    scale = dataclasses.replace(FlowView.scale, std=(1.0, 1.0))
+
     def standardise(self, clips: torch.Tensor) -> torch.Tensor:
         return clips
 
@@ -67,7 +71,7 @@ def test_shapes_and_types(count: int) -> None:
     assert out.clips["flow"].shape == (count, 2, 2, 4, 16, 16)
     assert all(clips.dtype == torch.float32 for clips in out.clips.values())
     assert out.entry_indices.tolist() == list(range(count))
-    assert 0 <= out.clips["rgb"].min() < out.clips["rgb"].max() <= 1
+    assert -1e-6 < out.clips["rgb"].min() < out.clips["rgb"].max() < 1 + 1e-6
 
 
 def test_blocks_are_cut_without_a_copy_and_channels_last() -> None:
@@ -162,8 +166,8 @@ def test_padding_never_leaks_into_the_crop(evaluate: bool) -> None:
     for epoch in range(5):
         batch = batch_of(rgb, flow, epoch=epoch)
         out = centre(batch, VIEWS, INPUTS, device=CPU) if evaluate else augment(batch, VIEWS, INPUTS, PLAIN, device=CPU)
-        assert (out.clips["rgb"] == 1).all()
-        assert (out.clips["flow"].abs() == 1).all()
+        assert (out.clips["rgb"] - 1).abs().max() < 1e-6
+        assert (out.clips["flow"].abs() - 1).abs().max() < 1e-6
 
 
 def test_padded_channels_are_no_motion() -> None:
@@ -202,4 +206,4 @@ def test_gpu_equals_cpu() -> None:
     on_gpu = augment(batch, VIEWS, INPUTS, EVERYTHING, device=device)
     for name in VIEWS:
         assert on_gpu.clips[name].device.type == "cuda"
-        torch.testing.assert_close(on_gpu.clips[name].cpu(), on_cpu.clips[name], atol=0.02, rtol=0)
+        torch.testing.assert_close(on_gpu.clips[name].cpu(), on_cpu.clips[name], atol=1e-3, rtol=0)

@@ -40,10 +40,10 @@ def test_pooled_is_the_mean_of_the_map(name: str) -> None:
     torch.testing.assert_close(pooled, feature_map.flatten(2).mean(dim=2))
 
 
-@pytest.mark.parametrize("side", [64, 32])
-def test_one_tiny_clip_trains_every_parameter(name: str, side: int) -> None:
+@pytest.mark.parametrize(("num_clips", "side"), [(1, 96), (2, 32)])  # at 32 pixels a map may have a single cell
+def test_tiny_clips_train_every_parameter(name: str, num_clips: int, side: int) -> None:
     encoder = build(name).train()
-    feature_map = encoder(torch.randn(1, 2, 5, side, side))
+    feature_map = encoder(torch.randn(num_clips, 2, 5, side, side))
     assert torch.isfinite(feature_map).all()
     (feature_map * torch.randn_like(feature_map)).sum().backward()
     for parameter_name, parameter in encoder.named_parameters():
@@ -69,7 +69,8 @@ def test_evaluation_is_deterministic_and_one_clip_at_a_time(name: str) -> None:
         once, again = encoder(clips), encoder(clips)
         alone = encoder(clips[:1])
     assert torch.equal(once, again)
-    torch.testing.assert_close(once[:1], alone, rtol=1e-4, atol=1e-5)
+    scale = once.abs().max()
+    torch.testing.assert_close(once[:1] / scale, alone / scale, rtol=1e-4, atol=1e-5)
 
 
 def test_layouts_agree_and_bf16_comes_near(name: str) -> None:

@@ -11,14 +11,17 @@ from coview.methods import METHODS, Method, Progress, Stage
 from coview.methods.base import build_method
 
 CHANNELS = {"rgb": 3, "flow": 2}
-OF_METHOD: Mapping[str, Mapping[str, object]] = {}
+OF_METHOD: Mapping[str, Mapping[str, object]] = {
+    "vicc": {"clip": {"num_blocks": 1, "block_length": 8, "clips_per_video": 2}},
+}
 """Run settings a method needs beside the defaults, if it does."""
 
 pytestmark = pytest.mark.parametrize("name", list(METHODS))
 
 
-def build(name: str) -> tuple[Method, RunConfig]:
+def build(name: str, **training: object) -> tuple[Method, RunConfig]:
     given = {
+        "training": training,
         "views": {view: {"size": 32} for view in CHANNELS},
         "encoder": {"name": "tiny3d"},
         "clip": {"num_blocks": 4, "block_length": 2},
@@ -107,6 +110,35 @@ def test_gradient_reaches_what_the_stage_trains_and_nothing_else(name: str) -> N
             else:
                 assert parameter.grad is None, parameter_name
         method.after_step()
+
+
+def test_features_in_parts_give_the_loss_and_gradient_of_the_whole_batch(name: str) -> None:
+    (whole, config), (in_parts, _) = build(name), build(name, accumulate=3, accumulate_what="features")
+    batch, calls = batch_of(3, config), {id(whole): 0, id(in_parts): 0}
+
+    def count(method: Method) -> None:
+        calls[id(method)] += 1
+
+    for method in (whole, in_parts):
+        for encoder in method.encoders.values():
+            encoder.register_forward_pre_hook(lambda module, given, of=method: count(of))
+    for (stage, progress), (_, again) in zip(steps(whole), steps(in_parts), strict=True):
+        for method, now in ((whole, progress), (in_parts, again)):
+            for part in stage.trainable:
+                method.get_submodule(part).eval()  # each part has its own moments, and dropout its own draw
+            torch.manual_seed(1)
+            output = method(batch, now)
+            if method is whole:
+                expected = output.total
+            else:
+                torch.testing.assert_close(output.total, expected)
+                assert calls[id(in_parts)] == 3 * calls[id(whole)], "every encoder call goes through encode_in_parts"
+            output.total.backward()
+        calls = dict.fromkeys(calls, 0)
+        for (parameter_name, one), other in zip(whole.named_parameters(), in_parts.parameters(), strict=True):
+            if one.grad is not None:
+                scale = float(one.grad.abs().max())
+                torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-3 * scale, msg=parameter_name)
 
 
 def test_frozen_parts_stay_bit_for_bit(name: str) -> None:

@@ -10,10 +10,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from coview.datasets.synthetic.skeleton import COCO_KEYPOINTS
 from coview.datatypes import Frame
 from coview.errors import VideoError
 from coview.views import VIEWS, View
 from coview.views.base import Geometry, StorageSettings
+from stand_in_detector import use_stand_in
 
 NUM_FRAMES = 11
 HEIGHT, WIDTH = 32, 48
@@ -21,9 +23,11 @@ WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
 @pytest.fixture(params=list(VIEWS), scope="module")
-def view(request: pytest.FixtureRequest) -> View:
+def view(request: pytest.FixtureRequest) -> Iterator[View]:
     kind = VIEWS.load(request.param)
-    return kind(kind.Options())
+    with pytest.MonkeyPatch.context() as patch:
+        use_stand_in(patch)  # the frames below show nobody
+        yield kind(kind.Options())
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +135,13 @@ def test_flipping_twice_is_the_identity(view: View, raw: torch.Tensor) -> None:
     once, plain = render(view, raw, flip=True), render(view, raw, flip=False)
     assert not torch.equal(once, plain)
     if raw.dtype != torch.uint8:
-        pytest.skip("keypoints are not pictures; their own tests mirror them")
+        other_side = {"left": "right", "right": "left"}
+        ends = [name.rpartition("_") for name in COCO_KEYPOINTS]
+        swapped = [COCO_KEYPOINTS.index(f"{part}{_}{other_side.get(side, side)}") for part, _, side in ends]
+        by_hand = raw[..., swapped, :] * torch.tensor([-1.0, 1, 1]) + torch.tensor([1.0, 0, 0])
+        torch.testing.assert_close(render(view, by_hand, flip=True), plain, atol=1e-5, rtol=0)
+        torch.testing.assert_close(once.flip(-1)[:, swapped], plain, atol=1e-5, rtol=0)
+        return
     # Mirroring pixels and values of the raw clip by hand, then asking for a flip, must give the plain picture.
     mirrored = raw.flip(3)
     signs = (once.flip(-1) * plain).sum(dim=(0, 2, 3, 4)).sign()  # -1 for a channel whose value turns round
@@ -154,6 +164,20 @@ def test_padding_is_never_shown(view: View, raw: torch.Tensor) -> None:
     padded = torch.nn.functional.pad(raw, (0, 0, 0, 16, 0, 8), value=255)
     geometry = Geometry(boxes=torch.tensor([WHOLE], dtype=torch.float64), flips=torch.tensor([True]))
     torch.testing.assert_close(view.render(padded, sizes_of(raw), geometry, 24), render(view, raw, flip=True))
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_scale_says_what_rendering_and_standardising_do(view: View, raw: torch.Tensor, flip: bool) -> None:
+    if view.scale is None:
+        pytest.skip("its bytes have no scale")
+    side = min(HEIGHT, WIDTH)
+    square = raw[:, :, :side, :side].contiguous()  # shown at its own size: no pixel is blended
+    geometry = Geometry(boxes=torch.tensor([WHOLE], dtype=torch.float64), flips=torch.tensor([flip]))
+    shown = view.standardise(view.render(square, torch.tensor([[side, side]]), geometry, side))
+    gains, shifts = (torch.tensor(part) for part in view.scale.line(is_mirrored=flip))
+    pixels = square.flip(3) if flip else square
+    by_scale = pixels / view.scale.unit * gains + shifts  # (1, T, side, side, C)
+    torch.testing.assert_close(shown.movedim(1, -1), by_scale, atol=1e-4, rtol=0)
 
 
 def test_picture_is_rgb_of_the_size_asked_for(view: View, raw: torch.Tensor) -> None:

@@ -26,6 +26,7 @@ FULL = VideoEntry(
     width=192,
     height=144,
     duration_seconds=156 * 1001 / 30000,
+    counts={"pose.frames_with_person": 120, "segmentation.frames_with_person": 0},
 )
 
 
@@ -65,6 +66,7 @@ entry_rows = st.builds(
     width=st.none() | st.integers(1, 10**5),
     height=st.none() | st.integers(1, 10**5),
     duration_seconds=st.none() | st.floats(allow_nan=False),
+    counts=st.dictionaries(st.sampled_from(["pose.frames_with_person", "mine.few"]), st.integers(0, 2**40)),
 )
 
 
@@ -80,6 +82,7 @@ def test_other_tools_can_read_it(tmp_path):
     write_manifest([FULL], tmp_path / "v.parquet")
     (row,) = pq.read_table(tmp_path / "v.parquet").to_pylist()
     assert (row["id"], row["split:split1"], row["num_frames"]) == ("wave/ä #1", "train", 156)
+    assert row["count:pose.frames_with_person"] == 120
 
 
 def test_a_failed_write_leaves_the_old_manifest(tmp_path, monkeypatch):

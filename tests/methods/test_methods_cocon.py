@@ -1,7 +1,11 @@
 """CoCon: its stages, its ablations, and the sum that makes its loss."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 
 from coview.config import RunConfig, parse
 from coview.datatypes import ViewBatch
@@ -10,14 +14,16 @@ from coview.losses.cooperation import cooperation, pooled_blocks
 from coview.methods import Progress
 from coview.methods.base import build_method
 from coview.methods.dense_predictor import encode_blocks
+from two_processes import WORLD_SIZE, mean_over_processes, run_in_processes
 
 CHANNELS = {"rgb": 3, "flow": 2, "mask": 1}
 
 
-def build(sizes=(32, 32, 32), **settings):
+def build(sizes=(32, 32, 32), training=None, **settings):
     views = {view: {"size": size} for view, size in zip(CHANNELS, sizes, strict=True)}
     given = {
         "views": views,
+        "training": training or {},
         "encoder": {"name": "tiny3d"},
         "clip": {"num_blocks": 4, "block_length": 2},
         "method": {"name": "cocon", "dropout": 0.0, "temperature": 0.1, **settings},
@@ -113,3 +119,62 @@ def test_one_view_is_refused():
     config = parse(RunConfig, {"encoder": {"name": "tiny3d"}, "method": {"name": "cocon"}}, source="test")
     with pytest.raises(UserError, match="at least two views"):
         build_method(config, CHANNELS)
+
+
+@torch.no_grad()
+def test_views_that_show_the_same_are_in_sync():
+    views = {view: {"size": 32} for view in ("one", "two")}
+    given = {"views": views, "encoder": {"name": "tiny3d"}, "method": {"name": "cocon"}}
+    given["clip"] = {"num_blocks": 4, "block_length": 2}
+    method = build_method(parse(RunConfig, given, source="test"), {"one": 3, "two": 3}).eval()
+    method.encoders["two"].load_state_dict(method.encoders["one"].state_dict())
+    clips = torch.randn(3, 1, 3, 8, 32, 32)
+    output = method(ViewBatch({"one": clips, "two": clips}, torch.arange(3)), together(method))
+    assert float(output.parts["sync"]) == pytest.approx(0.0, abs=1e-9)
+    assert float(output.meters["agreement"]) == pytest.approx(1.0, abs=1e-4)
+    assert float(output.meters["positive_distance"]) == pytest.approx(0.0, abs=1e-5)
+
+
+def test_cooperation_keeps_float32_inside_autocast():
+    method, batch = build(), batch_of(2)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = method(batch, together(method))
+    assert {value.dtype for value in (output.total, *output.parts.values(), *output.meters.values())} == {torch.float32}
+
+
+SIZES = (32, 32, 16)
+
+
+def whole_step(rank: int, clips: dict[str, Tensor], parts: int) -> dict[str, Tensor]:
+    """Return loss, parts, meters, gradients and running statistics of one training step on this process's videos."""
+    is_shared = torch.distributed.is_initialized()
+    mine = slice(rank, None, WORLD_SIZE) if is_shared else slice(None)  # every other video, see below
+    method = build(SIZES, {"accumulate": parts, "accumulate_what": "features"}).train()
+    model = DistributedDataParallel(method, broadcast_buffers=False) if is_shared else method
+    batch = ViewBatch({view: clip[mine] for view, clip in clips.items()}, torch.arange(4)[mine])
+    output = model(batch, together(method))
+    output.total.backward()
+    return {
+        "loss": output.total.detach(),
+        **output.parts,
+        **output.meters,
+        **{f"gradient of {name}": p.grad for name, p in method.named_parameters() if p.grad is not None},
+        **dict(method.named_buffers()),
+    }
+
+
+@pytest.mark.xdist_group("processes")
+@pytest.mark.parametrize("parts", [1, 2])
+def test_two_processes_are_one_through_the_whole_step(tmp_path: Path, parts: int) -> None:
+    """Each process has every other video, so that its n-th part lies within the n-th part of the whole batch."""
+    clips = dict(batch_of(4, SIZES).clips)
+    whole = whole_step(0, clips, parts)
+    both = run_in_processes(whole_step, clips, parts, folder=tmp_path)
+    assert set(both[0]) == set(whole)
+    mean = mean_over_processes([{key: value.double() for key, value in one.items()} for one in both])
+    assert sum(name.startswith("gradient of") for name in whole) > 100
+    for name, wanted in whole.items():
+        error = (mean[name] - wanted.double()).square().mean().sqrt()
+        assert error <= 2e-3 * wanted.double().square().mean().sqrt() + 1e-7, name
+        if name.startswith(("gradient", "encoders", "agreement", "positive_distance", "negative_distance")):
+            assert torch.equal(both[0][name], both[1][name]), name

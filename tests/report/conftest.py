@@ -150,6 +150,9 @@ def run_folder(tmp_path, monkeypatch):
             "views": {"rgb": {}, "flow": {"algorithm": "tvl1"}},
             "storage": {"short_side": 144, "fps": None, "gop": 8},
             "counts": {"listed": 8, "ready": 7, "failed": 1, "missing": 0, "by_reason": {"corrupt": 1}},
+            "shares": {
+                "pose.frames_with_person": {"of_all_frames": 0.93, "least_in_a_video": 0.5, "videos_without": 2}
+            },
         },
         "channels": {"rgb": 3, "flow": 2},
         "machine": {"device": "cpu", "name": "x86_64", "processes": 1, "system": "Linux"},

@@ -79,6 +79,8 @@ def test_a_whole_run(run_folder):
         "✓ same class",
         "colour histogram",
         "bf16, channels last",
+        "pose: frames with person",
+        "93.0% of all frames, 50.0% in the video with the fewest; 2 videos without any",
     ):
         assert words in page.words, words
     assert source.count('class="chart"') == 2 * 5

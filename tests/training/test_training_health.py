@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from coview.methods import Limit
 from coview.training.health import HealthWatch, effective_rank, feature_spread, measure
 
 HEALTHY = {"rgb": {"std": 0.9, "effective_rank": 20.0}}
@@ -61,3 +62,18 @@ def test_a_loss_that_stays_at_chance_is_named(losses, is_named):
     found = [text for loss in losses for text in watch.observe(HEALTHY, {"rgb/cpc": loss}, {"rgb/cpc": 5.0})]
     assert (len(found) == 1 and found[0].startswith("learns nothing: rgb/cpc")) == is_named
     assert bool(found) == is_named
+
+
+def test_a_meter_that_stays_out_of_its_limits_is_named_once():
+    limits = {
+        "used": Limit("dead prototypes", "most are never nearest", low=0.3),
+        "slope": Limit("too early", "x", high=0.5),
+    }
+    watch, sound = HealthWatch(), {"used": 0.9, "slope": 0.1}
+    dead = {**sound, "used": 0.1}
+    lines = [dead] * 9 + [sound] + [dead] * 11
+    found = [watch.observe(HEALTHY, {}, {}, meters, limits) for meters in lines]
+    assert [place for place, texts in enumerate(found) if texts] == [19]
+    assert found[19] == ["dead prototypes: most are never nearest (used is 0.1)"]
+    high = [watch.observe(HEALTHY, {}, {}, {**sound, "slope": 0.6}, limits) for _ in range(10)]
+    assert high[9] == ["too early: x (slope is 0.6)"]

@@ -1,9 +1,11 @@
 """Learning rates at the steps where they can be worked out by hand."""
 
+import math
+
 import pytest
 
 from coview.config import OptimiserSettings, ScheduleSettings
-from coview.training.schedules import Plateau, learning_rate_factor
+from coview.training.schedules import Plateau, learning_rate_factor, scaled_learning_rates
 
 ADAM = OptimiserSettings(learning_rate=0.1)
 
@@ -47,3 +49,31 @@ def test_plateau_state_survives():
     for loss in (2.0, 3.0):
         plateau.observe(loss, patience=5)
     assert Plateau(**plateau.state_dict()) == plateau
+
+
+def test_a_cosine_may_have_its_end_beyond_the_stage():
+    """The released code of ViCC: 300 epochs of a cosine over 500."""
+    settings = ScheduleSettings(name="cosine", final_learning_rate=0.01, horizon_epochs=500)
+    for step in (0, 100, 299):
+        found = learning_rate_factor(settings, ADAM, step=step, num_steps=300, epochs=300)
+        expected = 0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * step / 499))
+        assert found == pytest.approx(expected)
+    short = ScheduleSettings(name="cosine", horizon_epochs=2)
+    assert learning_rate_factor(short, ADAM, step=9, num_steps=10, epochs=5) == pytest.approx(0.0)
+
+
+def test_rates_are_scaled_with_the_batch_once():
+    given = OptimiserSettings(name="lars", learning_rate=0.6, reference_batch=192)
+    schedule = ScheduleSettings(name="cosine", final_learning_rate=6e-4)
+    schedule, scaled = scaled_learning_rates(schedule, given, batch_size=48)
+    assert scaled.learning_rate == pytest.approx(0.15)
+    assert schedule.final_learning_rate == pytest.approx(1.5e-4)
+    assert scaled_learning_rates(schedule, scaled, batch_size=48) == (schedule, scaled)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("adam", 1e-3), ("sgd", 1e-2), ("lars", 0.6 * 16 / 192)])
+def test_a_rate_that_is_not_set_is_derived(name, expected):
+    _, settled = scaled_learning_rates(ScheduleSettings(), OptimiserSettings(name=name), batch_size=16)
+    assert settled.learning_rate == pytest.approx(expected)
+    kept = OptimiserSettings(name=name, learning_rate=0.3)
+    assert scaled_learning_rates(ScheduleSettings(), kept, batch_size=16)[1] == kept

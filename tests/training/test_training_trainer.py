@@ -214,6 +214,19 @@ def test_accumulating_a_mean_loss_equals_the_whole_batch(tmp_path):
         torch.testing.assert_close(value, weights_of(three)[name])
 
 
+def test_accumulating_features_leaves_the_batch_whole(tmp_path):
+    config = dataclasses.replace(
+        CONFIG, training=TrainingSettings(accumulate=3, accumulate_what="features", max_steps=1)
+    )
+    trainer, seen = make_trainer(tmp_path, config), []
+    trainer.method.register_forward_hook(lambda module, given, made: seen.append(given[0].num_videos))
+    trainer.run()
+    assert set(seen) == {6}
+    assert (config.training.loss_parts, config.training.encoder_parts) == (1, 3)
+    losses = dataclasses.replace(config.training, accumulate_what="losses")
+    assert (losses.loss_parts, losses.encoder_parts) == (3, 1)
+
+
 def test_split_batch_keeps_every_video_in_order():
     batch = ViewBatch({"a": torch.arange(5.0).reshape(5, 1, 1, 1, 1, 1)}, torch.arange(5))
     parts = list(split_batch(batch, 2))

@@ -5,13 +5,13 @@ Each clip draws from a generator of (seed, epoch, sample, 1, m) alone, in a fixe
 
 import zlib
 from collections.abc import Callable, Mapping
-from functools import partial
 
 import torch
 from torch import Tensor
 
-from coview.augment.blur import blur, draw_sigmas
-from coview.augment.colour import apply_colours, draw_colours
+from coview.augment.blur import draw_sigmas
+from coview.augment.changes import Changes, in_steps
+from coview.augment.colour import draw_colours
 from coview.augment.geometry import centre_geometry, draw_geometry
 from coview.config import AugmentSettings, ViewInput
 from coview.datatypes import ClipBatch, ViewBatch, random_generator
@@ -51,7 +51,7 @@ def augment(
     sizes = _picture_sizes(batch)
     shared = draw_geometry(sizes, generators, settings)
     sigmas = draw_sigmas(generators, settings)
-    matrices, lifts = draw_colours(generators, settings, num_frames=num_frames)
+    colours = draw_colours(generators, settings, num_frames=num_frames)
     is_coloured = settings.jitter_probability > 0 or settings.grey_probability > 0
 
     def geometry_of(name: str) -> Geometry:
@@ -61,15 +61,14 @@ def augment(
         own = [random_generator(*key, zlib.crc32(name.encode())) for key in keys]
         return draw_geometry(sizes, own, settings)
 
-    def change(name: str, clips: Tensor, part: slice) -> Tensor:
-        if name == COLOUR_VIEW and is_coloured:
-            clips = apply_colours(clips, matrices[part], lifts[part])
-        if name not in settings.blur_views or not any(sigmas[part]):
-            return clips
-        blurred = [blur(clip, sigma) if sigma else clip for clip, sigma in zip(clips, sigmas[part], strict=True)]
-        return blurred[0][None] if len(blurred) == 1 else torch.stack(blurred)
+    def changes_of(name: str) -> Changes:
+        return Changes(
+            geometry=geometry_of(name),
+            colours=colours if name == COLOUR_VIEW and is_coloured else None,
+            sigmas=sigmas if name in settings.blur_views else [0.0] * len(sigmas),
+        )
 
-    return _rendered(batch, views, inputs, geometry_of, change, device)
+    return _rendered(batch, views, inputs, changes_of, device)
 
 
 def centre(
@@ -84,7 +83,8 @@ def centre(
         device: where the work is done and the result lies.
     """
     geometry = centre_geometry(_picture_sizes(batch))
-    return _rendered(batch, views, inputs, lambda name: geometry, lambda name, clips, part: clips, device)
+    changes = Changes(geometry=geometry, colours=None, sigmas=[0.0] * len(geometry.flips))
+    return _rendered(batch, views, inputs, lambda name: changes, device)
 
 
 def _picture_sizes(batch: ClipBatch) -> Tensor:
@@ -98,25 +98,14 @@ def _rendered(
     batch: ClipBatch,
     views: Mapping[str, View],
     inputs: Mapping[str, ViewInput],
-    geometry_of: Callable[[str], Geometry],
-    change: Callable[[str, Tensor, slice], Tensor],
+    changes_of: Callable[[str], Changes],
     device: torch.device,
 ) -> ViewBatch:
-    clips = {
-        name: _render_view(batch, views[name], inputs[name], geometry_of(name), partial(change, name), device)
-        for name in batch.views
-    }
+    clips = {name: _render_view(batch, views[name], inputs[name], changes_of(name), device) for name in batch.views}
     return ViewBatch(clips=clips, entry_indices=batch.entry_indices)
 
 
-def _render_view(
-    batch: ClipBatch,
-    view: View,
-    given: ViewInput,
-    geometry: Geometry,
-    change: Callable[[Tensor, slice], Tensor],
-    device: torch.device,
-) -> Tensor:
+def _render_view(batch: ClipBatch, view: View, given: ViewInput, changes: Changes, device: torch.device) -> Tensor:
     """Return (B, M, C, T, size, size), each clip with its channels last in memory.
 
     That is how pictures come, how 3D convolutions run fastest, and how a clip is cut into blocks without a copy.
@@ -131,13 +120,12 @@ def _render_view(
         raise UserError(f"views.{view.name}.pad_channels is {channels}, but the view has {view.channels} channels")
     out = torch.empty(count, num_frames, given.size, given.size, channels, device=device)
     out[..., view.channels :] = 0  # pad_channels
-    filled = out[..., : view.channels].permute(0, 4, 1, 2, 3)
-    # On a CPU one clip at a time: what is done to it then stays in the cache.
-    at_once = 1 if device.type == "cpu" else count
-    for first in range(0, count, at_once):
-        part = slice(first, first + at_once)
-        chosen = Geometry(boxes=geometry.boxes[part], flips=geometry.flips[part])
-        clips = view.render(raw[part].to(device), None if sizes is None else sizes[part], chosen, given.size)
-        filled[part] = view.standardise(change(clips, part))
+    filled = out[..., : view.channels]
+    if device.type == "cpu" and view.scale is not None and sizes is not None:
+        from coview.augment.fused import fill_clips  # numba loads only where it is used
+
+        fill_clips(filled, raw, sizes, changes, view.scale)
+    else:
+        filled.copy_(in_steps(view, raw.to(device), sizes, changes, size=given.size))
     shape = (-1, num_clips, num_frames, given.size, given.size, channels)
     return out.view(shape).permute(0, 1, 5, 2, 3, 4)  # (B, M, C, T, size, size)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from coview.config import AugmentSettings
@@ -23,15 +24,21 @@ def draw_sigmas(generators: Sequence[np.random.Generator], settings: AugmentSett
     return [low + (high - low) * float(size) if coin < settings.blur_probability else 0.0 for coin, size in draws]
 
 
+def bell(length: int, sigma: float) -> NDArray[np.float32]:
+    """Return the kernel for lines of `length` pixels from its middle on, (1 + radius,): both halves sum to 1."""
+    radius = min(math.ceil(TRUNCATE * sigma), length)
+    half = np.exp(-0.5 * (np.arange(radius + 1) / sigma) ** 2)
+    return np.asarray(half / (half[0] + 2 * half[1:].sum()), np.float32)
+
+
 def blur_matrix(length: int, sigma: float) -> tuple[Tensor, int]:
     """Return the (length, length) float32 matrix that blurs a line of pixels, and the radius of its band.
 
     Beyond its ends the line is continued by its mirror image (the end pixel twice), so every row sums to 1.
     """
-    radius = min(math.ceil(TRUNCATE * sigma), length)
+    half = bell(length, sigma).astype(np.float64)
+    kernel, radius = np.concatenate([half[:0:-1], half]), len(half) - 1
     offsets = np.arange(-radius, radius + 1)
-    kernel = np.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel /= kernel.sum()
     places = np.arange(length)[:, None] + offsets  # (length, 2*radius + 1)
     inside = np.where(places < 0, -1 - places, np.where(places >= length, 2 * length - 1 - places, places))
     matrix = np.zeros((length, length))

@@ -15,6 +15,8 @@ from coview.errors import UserError
 
 SPLIT_PREFIX = "split:"
 """A split column called "split1" is the Parquet column "split:split1"."""
+COUNT_PREFIX = "count:"
+"""The count "pose.frames_with_person" is the Parquet column "count:pose.frames_with_person"."""
 
 FORMAT = 1
 """Raised when older versions of coview could no longer read the file."""
@@ -54,6 +56,8 @@ def _table(entries: Sequence[VideoEntry]) -> Any:
     columns = {name: pa.array([getattr(entry, name) for entry in entries], pa.string()) for name in _TEXTS}
     for split in dict.fromkeys(name for entry in entries for name in entry.splits):
         columns[SPLIT_PREFIX + split] = pa.array([entry.splits.get(split) for entry in entries], pa.string())
+    for count in sorted({name for entry in entries for name in entry.counts}):
+        columns[COUNT_PREFIX + count] = pa.array([entry.counts.get(count) for entry in entries], pa.int64())
     for name in _INTEGERS:
         columns[name] = pa.array([getattr(entry, name) for entry in entries], pa.int64())
     for name in _FLOATS:
@@ -100,6 +104,7 @@ def _entries(table: Any) -> Iterable[VideoEntry]:
     columns = {name: _values(table.column(name)) for name in ("id", "path", *_INTEGERS, *_FLOATS)}
     columns |= {name: _shared(table.column(name)) for name in ("label", "group", "status", "reason")}
     columns["splits"] = _splits(table)
+    columns["counts"] = _counts(table)
     # In the order of the fields: hundreds of thousands of rows are built by position in half the time.
     return map(VideoEntry, *(columns[field.name] for field in dataclasses.fields(VideoEntry)))
 
@@ -132,3 +137,12 @@ def _splits(table: Any) -> list[Mapping[str, str]]:
             made[parts] = {name: part for name, part in zip(names, parts, strict=True) if part is not None}
         rows.append(made[parts])
     return rows
+
+
+def _counts(table: Any) -> list[Mapping[str, int]]:
+    stored = [name for name in table.column_names if name.startswith(COUNT_PREFIX)]
+    if not stored:
+        return [{} for _ in range(table.num_rows)]
+    names = [name.removeprefix(COUNT_PREFIX) for name in stored]
+    rows = zip(*(_values(table.column(name)) for name in stored), strict=True)
+    return [{name: count for name, count in zip(names, row, strict=True) if count is not None} for row in rows]

@@ -22,7 +22,7 @@ from coview.views import VIEWS
 logger = logging.getLogger(__name__)
 
 FOLDER = "embeddings"
-FORMAT = 1
+FORMAT = 2
 """Raise it when the way features are made changes: older files are then made again."""
 
 
@@ -32,12 +32,14 @@ def cached_embeddings(
     entries: Sequence[VideoEntry],
     *,
     weights: Literal["trained", "random"] = "trained",
+    views: Sequence[str] | None = None,
     device: str = "auto",
     progress: ProgressSink | None = None,
 ) -> Embeddings:
     """Embed ready videos with a run's encoders, or with the weights they began from; reuse what an earlier call made.
 
-    Reused only when weights, settings, the videos' rows and stored files (size and time) and the device are the same.
+    Only those of `views`, where given. Reused only when weights, settings, the videos' rows and stored files (size
+    and time) and the device are the same.
 
     Raises:
         UserError: the data set lacks a view of the run.
@@ -51,9 +53,12 @@ def cached_embeddings(
         "device": choose_device(device).type,
         "data": data_identity(data, entries, run.views),
     }
+    if views is not None:
+        identity["views"] = list(views)
 
     def make() -> Embeddings:
         encoders = run.encoders if weights == "trained" else run.random_encoders()
+        encoders = {view: encoders[view] for view in (views or run.views)}
         return run.embed_entries(data, entries, encoders=encoders, device=device, progress=progress)
 
     return remembered(run.path / FOLDER, identity, make)

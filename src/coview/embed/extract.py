@@ -1,7 +1,7 @@
 """Encoders and windows in, one unit vector a video out; memory holds the windows of a few videos at a time."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from einops import rearrange, reduce
@@ -15,20 +15,24 @@ from coview.datatypes import Embeddings, ProgressSink, VideoEntry, unit
 from coview.encoders import Encoder
 from coview.views.opened import open_views
 
+Pool = Callable[[Tensor], Tensor]
+"""Feature maps (n, D, T', S, S) to features (n, D): `Method.pool`."""
 
-def window_features(encoder: Encoder, clips: Tensor, *, clip: ClipSettings) -> Tensor:
-    """Return one unit feature a window: the mean over its blocks of the encoder's pooled features.
+
+def window_features(encoder: Encoder, clips: Tensor, *, clip: ClipSettings, pool: Pool) -> Tensor:
+    """Return one unit feature a window: the mean over its blocks of the encoder's pooled maps.
 
     Args:
         encoder: in eval mode.
         clips: (W, C, T, size, size) windows, T = N * L.
         clip: N and L.
+        pool: the method's.
 
     Returns:
         (W, D) float32.
     """
     blocks = rearrange(clips, "w c (n l) h v -> (w n) c l h v", l=clip.block_length)  # (W*N, C, L, size, size)
-    pooled = encoder.pooled(blocks).float()
+    pooled = pool(encoder(blocks))  # (W*N, D)
     return unit(reduce(pooled, "(w n) d -> w d", "mean", n=clip.num_blocks))  # (W, D)
 
 
@@ -39,6 +43,7 @@ def embed_entries(
     entries: Sequence[VideoEntry],
     *,
     config: RunConfig,
+    pool: Pool,
     device: torch.device,
     progress: ProgressSink | None = None,
 ) -> Embeddings:
@@ -51,6 +56,7 @@ def embed_entries(
         data: the prepared data set, with those views.
         entries: ready videos of it.
         config: clips, sizes of the views, windows.
+        pool: the method's way from feature maps to features.
         device: where to compute.
         progress: told (videos finished, videos in all, {"windows": so far}).
 
@@ -70,7 +76,7 @@ def embed_entries(
         clips = centre(batch, views, config.views, device=device).clips
         places = torch.tensor([rows[row] for row in batch.entry_indices.tolist()], device=device)
         for view, encoder in encoders.items():
-            features = window_features(encoder, clips[view][:, 0], clip=config.clip)  # (W, D)
+            features = window_features(encoder, clips[view][:, 0], clip=config.clip, pool=pool)  # (W, D)
             sums[view].index_add_(0, places, features)
         num_windows += batch.num_videos
         if progress is not None:

@@ -9,15 +9,17 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from coview.config import RunConfig, parse, read_yaml
+from coview.config import RunConfig, as_plain, parse, read_yaml
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import Embeddings, ProgressSink, VideoEntry
 from coview.embed.extract import embed_entries
 from coview.embed.prepare_raw import prepared_from
 from coview.encoders import Encoder
+from coview.encoders.file import save_encoder
 from coview.errors import UserError
 from coview.methods import Method
-from coview.methods.base import build_method
+from coview.methods.base import build_method, reached_views
+from coview.registry import did_you_mean
 from coview.training.checkpoint import WEIGHTS, Position, checkpoints, read_position
 from coview.training.distributed import choose_device
 from coview.training.runfolder import RESOLVED
@@ -34,19 +36,22 @@ class Run:
         resolved: all that resolved.yaml says: settings, data, channels, machine, versions.
         checkpoint: the checkpoint's folder.
         position: where in training it stands.
+        method: the whole method, frozen and in eval mode.
+        stages: the stages of the run, finished or not.
         encoders: view name -> encoder, in eval mode, on the CPU until they embed.
-        trained_views: views whose encoder has had at least one step of training; the others are still random.
+        trained_views: views whose encoder has had at least one step of training, in this run or in the one it started
+            from; the others are still random.
     """
 
     def __init__(self, path: Path, *, resolved: Mapping[str, Any], checkpoint: Path) -> None:
         self.path, self.resolved, self.checkpoint = path, resolved, checkpoint
         self.config = parse(RunConfig, resolved["config"], source=str(path / RESOLVED))
         self.position: Position = read_position(checkpoint)
-        method = self._untrained()
-        _load_weights(method, checkpoint)
-        self.encoders = _frozen(method)
-        stages = method.stages()[: self.position.stage_index + 1]
-        reached = {view for stage in stages for view in stage.views}
+        self.method = self.untrained()
+        _load_weights(self.method, checkpoint)
+        self.encoders = _frozen(self.method)
+        self.stages = self.method.stages()
+        reached = {*reached_views(self.stages, self.position.stage_index), *resolved.get("start_from", ())}
         self.trained_views = tuple(view for view in self.config.views if view in reached)
 
     @classmethod
@@ -85,8 +90,22 @@ class Run:
         return tuple(self.config.views)
 
     def random_encoders(self) -> Mapping[str, Encoder]:
-        """Return the encoders as they were before the first step: the baseline of what training adds."""
-        return _frozen(self._untrained())
+        """Return encoders with the random weights of the run's seed, trained nowhere: the baseline of training."""
+        return _frozen(self.untrained())
+
+    def save_encoder(self, view: str, path: Path | str) -> Path:
+        """Write one view's encoder into a file of its own, for `coview.encoders.file.load_encoder`.
+
+        Raises:
+            UserError: the run has no such view, or the file cannot be written.
+        """
+        if view not in self.views:
+            hint = did_you_mean(view, self.views) or "."
+            raise UserError(f"{self.path} has no view {view!r}{hint} It has: {', '.join(self.views)}")
+        description = {"view": view, "input": as_plain(self.config.views[view]), "clip": as_plain(self.config.clip)}
+        description |= {"trained": view in self.trained_views, **self.describe()}
+        name = self.config.encoder.name
+        return save_encoder(self.encoders[view], Path(path), name=name, description=description)
 
     def embed(
         self,
@@ -130,7 +149,15 @@ class Run:
         """
         data.require_views(self.views)
         chosen = self.encoders if encoders is None else encoders
-        made = embed_entries(chosen, data, entries, config=self.config, device=choose_device(device), progress=progress)
+        made = embed_entries(
+            chosen,
+            data,
+            entries,
+            config=self.config,
+            pool=self.method.pool,
+            device=choose_device(device),
+            progress=progress,
+        )
         unread = {entry.id: entry.reason or entry.status for entry in data.entries if entry.status != "ready"}
         description = {
             **made.description,
@@ -163,8 +190,8 @@ class Run:
             if dict(own or {}) != dict(other or {})
         )
 
-    def _untrained(self) -> Method:
-        """Build the method with the very weights that training began from."""
+    def untrained(self) -> Method:
+        """Build the method with the random weights of the run's seed."""
         with _seeded(self.config.seed):
             return build_method(self.config, self.resolved["channels"])
 
@@ -199,7 +226,8 @@ def _load_weights(method: Method, checkpoint: Path) -> None:
     try:
         method.load_state_dict(load_file(checkpoint / WEIGHTS))
     except Exception as error:
+        cause = " ".join(line.strip() for line in str(error).splitlines()[:2])  # torch lists every tensor
         raise UserError(
-            f"the weights of {checkpoint} cannot be used ({type(error).__name__}: {error}); "
+            f"the weights of {checkpoint} cannot be used ({type(error).__name__}: {cause}); "
             "the file is damaged or was written by another version of coview"
         ) from error

@@ -6,8 +6,12 @@ from coview.registry import Registry
 ENCODERS: Registry[EncoderFactory] = Registry(
     "encoder",
     {
+        "r2plus1d10": "coview.encoders.r2plus1d:r2plus1d10",
+        "r2plus1d18": "coview.encoders.r2plus1d:r2plus1d18",
         "r2d3d18": "coview.encoders.r2d3d:r2d3d18",
         "r2d3d34": "coview.encoders.r2d3d:r2d3d34",
+        "s3d": "coview.encoders.s3d:s3d",
+        "s3dg": "coview.encoders.s3d:s3dg",
         "tiny3d": "coview.encoders.tiny3d:tiny3d",
     },
 )

@@ -20,8 +20,7 @@ class BatchNorm3d(nn.BatchNorm3d):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Normalise clips (B, D, T, H, W); every process must call it, in the same order."""
-        everywhere = self.training and _several_processes()
-        normalised: Tensor = self._normalise_globally(clips) if everywhere else super().forward(clips)
+        normalised: Tensor = self._normalise_globally(clips) if spans_processes(self) else super().forward(clips)
         return normalised
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]  # collectives stay outside compiled graphs
@@ -39,8 +38,9 @@ class BatchNorm3d(nn.BatchNorm3d):
         return normalised
 
 
-def _several_processes() -> bool:
-    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+def spans_processes(norm: BatchNorm3d) -> bool:
+    """Return whether the norm now takes its moments from several processes."""
+    return norm.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def _global_moments(clips: Tensor) -> tuple[Tensor, Tensor, Tensor]:

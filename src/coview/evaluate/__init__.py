@@ -3,7 +3,7 @@
 from coview.evaluate.base import Protocol
 from coview.evaluate.result import EvaluationResult, read_results
 from coview.evaluate.scoring import evaluate_run
-from coview.evaluate.table import result_table
+from coview.evaluate.table import curve_table, result_table
 from coview.registry import Registry
 
 PROTOCOLS: Registry[type[Protocol]] = Registry(
@@ -17,4 +17,4 @@ PROTOCOLS: Registry[type[Protocol]] = Registry(
     },
 )
 
-__all__ = ["PROTOCOLS", "EvaluationResult", "Protocol", "evaluate_run", "read_results", "result_table"]
+__all__ = ["PROTOCOLS", "EvaluationResult", "Protocol", "curve_table", "evaluate_run", "read_results", "result_table"]

@@ -32,6 +32,23 @@ class ScoreRow:
 
 
 @dataclass(frozen=True)
+class StageScore:
+    """The scores of a run as it was at the end of one stage.
+
+    Attributes:
+        stage: its name; "random weights" before the first.
+        checkpoint: folder name, "" before the first stage.
+        trained: views whose encoders this stage trained.
+        rows: scores by view and ensemble.
+    """
+
+    stage: str
+    checkpoint: str
+    trained: tuple[str, ...]
+    rows: tuple[ScoreRow, ...]
+
+
+@dataclass(frozen=True)
 class Task:
     """What a protocol is to score.
 
@@ -62,6 +79,7 @@ class Scores:
         variant: "" for the default; else a word that becomes part of the result's file name.
         examples: row name -> cases to look at, for the report.
         remarks: sentences a reader of the numbers should know.
+        curve: the run after each finished stage, in order; empty where that was not scored.
         details: row name -> more about it (accuracy per class, confusion matrix), for the file.
     """
 
@@ -72,6 +90,7 @@ class Scores:
     variant: str = ""
     examples: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    curve: tuple[StageScore, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
 
 

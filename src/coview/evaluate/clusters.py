@@ -1,4 +1,4 @@
-"""Protocol "clusters": do groups found without labels match the classes? k-means on features (ViCC, Table 6)."""
+"""Protocol "clusters": do groups found without labels match the classes? k-means, or prototypes (ViCC, Table 6)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,8 @@ from coview.evaluate.base import Protocol, ScoreRow, Scores, Task
 from coview.evaluate.cluster_metrics import cluster_metrics
 from coview.evaluate.ensemble import DEFAULT_WEIGHTS
 from coview.evaluate.features import gather_features, remarks_of, settings_of_features
-from coview.evaluate.sides import LEAVE_GROUP_OUT, SPLIT, choose_sides
+from coview.evaluate.prototypes import prototype_rows
+from coview.evaluate.sides import LEAVE_GROUP_OUT, SPLIT, Sides, choose_sides
 
 CHANCE_DRAWS = 20
 
@@ -24,6 +25,9 @@ CHANCE_DRAWS = 20
 class ClustersSettings:
     """How clusters are found."""
 
+    by: Literal["kmeans", "prototypes"] = "kmeans"
+    """kmeans: clusters of the features, for any method; prototypes: those that the method has learnt, without ensembles
+    and pixels; the settings of k-means then do nothing."""
     clusters: Positive | None = None
     """K; not set: the number of classes of the scored videos."""
     fit: Literal["train", "test"] = "train"
@@ -49,6 +53,8 @@ class Clusters(Protocol):
         variant = SPLIT if task.data.splits else LEAVE_GROUP_OUT
         sides = choose_sides(task.data, task.split, variant=variant)
         labels = [sides.entries[row].label or "" for row in sides.queries]
+        if chosen.by == "prototypes":
+            return self._by_prototypes(task, sides, labels)
         fitted = list(sides.gallery if chosen.fit == "train" else sides.queries)
         k = chosen.clusters or len(set(labels))
         if k > len(fitted):
@@ -69,6 +75,21 @@ class Clusters(Protocol):
             settings={**as_plain(chosen), "clusters": k, **settings_of_features(task)},
             split=task.split if variant == SPLIT else None,
             variant="" if chosen.fit == "train" else f"fit-{chosen.fit}",
+            remarks=remarks_of(task),
+        )
+
+    def _by_prototypes(self, task: Task, sides: Sides, labels: Sequence[str]) -> Scores:
+        """Score the nearest prototype of each video in place of k-means."""
+        entries = [sides.entries[row] for row in sides.queries]
+        rows = prototype_rows("trained", task, task.run.method, entries)
+        if self.settings.baselines:
+            rows += prototype_rows("random", task, task.run.untrained(), entries)
+        return Scores(
+            rows=tuple(rows),
+            counts={**sides.counts, "roles": ["test", "training"], "classes": len(set(labels))},
+            settings={**as_plain(self.settings), **settings_of_features(task)},
+            split=task.split if not sides.leaves_out_groups else None,
+            variant="prototypes",
             remarks=remarks_of(task),
         )
 

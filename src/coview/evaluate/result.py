@@ -2,14 +2,14 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from coview.config import as_plain
 from coview.errors import UserError
-from coview.evaluate.base import ScoreRow
+from coview.evaluate.base import ScoreRow, StageScore
 from coview.evaluate.json_file import write_json
 
 FOLDER = "evaluation"
@@ -39,6 +39,7 @@ class EvaluationResult:
         seconds: from start to result.
         created_at: ISO 8601, UTC.
         path: the result's own file.
+        curve: the run after each finished stage, in order; empty where that was not scored.
         details: row name -> more about it, such as accuracy per class.
     """
 
@@ -60,6 +61,7 @@ class EvaluationResult:
     seconds: float
     created_at: str
     path: str
+    curve: tuple[StageScore, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def row(self, kind: str, name: str) -> ScoreRow | None:
@@ -88,8 +90,12 @@ def read_result(path: Path) -> EvaluationResult:
         values = json.loads(path.read_text(encoding="utf-8"))
         if values.pop("format") > FORMAT:
             raise UserError(f"{path} was written by a newer coview; update coview to read it")
-        rows = tuple(ScoreRow(**{**row, "metrics": _with_nan(row["metrics"])}) for row in values["rows"])
-        return EvaluationResult(**{**values, "rows": rows, "remarks": tuple(values["remarks"]), "path": str(path)})
+        read = {
+            "rows": _rows(values["rows"]),
+            "remarks": tuple(values["remarks"]),
+            "curve": tuple(_stage_score(one) for one in values.get("curve", ())),
+        }
+        return EvaluationResult(**{**values, **read, "path": str(path)})
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(f"{path} is not a result of coview evaluate ({type(error).__name__}: {error})") from error
 
@@ -98,6 +104,14 @@ def read_results(run: Path) -> list[EvaluationResult]:
     """Return the results of a run, the newest first."""
     results = [read_result(path) for path in sorted((run / FOLDER).glob("*.json"))]
     return sorted(results, key=lambda result: result.created_at, reverse=True)
+
+
+def _stage_score(values: Mapping[str, Any]) -> StageScore:
+    return StageScore(**{**values, "trained": tuple(values["trained"]), "rows": _rows(values["rows"])})
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> tuple[ScoreRow, ...]:
+    return tuple(ScoreRow(**{**row, "metrics": _with_nan(row["metrics"])}) for row in rows)
 
 
 def _with_nan(metrics: Mapping[str, float | None]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from coview.evaluate.ensemble import DEFAULT_WEIGHTS
 from coview.evaluate.features import FeatureTable, gather_features, remarks_of, settings_of_features
 from coview.evaluate.recall import RECALL_AT, bootstrap_error, chance_recall, recall_at_k
 from coview.evaluate.sides import LEAVE_GROUP_OUT, SPLIT, Sides, choose_sides, group_of
+from coview.evaluate.stage_curve import stage_curve
 
 NUM_EXAMPLES, EXAMPLE_NEIGHBOURS = 6, 5
 
@@ -27,6 +28,8 @@ class RetrievalSettings:
     groups, the steadier measure of a small data set; auto: split where the data set has splits."""
     baselines: bool = True
     """Also score random weights and the pixel baselines."""
+    stages: bool = True
+    """Also score the run as it was after each finished stage; encoders that a stage did not train are not run again."""
     workers: int = 2
     """Threads that read videos for the pixel baselines."""
     weights: Mapping[str, NonNegativeFloat] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
@@ -53,6 +56,10 @@ class Retrieval(Protocol):
             more, found = _rows(table, sides, seed=task.run.config.seed)
             rows += more
             examples.update(found if table.kind == "trained" else {})
+        seed = task.run.config.seed
+        curve = (
+            stage_curve(task, sides, tables, lambda table: _rows(table, sides, seed=seed)[0]) if chosen.stages else ()
+        )
         rows.append(ScoreRow("chance", "chance", chance_recall(**sides.names()), description="random order"))
         return Scores(
             rows=tuple(rows),
@@ -67,6 +74,7 @@ class Retrieval(Protocol):
             variant="" if variant == SPLIT else variant,
             examples=examples,
             remarks=remarks_of(task),
+            curve=curve,
         )
 
 

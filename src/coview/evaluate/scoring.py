@@ -58,6 +58,7 @@ def evaluate_run(
         rows=scores.rows,
         examples=scores.examples,
         remarks=scores.remarks,
+        curve=scores.curve,
         details=scores.details,
         path=str(path),
         **provenance(run, data, device=device, started=started),

@@ -37,6 +37,25 @@ def result_table(result: EvaluationResult) -> Table:
     return table
 
 
+def curve_table(result: EvaluationResult) -> Table:
+    """Return the first two metrics after each finished stage; a star marks the views that the stage trained."""
+    table = Table(title=f"{result.protocol} after each stage")
+    table.add_column("after stage")
+    columns = list(dict.fromkeys((row.name, name) for one in result.curve for row in one.rows for name in shown(row)))
+    for row_name, name in columns:
+        table.add_column(f"{row_name} {name}", justify="right")
+    for one in result.curve:
+        cells = {(row.name, name): _cell(row, name) for row in one.rows for name in shown(row)}
+        marks = [f"{cells.get(key, '-')}{'*' if key[0] in one.trained else ' '}" for key in columns]
+        table.add_row(one.stage, *marks)
+    return table
+
+
+def shown(row: ScoreRow) -> list[str]:
+    """Return the metrics of a row that a curve shows."""
+    return list(row.metrics)[:2]
+
+
 def row_title(row: ScoreRow) -> str:
     """Return "rgb", "rgb, random weights", "colour histogram" or "chance"."""
     return f"{row.name}, {KIND_TITLES['random']}" if row.kind == "random" else row.name

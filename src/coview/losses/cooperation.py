@@ -105,18 +105,19 @@ def cooperation(features: Sequence[Tensor], *, discrepancy: Discrepancy = "l2") 
         across = [own[a] @ everyone[b].T for a, b in pairs]  # pairs x (n, m)
         sync = torch.stack([sync_loss(within[a], within[b], discrepancy=discrepancy) for a, b in pairs]).sum()
         sim = torch.stack([sim_loss(cosines, positives) for cosines in across]).sum()
-        return Cooperation(sync, sim, *_meters(within, across, positives, pairs))
+        return Cooperation(sync, sim, *_meters(everyone, pairs))
 
 
 @torch.no_grad()
-def _meters(
-    within: Sequence[Tensor], across: Sequence[Tensor], positives: Tensor, pairs: Sequence[tuple[int, int]]
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return agreement, mean positive and mean negative distance."""
-    is_other = torch.ones_like(within[0], dtype=torch.bool)
-    is_other[torch.arange(len(positives)), positives] = False
-    agreement = torch.stack([_correlation(within[a][is_other], within[b][is_other]) for a, b in pairs]).mean()
-    distances = 1 - torch.stack(list(across))  # (pairs, n, m)
+def _meters(everyone: Sequence[Tensor], pairs: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return agreement, mean positive and mean negative distance of V views of all m instances, V x (m, D), unit.
+
+    Whole matrices, the same on every process: a correlation of rows is not the mean of those of its shares.
+    """
+    is_other = ~torch.eye(len(everyone[0]), dtype=torch.bool, device=everyone[0].device)
+    within = [(rows @ rows.T)[is_other] for rows in everyone]  # V x (m * (m - 1),)
+    agreement = torch.stack([_correlation(within[a], within[b]) for a, b in pairs]).mean()
+    distances = 1 - torch.stack([everyone[a] @ everyone[b].T for a, b in pairs])  # (pairs, m, m)
     positive = distances[:, ~is_other].mean()
     negative = distances[:, is_other].mean() if is_other.any() else torch.zeros_like(positive)
     return agreement, positive, negative

@@ -17,6 +17,15 @@ def rank() -> int:
     return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
 
 
+def mean_over_processes(value: Tensor) -> Tensor:
+    """Return the mean of a tensor over all processes, without gradient."""
+    if world_size() == 1:
+        return value.detach()
+    value = value.detach().clone()
+    dist.all_reduce(value)
+    return value / world_size()
+
+
 @torch.compiler.disable  # type: ignore[untyped-decorator]  # collectives stay outside compiled graphs
 def gather_with_gradient(local: Tensor) -> Tensor:
     """Concatenate a tensor over all processes, in rank order; on one process return it as it is.

@@ -1,6 +1,6 @@
 """Station 8: the objective. A method owns encoders and heads, names its stages, and turns a batch into a loss."""
 
-from coview.methods.base import LossOutput, Method, Progress, Stage
+from coview.methods.base import Limit, LossOutput, Method, Progress, Stage
 from coview.registry import Registry
 
 METHODS: Registry[type[Method]] = Registry(
@@ -8,7 +8,8 @@ METHODS: Registry[type[Method]] = Registry(
     {
         "cpc": "coview.methods.cpc:CPC",
         "cocon": "coview.methods.cocon:CoCon",
+        "vicc": "coview.methods.vicc:ViCC",
     },
 )
 
-__all__ = ["METHODS", "LossOutput", "Method", "Progress", "Stage"]
+__all__ = ["METHODS", "Limit", "LossOutput", "Method", "Progress", "Stage"]

@@ -1,7 +1,9 @@
 """The contract between a method and the trainer: views, encoders, stages(), forward, after_step. Nothing else."""
 
 import abc
-from collections.abc import Mapping
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -22,12 +24,23 @@ class Stage:
             the learning rate. Every other parameter is frozen, and its module in eval mode, for the length of the
             stage.
         epochs: passes over the training videos.
+        frozen_epochs: name in `trainable` -> epochs at the start of the stage in which it stays frozen all the same.
     """
 
     name: str
     views: tuple[str, ...]
     trainable: Mapping[str, float]
     epochs: int
+    frozen_epochs: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def trained_views(self) -> tuple[str, ...]:
+        """The views whose encoders learn in this stage."""
+        return tuple(view for view in self.views if f"encoders.{view}" in self.trainable)
+
+    def learning(self, epoch: int) -> tuple[str, ...]:
+        """Return the names in `trainable` that learn in an epoch of this stage."""
+        return tuple(name for name in self.trainable if epoch >= self.frozen_epochs.get(name, 0))
 
 
 @dataclass(frozen=True)
@@ -50,6 +63,36 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Limit:
+    """Bounds within which a meter is sound; out of them for a while, the run gives a named warning.
+
+    Attributes:
+        name: of the warning, two or three words ("dead prototypes").
+        advice: what is wrong and what to do, the rest of the sentence.
+        low: least sound value.
+        high: largest sound value.
+    """
+
+    name: str
+    advice: str
+    low: float = -math.inf
+    high: float = math.inf
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a method may derive settings from that were not set.
+
+    Attributes:
+        batch_size: videos in the global batch.
+        num_videos: to train on; None where that is not known.
+    """
+
+    batch_size: int
+    num_videos: int | None = None
+
+
+@dataclass(frozen=True)
 class LossOutput:
     """What a forward pass gives the trainer.
 
@@ -59,6 +102,7 @@ class LossOutput:
         uninformative: part name -> its value when scores say nothing (the ln of the number of candidates).
         features: name -> (n, D) detached features of this batch, for the health meters.
         meters: name -> detached scalar, anything else worth a line in the log.
+        limits: name of a meter -> within which bounds it is sound.
     """
 
     total: Tensor
@@ -66,6 +110,7 @@ class LossOutput:
     uninformative: Mapping[str, float] = field(default_factory=dict)
     features: Mapping[str, Tensor] = field(default_factory=dict)
     meters: Mapping[str, Tensor] = field(default_factory=dict)
+    limits: Mapping[str, Limit] = field(default_factory=dict)
 
 
 class Method(nn.Module, abc.ABC):
@@ -82,6 +127,11 @@ class Method(nn.Module, abc.ABC):
     encoders: nn.ModuleDict
     """View name -> `coview.encoders.Encoder`."""
 
+    @classmethod
+    def settled(cls, settings: Any, sizes: Sizes) -> Any:
+        """Return the settings with those that were not set derived from the run's sizes; by default as they are."""
+        return settings
+
     @abc.abstractmethod
     def stages(self) -> tuple[Stage, ...]:
         """Return the stages of the whole run, in order."""
@@ -90,8 +140,21 @@ class Method(nn.Module, abc.ABC):
     def forward(self, batch: ViewBatch, progress: Progress) -> LossOutput:
         """Return the loss of one batch. Under several processes the batch is this process's part of the global one."""
 
+    @staticmethod
+    def pool(maps: Tensor) -> Tensor:
+        """Turn feature maps (n, D, T', S, S) into the features (n, D) that videos are compared by: here their means.
+
+        A method whose loss sees maps in another way pools them in that way.
+        """
+        return maps.float().mean(dim=(2, 3, 4))  # (n, D)
+
     def after_step(self) -> None:
         """Do what follows an optimiser step (re-normalise prototypes, advance a queue); nothing by default."""
+
+
+def reached_views(stages: Sequence[Stage], stage_index: int) -> tuple[str, ...]:
+    """Return the views whose encoders a run has begun to train when it stands in this stage."""
+    return tuple(dict.fromkeys(view for stage in stages[: stage_index + 1] for view in stage.trained_views))
 
 
 def build_method(config: RunConfig, channels: Mapping[str, int]) -> Method:
@@ -104,9 +167,27 @@ def build_method(config: RunConfig, channels: Mapping[str, int]) -> Method:
     Raises:
         UserError: unknown method, or a setting it does not have.
     """
+    kind, settings = _method_of(config)
+    return kind(settings, config, channels)
+
+
+def settled_method(config: RunConfig, sizes: Sizes) -> dict[str, Any]:
+    """Return `config.method` with the settings that were not set and the method derives; what was set is kept.
+
+    Raises:
+        UserError: as `build_method`.
+    """
+    kind, settings = _method_of(config)
+    settled = kind.settled(settings, sizes)
+    fields = (f.name for f in dataclasses.fields(settled))
+    derived = {name: getattr(settled, name) for name in fields if getattr(settled, name) != getattr(settings, name)}
+    return {**config.method, **derived}
+
+
+def _method_of(config: RunConfig) -> tuple[type[Method], Any]:
+    """Return the class of the method a run asks for and its settings."""
     from coview.methods import METHODS
 
     given = dict(config.method)
     kind = METHODS.load(str(given.pop("name", "")))
-    settings = parse(kind.Settings, given, source=f"method {config.method.get('name')}", prefix="method.")
-    return kind(settings, config, channels)
+    return kind, parse(kind.Settings, given, source=f"method {config.method.get('name')}", prefix="method.")

@@ -17,6 +17,7 @@ from coview.methods.dense_predictor import (
     DensePredictor,
     ViewPrediction,
     check_block_sampling,
+    pool_block_maps,
     predict_view,
     trainable_parts,
 )
@@ -66,6 +67,7 @@ class CoCon(Method):
     """
 
     Settings: ClassVar[type[CoConSettings]] = CoConSettings
+    pool = staticmethod(pool_block_maps)
 
     def __init__(self, settings: CoConSettings, config: RunConfig, channels: Mapping[str, int]) -> None:
         super().__init__()
@@ -81,6 +83,7 @@ class CoCon(Method):
         self.settings = settings
         self.inputs = config.views
         self.num_blocks = config.clip.num_blocks
+        self.parts = config.training.encoder_parts
         self.views = tuple(config.views)
         build = ENCODERS.load(config.encoder.name)
         encoders = {view: build(in_channels=channels[view]) for view in self.views}
@@ -123,7 +126,12 @@ class CoCon(Method):
     def _predict(self, view: str, clips: Tensor) -> ViewPrediction:
         encoder, predictor = cast(Encoder, self.encoders[view]), cast(DensePredictor, self.predictors[view])
         return predict_view(
-            encoder, predictor, clips, num_blocks=self.num_blocks, temperature=self.settings.temperature
+            encoder,
+            predictor,
+            clips,
+            num_blocks=self.num_blocks,
+            temperature=self.settings.temperature,
+            parts=self.parts,
         )
 
     def _cooperate(self, seen: Sequence[ViewPrediction]) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:

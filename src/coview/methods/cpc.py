@@ -10,7 +10,13 @@ from coview.config import Fraction, Positive, PositiveFloat, RunConfig
 from coview.datatypes import ViewBatch
 from coview.encoders import ENCODERS, Encoder
 from coview.methods.base import LossOutput, Method, Progress, Stage
-from coview.methods.dense_predictor import DensePredictor, check_block_sampling, predict_view, trainable_parts
+from coview.methods.dense_predictor import (
+    DensePredictor,
+    check_block_sampling,
+    pool_block_maps,
+    predict_view,
+    trainable_parts,
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class CPC(Method):
     """
 
     Settings: ClassVar[type[CPCSettings]] = CPCSettings
+    pool = staticmethod(pool_block_maps)
 
     def __init__(self, settings: CPCSettings, config: RunConfig, channels: Mapping[str, int]) -> None:
         super().__init__()
@@ -58,6 +65,7 @@ class CPC(Method):
         self.settings = settings
         self.inputs = config.views
         self.num_blocks = config.clip.num_blocks
+        self.parts = config.training.encoder_parts
         self.views = tuple(config.views)
         build = ENCODERS.load(config.encoder.name)
         self.encoders = nn.ModuleDict({view: build(in_channels=channels[view]) for view in self.views})
@@ -89,6 +97,7 @@ class CPC(Method):
             batch.clips[view][:, 0],
             num_blocks=self.num_blocks,
             temperature=self.settings.temperature,
+            parts=self.parts,
         )
         part = f"{view}/cpc"
         return LossOutput(

@@ -12,24 +12,36 @@ from coview.datatypes import unit
 from coview.encoders import Encoder
 from coview.encoders.convgru import ConvGRU
 from coview.encoders.heads import Predictor
+from coview.encoders.in_parts import encode_in_parts
 from coview.errors import UserError
+from coview.losses.cooperation import pooled_blocks
 from coview.losses.dense_prediction import DensePrediction, dense_prediction
 
 
-def encode_blocks(encoder: Encoder, clips: Tensor, *, num_blocks: int) -> Tensor:
+def encode_blocks(encoder: Encoder, clips: Tensor, *, num_blocks: int, parts: int = 1) -> Tensor:
     """Encode each block of a clip by itself and average over what is left of time.
 
     Args:
         encoder: f.
         clips: (B, C, T, H, W) with T = N * L.
         num_blocks: N.
+        parts: see `encode_in_parts`.
 
     Returns:
         (B, N, D, S, S) float32, not yet scaled to unit length.
     """
     blocks = rearrange(clips, "b c (n l) h w -> (b n) c l h w", n=num_blocks)
-    feature_map: Tensor = encoder(blocks)  # (B*N, D, T', S, S)
+    feature_map = encode_in_parts(encoder, blocks, parts=parts)  # (B*N, D, T', S, S)
     return rearrange(feature_map.float().mean(dim=2), "(b n) d h w -> b n d h w", n=num_blocks)
+
+
+def pool_block_maps(maps: Tensor) -> Tensor:
+    """Pool the maps of blocks (n, D, T', S, S) to h, one unit feature (n, D) each, as CoCon compares instances by it.
+
+    Source: `coview.losses.cooperation.pooled_blocks`. Dense prediction knows the direction of each cell and not its
+    length; a mean of whole maps would weigh the cells by length, and lose a small moving person among the others.
+    """
+    return pooled_blocks(maps.float().mean(dim=2)[:, None])  # (n, D)
 
 
 @dataclass(frozen=True)
@@ -109,10 +121,10 @@ class ViewPrediction:
 
 
 def predict_view(
-    encoder: Encoder, predictor: DensePredictor, clips: Tensor, *, num_blocks: int, temperature: float
+    encoder: Encoder, predictor: DensePredictor, clips: Tensor, *, num_blocks: int, temperature: float, parts: int = 1
 ) -> ViewPrediction:
     """Encode the clips (B, C, T, H, W) of one view, predict their last blocks and score that (CoCon, eq. 1)."""
-    blocks = encode_blocks(encoder, clips, num_blocks=num_blocks)
+    blocks = encode_blocks(encoder, clips, num_blocks=num_blocks, parts=parts)
     prediction = predictor(blocks)
     score = dense_prediction(prediction.predicted, prediction.target, temperature=temperature)
     return ViewPrediction(score, prediction, blocks)

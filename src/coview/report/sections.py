@@ -1,6 +1,7 @@
 """The parts of the page as plain values for the template: bars, tables, charts, galleries."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from coview.evaluate.table import KIND_TITLES, row_title
 from coview.report.charts import Series, line_chart
 from coview.report.facts import RunFacts, StageFacts
 from coview.report.pictures import Album, Picture, choose_examples
+from coview.report.stage_curve import curve_lines, first_metric, stages_in_words
 from coview.report.words import duration
 from coview.training.health import COLLAPSED_RANK, COLLAPSED_SPREAD
 
@@ -35,7 +37,7 @@ class Chart:
 
 def stage_charts(stage: StageFacts) -> list[Chart]:
     """Return loss parts with their uninformative values, health meters, learning rate and speed of a stage."""
-    charts = _loss_charts(stage)
+    charts = [*_loss_charts(stage), *_meter_charts(stage)]
     names = dict.fromkeys(name for step in stage.steps for name in step.get("health", {}))
     meters = {
         "std": ("Feature spread: 1 even, 0 collapsed", COLLAPSED_SPREAD),
@@ -73,6 +75,26 @@ def _loss_charts(stage: StageFacts) -> list[Chart]:
     return charts
 
 
+def _meter_charts(stage: StageFacts) -> list[Chart]:
+    """Return the method's own meters, one chart a kind: "rgb/accuracy" and "flow/accuracy" are two lines of one."""
+    names = dict.fromkeys(name for step in stage.steps for name in step.get("meters", {}))
+    kinds: dict[str, list[tuple[str, str]]] = {}
+    for name in names:
+        *line, kind = re.split(r"[/_](?=[^/_]*$)", name)
+        kinds.setdefault(kind, []).append((name, "".join(line) or kind))
+    return [
+        _chart(
+            f"Meter: {kind}",
+            [
+                _series(stage, line, tone, lambda step, n=name: step.get("meters", {}).get(n))
+                for tone, (name, line) in enumerate(lines)
+            ],
+            is_from_zero=True,
+        )
+        for kind, lines in kinds.items()
+    ]
+
+
 def _series(stage: StageFacts, name: str, tone: int, value: Any) -> Series:
     found = [(float(step["step"]), value(step)) for step in stage.steps]
     kept = [(x, float(y)) for x, y in found if y is not None]
@@ -81,7 +103,7 @@ def _series(stage: StageFacts, name: str, tone: int, value: Any) -> Series:
 
 def _chart(title: str, lines: Sequence[Series], **options: Any) -> Chart:
     drawn = [line for line in lines if line.x]
-    svg = line_chart(drawn, title=title, x_label="step", **options)
+    svg = line_chart(drawn, title=title, **{"x_label": "step", **options})
     return Chart(title, Markup(svg), [(line.name, line.tone) for line in drawn] if len(drawn) > 1 else [])
 
 
@@ -103,6 +125,13 @@ def bars(result: EvaluationResult, name: str) -> list[dict[str, Any]]:
     ]
 
 
+def curve_chart(result: EvaluationResult) -> Chart | None:
+    """Return the first metric after each finished stage; None where stages were not scored."""
+    if not result.curve:
+        return None
+    return _chart(f"{first_metric(result)} after each stage", curve_lines(result), x_label="stages done")
+
+
 def _ordered(rows: Sequence[ScoreRow]) -> list[ScoreRow]:
     """Put each of the run's rows beside the same one with random weights; then pixels, then chance."""
     trained = [row for row in rows if row.kind == "trained"]
@@ -120,8 +149,8 @@ def evaluations(facts: RunFacts) -> list[dict[str, Any]]:
             for row in _ordered(result.rows)
         ]
         headings = [heading(name) for name in names]
-        drawn = bars(result, names[0])
-        shown.append({"result": result, "metrics": names, "headings": headings, "bars": drawn, "table": table})
+        drawn = {"bars": bars(result, names[0]), "curve": curve_chart(result), "stages": stages_in_words(result)}
+        shown.append({"result": result, "metrics": names, "headings": headings, "table": table, **drawn})
     return shown
 
 
@@ -216,6 +245,9 @@ def what_ran_table(facts: RunFacts) -> list[tuple[str, str]]:
         ("stored", ", ".join(f"{key} {value}" for key, value in data["storage"].items() if value is not None)),
     ]
     pairs += [(f"view {view}", options_text(options)) for view, options in data["views"].items()]
+    pairs += [
+        (name.replace(".", ": ").replace("_", " "), _share(share)) for name, share in data.get("shares", {}).items()
+    ]
     return [(name, value) for name, value in pairs if value]
 
 
@@ -224,6 +256,14 @@ def options_text(options: Any) -> str:
     if isinstance(options, Mapping):
         return ", ".join(f"{key} {value}" for key, value in options.items()) or "defaults"
     return "defaults" if options is None else str(options)
+
+
+def _share(share: Mapping[str, Any]) -> str:
+    """Say how much of the videos a count covers, and that the rest is empty rather than unknown."""
+    return (
+        f"{share['of_all_frames']:.1%} of all frames, {share['least_in_a_video']:.1%} in the video with the fewest; "
+        f"{share['videos_without']:,} videos without any. The others are empty maps"
+    )
 
 
 def _speed(facts: RunFacts) -> str:

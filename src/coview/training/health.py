@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from coview.datatypes import unit
+from coview.methods import Limit
 
 COLLAPSED_SPREAD = 0.05
 COLLAPSED_RANK = 1.5
@@ -51,10 +52,12 @@ class HealthWatch:
     Warnings:
         collapsed: all features of a view are nearly the same.
         learns nothing: the loss stays at its uninformative value.
+        any other name: a meter stays out of the limits that its method declares.
     """
 
     def __init__(self) -> None:
         self._recent: dict[str, deque[float]] = {}
+        self._out_of_limits: dict[str, int] = {}
         self._given: set[str] = set()
 
     def observe(
@@ -62,14 +65,16 @@ class HealthWatch:
         health: Mapping[str, Mapping[str, float]],
         parts: Mapping[str, float],
         uninformative: Mapping[str, float],
+        meters: Mapping[str, float] | None = None,
+        limits: Mapping[str, Limit] | None = None,
     ) -> list[str]:
         """Take in one line of the log; return the warnings that are new."""
         found = []
-        for name, meters in health.items():
-            if meters["std"] < COLLAPSED_SPREAD or meters["effective_rank"] < COLLAPSED_RANK:
+        for name, row in health.items():
+            if row["std"] < COLLAPSED_SPREAD or row["effective_rank"] < COLLAPSED_RANK:
                 found.append(
-                    f"collapsed: the features of {name} are nearly all the same (spread {meters['std']:.3f}, effective "
-                    f"rank {meters['effective_rank']:.1f}); lower the learning rate or look at the view's files"
+                    f"collapsed: the features of {name} are nearly all the same (spread {row['std']:.3f}, effective "
+                    f"rank {row['effective_rank']:.1f}); lower the learning rate or look at the view's files"
                 )
         for part, reference in uninformative.items():
             if self._stays_at(part, parts[part], reference):
@@ -77,9 +82,19 @@ class HealthWatch:
                     f"learns nothing: {part} stays at its uninformative value {reference:.2f}; "
                     "check the data, the learning rate and the temperature"
                 )
+        for meter, limit in (limits or {}).items():
+            value = (meters or {})[meter]
+            if self._stays_out(meter, value, limit):
+                found.append(f"{limit.name}: {limit.advice} ({meter} is {value:.3g})")
         new = [text for text in found if text.split(" (")[0] not in self._given]
         self._given.update(text.split(" (")[0] for text in new)
         return new
+
+    def _stays_out(self, meter: str, value: float, limit: Limit) -> bool:
+        """Whether a meter has long been out of its limits."""
+        is_out = not limit.low <= value <= limit.high
+        self._out_of_limits[meter] = self._out_of_limits.get(meter, 0) + 1 if is_out else 0
+        return self._out_of_limits[meter] >= LOG_LINES_BEFORE_JUDGING
 
     def _stays_at(self, part: str, value: float, reference: float) -> bool:
         """Whether the loss has long been no better than chance and is not on its way down."""

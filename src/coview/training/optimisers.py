@@ -1,17 +1,19 @@
 """The rule that updates weights, over the parameters a stage trains."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import torch
 from torch import nn
 
 from coview.config import OptimiserSettings
 from coview.methods import Stage
+from coview.training.lars import LARS
+from coview.training.schedules import base_learning_rate
 
 BASE_KEY = "base_learning_rate"
 
 
-def freeze_all_but(method: nn.Module, trainable: Mapping[str, float]) -> None:
+def freeze_all_but(method: nn.Module, trainable: Iterable[str]) -> None:
     """Let only the named submodules learn: the rest gets no gradient and runs in eval mode.
 
     Eval mode matters as much as the gradient: a frozen encoder in train mode keeps changing its running statistics.
@@ -31,11 +33,14 @@ def build_optimiser(method: nn.Module, stage: Stage, settings: OptimiserSettings
     """
     groups = []
     for name, factor in stage.trainable.items():
-        rate = settings.learning_rate * factor
+        rate = base_learning_rate(settings) * factor
         parameters = list(method.get_submodule(name).parameters())
         groups.append({"params": parameters, "lr": rate, BASE_KEY: rate})
     if settings.name == "adam":
         return torch.optim.Adam(groups, weight_decay=settings.weight_decay, fused=True)
+    if settings.name == "lars":
+        options = {"momentum": settings.momentum, "weight_decay": settings.weight_decay, "trust": settings.trust}
+        return LARS(groups, lr=base_learning_rate(settings), **options)
     return torch.optim.SGD(groups, momentum=settings.momentum, weight_decay=settings.weight_decay, fused=True)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from coview import __version__
-from coview.config import RunConfig, ViewInput, write_yaml
+from coview.config import RunConfig, ViewInput, as_plain, read_yaml, write_yaml
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.splits import hold_out
 from coview.datatypes import ProgressSink
@@ -23,6 +23,8 @@ from coview.training.distributed import Processes, joined_processes
 from coview.training.precision import Precision, choose_precision
 from coview.training.runfolder import CONFIG, RESOLVED, describe_run, open_run
 from coview.training.runlog import RunLog
+from coview.training.settled import derived, settled
+from coview.training.start_from import as_record, recorded_sources, sources_of, start_from
 from coview.training.trainer import Trainer, random_state, set_random_state
 from coview.training.video_feed import VideoFeed
 from coview.views import View
@@ -74,22 +76,27 @@ def pretrain(
     channels = input_channels(views, config.views)
     share = config.training.validation_share
     train, validation = hold_out(dataset.part(config.split, "train"), share=share, seed=config.seed)
+    asked, config = config, settled(config, num_videos=len(train))
     with joined_processes(device) as processes, _random_states_kept(processes.device):
         torch.manual_seed(config.seed)
         method = build_method(config, channels)
+        newest = latest_checkpoint(out) if resume else None
+        began = _begin(method, config, out, is_resumed=newest is not None)
         feed = VideoFeed(dataset, train, validation, views, config=config, processes=processes)
         description = describe_run(config, dataset, train=train, validation=validation, channels=channels)
         before = _agreed(processes, lambda: open_run(out, description, resume=resume))
         precision = _precision(config, method, channels, processes, before)
         if processes.is_main and before is None:
-            write_yaml(out / RESOLVED, {**description, **_machine(processes, precision)})
-            write_yaml(out / CONFIG, description["config"])
+            write_yaml(out / RESOLVED, {**description, **began, **_machine(processes, precision)})
+            write_yaml(out / CONFIG, as_plain(asked))
+        if processes.is_main:
+            for name, value in derived(asked, config).items():
+                logger.info("derived: %s %s", name, value)
         precision.place(method, processes.device)
         if config.training.compile:
             for encoder in method.encoders.values():
                 encoder.compile()
         torch.manual_seed(config.seed + 1 + processes.rank)  # dropout differs between processes, weights do not
-        newest = latest_checkpoint(out) if resume else None
         start = None if newest is None else load_checkpoint(newest)
         with closing(feed):
             is_complete = _train(config, method, feed, out, processes, precision, progress, start)
@@ -122,6 +129,17 @@ def _train(
     finally:
         log.close()
     return is_complete
+
+
+def _begin(method: Method, config: RunConfig, out: Path, *, is_resumed: bool) -> dict[str, Any]:
+    """Put in the weights that a run starts from, unless its own are there already; return the record of it."""
+    sources = sources_of(config)
+    if is_resumed or not sources:
+        return {}
+    if (out / RESOLVED).is_file():  # begun, and stopped before its first checkpoint
+        recorded = read_yaml(out / RESOLVED).get("start_from", {})
+        sources |= {view: path for view, path in recorded_sources(recorded).items() if view in sources}
+    return {"start_from": as_record(start_from(method, sources))}
 
 
 def input_channels(views: Mapping[str, View], inputs: Mapping[str, ViewInput]) -> dict[str, int]:

@@ -4,6 +4,9 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 
+import torch
+from torch import Tensor
+
 from coview.config import RunConfig
 from coview.datatypes import ProgressSink, ViewBatch
 from coview.methods import LossOutput, Stage
@@ -68,8 +71,7 @@ class Reporter:
             "learning_rate": learning_rate,
             **self._speed(at, num_videos),
         }
-        parts = {name: float(value) for name, value in output.parts.items()}
-        meters = {name: float(value) for name, value in output.meters.items()}
+        parts, meters = self._everywhere(output.parts), self._everywhere(output.meters)
         health = measure({name: rows.detach() for name, rows in output.features.items()})
         place = {"stage": self.stage.name, "epoch": at.epoch, "step": at.step, "global_step": at.global_step}
         references = dict(output.uninformative)
@@ -78,9 +80,16 @@ class Reporter:
         flat.update({f"{name}/{meter}": value for name, row in health.items() for meter, value in row.items()})
         self._scalars(at, flat)
         self._amounts.update(values)
-        for warning in self._watch.observe(health, parts, references):
+        for warning in self._watch.observe(health, parts, references, meters, output.limits):
             logger.warning("stage %s, step %d: %s", self.stage.name, at.step, warning)
             self.log.write("warning", **place, text=warning)
+
+    def _everywhere(self, values: Mapping[str, Tensor]) -> dict[str, float]:
+        """Return the mean of each value over the processes."""
+        if not values:
+            return {}
+        means = self.processes.mean(torch.stack([value.detach().float() for value in values.values()]))
+        return dict(zip(values, means.tolist(), strict=True))
 
     def _speed(self, at: Position, num_videos: int) -> dict[str, float]:
         """Return clips a second over all processes and the share of it spent waiting for data, since the last call."""

@@ -38,6 +38,8 @@ def describe_run(
 ) -> dict[str, Any]:
     """Return what a run is, as plain values: its settings and its data. The same run has the same description."""
     names = "\n".join([*(entry.id for entry in train), "", *(entry.id for entry in validation)])
+    counted = dict(dataset.info.get("shares", {}))  # "<view>.<what>", such as pose.frames_with_person
+    shares = {name: dict(share) for name, share in counted.items() if name.partition(".")[0] in config.views}
     return {
         "config": as_plain(config),
         "data": {
@@ -48,6 +50,7 @@ def describe_run(
             "views": {name: dict(dataset.view_options[name]) for name in config.views},
             "storage": dict(dataset.info["storage"]),
             "counts": dict(dataset.info["counts"]),
+            **({"shares": shares} if shares else {}),
         },
         "channels": dict(channels),
         "view_order": list(config.views),

@@ -97,7 +97,8 @@ class Trainer:
     def _run_stage(self, stage: Stage, state: Mapping[str, Any] | None, stop: StopRequest) -> bool:
         """Train one stage from its beginning, or go on inside it; return False when asked to stop before its end."""
         at, num_steps = self.position, self.num_steps(stage)
-        freeze_all_but(self.method, stage.trainable)
+        learning = stage.learning(at.epoch)
+        freeze_all_but(self.method, learning)
         self.optimiser = build_optimiser(self.method, stage, self.config.optimiser)
         self.scaler = torch.GradScaler(self.processes.device.type, enabled=self.precision.dtype_name == "fp16")
         self.plateau = Plateau()
@@ -121,6 +122,10 @@ class Trainer:
 
         while at.step < num_steps:
             first = at.step
+            if stage.learning(at.epoch) != learning:
+                learning = stage.learning(at.epoch)
+                freeze_all_but(self.method, learning)
+                model = self._over_processes()
             batches = self.feed.training(stage.views, epoch=at.epoch, first_step=at.step_in_epoch)
             for batch in reporter.timed(batches):
                 output, learning_rate = self._step(
@@ -151,17 +156,18 @@ class Trainer:
         return DistributedDataParallel(self.method, broadcast_buffers=False)
 
     def _step(self, model: nn.Module, batch: ViewBatch, now: Progress) -> tuple[LossOutput, float]:
-        """Take one optimiser step, the batch in `accumulate` parts; return the last part's output and the rate."""
+        """Take one optimiser step, the batch in `loss_parts` parts; return the last part's output and the rate."""
         settings = self.config.training
         factor = learning_rate_factor(
             self.config.schedule,
             self.config.optimiser,
             step=now.step,
             num_steps=now.num_steps,
+            epochs=now.stage.epochs,
             reductions=self.plateau.reductions,
         )
         learning_rate = set_learning_rate(self.optimiser, factor)
-        parts = list(split_batch(batch, settings.accumulate))
+        parts = list(split_batch(batch, settings.loss_parts))
         for number, part in enumerate(parts, start=1):
             with _gradients_stay_here(model) if number < len(parts) else nullcontext():
                 with self.precision.autocast(self.processes.device):
@@ -226,7 +232,7 @@ class Trainer:
         for batch in self.feed.validation(stage.views):
             with self.precision.autocast(self.processes.device):
                 losses.append(self.method(batch, now).total)
-        freeze_all_but(self.method, stage.trainable)
+        freeze_all_but(self.method, stage.learning(at.epoch))
         return {"validation_loss": float(self.processes.mean(torch.stack(losses).mean()))} if losses else {}
 
     def _save(self) -> None:

@@ -19,12 +19,11 @@ from coview.config import as_plain, read_yaml, write_yaml
 from coview.datasets.synthetic.reading import LABELS_FILE
 from coview.datasets.synthetic.rendering import render_clip
 from coview.datasets.synthetic.settings import SyntheticSettings, action_of, clip_id, group_name, split_of
-from coview.datasets.synthetic.truth import Truth, write_truth
+from coview.datasets.synthetic.truth import TRUTH_FOLDER, Truth, write_truth
 from coview.errors import UserError
 from coview.video.stored import write_rgb
 
 SETTINGS_FILE = "synthetic.yaml"
-TRUTH_FOLDER = "truth"
 KEY_FRAME_DISTANCE = 25
 CRF = 20.0
 PRESET = "veryfast"

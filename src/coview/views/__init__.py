@@ -8,6 +8,8 @@ VIEWS: Registry[type[View]] = Registry(
     {
         "rgb": "coview.views.rgb:RgbView",
         "flow": "coview.views.flow:FlowView",
+        "pose": "coview.views.pose:PoseView",
+        "segmentation": "coview.views.segmentation:SegmentationView",
     },
 )
 

@@ -1,8 +1,8 @@
 """The contract of a view: how it is made from frames, stored, read, drawn for an encoder and shown to a person."""
 
 import abc
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -43,6 +43,56 @@ class Geometry:
         check_shape("flips", self.flips, self.boxes.shape[0])
 
 
+@dataclass(frozen=True)
+class SourceVideo:
+    """What a view may know, while it is extracted, of a video beside its frames.
+
+    Attributes:
+        id: of the video.
+        path: the source file.
+        width: of its pictures, upright, in pixels; None where it is not known.
+        height: likewise.
+        views: the views that are being made of it, this one among them.
+        found: what one view has found out and another can use, under a key they agree on.
+    """
+
+    id: str
+    path: Path
+    width: int | None = None
+    height: int | None = None
+    views: tuple["View", ...] = ()
+    found: dict[Any, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PixelScale:
+    """What the bytes of a view of pictures become: (sign * (byte - zero) / unit - mean) / std.
+
+    The sign is 1, and where a clip is mirrored that of the channel. It says in numbers what `View.render` and
+    `View.standardise` do beside cropping, so that a CPU can do everything in one pass.
+
+    Attributes:
+        zero: the byte that is rendered as 0.
+        unit: bytes from there to 1.
+        mean: (C,), taken off each channel.
+        std: (C,), each channel is divided by it.
+        mirror_signs: (C,), -1 for a channel whose values turn round in a mirror.
+    """
+
+    zero: float
+    unit: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    mirror_signs: tuple[float, ...]
+
+    def line(self, *, is_mirrored: bool) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return (gains, shifts), (C,) each: (byte / unit) * gain + shift is what an encoder gets."""
+        signs = self.mirror_signs if is_mirrored else (1.0,) * len(self.mean)
+        gains = tuple(sign / std for sign, std in zip(signs, self.std, strict=True))
+        shifts = zip(gains, self.mean, self.std, strict=True)
+        return gains, tuple(-gain * self.zero / self.unit - mean / std for gain, mean, std in shifts)
+
+
 class View(abc.ABC):
     """One view of a video. Final classes are rows of `coview.views.VIEWS`.
 
@@ -58,6 +108,8 @@ class View(abc.ABC):
     """Extension of the stored file, with its dot."""
     Options: ClassVar[type[Any]]
     """Frozen dataclass of this view's settings when it is extracted; every field has a default."""
+    scale: ClassVar[PixelScale | None] = None
+    """For views of pictures: `render` and `standardise` in numbers. None: only they know, also on a CPU."""
     unrecorded: ClassVar[tuple[str, ...]] = ()
     """Settings that say where the work is done and not what comes of it: a data set does not remember them."""
 
@@ -69,16 +121,35 @@ class View(abc.ABC):
         plain: dict[str, Any] = as_plain(self.options)
         return {name: value for name, value in plain.items() if name not in self.unrecorded}
 
+    def settled(self, layout: str) -> "View":
+        """Return this view with every option decided that depends on the layout of the source."""
+        return self
+
+    def check(self) -> None:  # noqa: B027  (most views need nothing that could be missing)
+        """Make sure that this view can be extracted here: called once, before the work on the first video.
+
+        Raises:
+            UserError: a package, file or device that its options ask for is not there.
+        """
+
     @abc.abstractmethod
-    def extract(self, frames: Iterable[Frame]) -> Iterator[NDArray[Any]]:
+    def extract(self, frames: Iterable[Frame], video: SourceVideo | None = None) -> Iterator[NDArray[Any]]:
         """Turn the rgb frames of one video into this view's frames: one out for each one in, lazily.
 
         Args:
             frames: (H, W, 3) uint8 RGB at the stored size.
+            video: where the frames come from; None where they come from no file.
 
         Yields:
             This view's frame t, in the form that `write` takes.
         """
+
+    def counts(self, frame: NDArray[Any]) -> Mapping[str, int]:
+        """Return what is counted of a frame that `extract` has yielded, such as {"frames_with_person": 1}.
+
+        The sums of a video go into the manifest, their shares of all frames into dataset.yaml.
+        """
+        return {}
 
     @abc.abstractmethod
     def write(self, frames: Iterable[NDArray[Any]], path: Path, *, fps: float, storage: StorageSettings) -> int:

@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import interpolate, pad
+from torch.nn.functional import interpolate
 
 from coview.datatypes import check_shape
 from coview.views.base import Geometry
@@ -11,8 +11,8 @@ from coview.views.base import Geometry
 def crop_resize(raw: Tensor, frame_sizes: Tensor, geometry: Geometry, size: int) -> Tensor:
     """Crop, resize (bilinear, antialiased) and mirror a batch of raw clips, each by its own box.
 
-    Boxes are rounded to whole pixels and hold at least one. On a CPU the resize stays in uint8, several times
-    as fast as float there, so values are rounded to integers; other devices interpolate in float.
+    Boxes are rounded to whole pixels and hold at least one. For batches on a GPU; on a CPU `coview.augment.fused`
+    does the same, and all that follows, in one pass.
 
     Args:
         raw: (B, T, H, W, C) uint8, pictures padded at the right and bottom.
@@ -34,7 +34,9 @@ def crop_resize(raw: Tensor, frame_sizes: Tensor, geometry: Geometry, size: int)
     for index, ((height, width), (left, top, right, bottom), flip) in enumerate(plans):
         first_row, last_row = pixel_range(top, bottom, height)
         first_column, last_column = pixel_range(left, right, width)
-        planes = _resize(raw[index, :, first_row:last_row, first_column:last_column], size)  # (C, T, size, size)
+        crop = raw[index, :, first_row:last_row, first_column:last_column].permute(0, 3, 1, 2).float()  # (T, C, h, w)
+        pictures = interpolate(crop, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+        planes = pictures.transpose(0, 1)  # (C, T, size, size)
         out[index] = planes.flip(-1) if flip else planes
     return out
 
@@ -43,21 +45,3 @@ def pixel_range(start: float, stop: float, length: int) -> tuple[int, int]:
     """Return the first pixel of a span given as fractions, and the one after its last, at least one apart."""
     first = min(max(round(start * length), 0), length - 1)
     return first, min(max(round(stop * length), first + 1), length)
-
-
-def _resize(crop: Tensor, size: int) -> Tensor:
-    """Resize (T, h, w, C) uint8 to (C, T, size, size), uint8 on a CPU and float32 elsewhere."""
-    num_frames, height, width, channels = crop.shape
-    if crop.device.type != "cpu":
-        return _interpolate(crop.permute(0, 3, 1, 2).float(), size).transpose(0, 1)
-    if channels in (3, 4):
-        return _interpolate(crop.permute(0, 3, 1, 2), size).transpose(0, 1)
-    # The fast kernel works on four channels at once, so planes of one- and two-channel views travel in fours.
-    planes = crop.permute(3, 0, 1, 2).reshape(channels * num_frames, height, width)
-    fours = pad(planes, (0, 0, 0, 0, 0, -planes.shape[0] % 4)).reshape(-1, 4, height, width)
-    resized = _interpolate(fours, size).flatten(0, 1)  # (C*T + padding, size, size)
-    return resized[: channels * num_frames].reshape(channels, num_frames, size, size)
-
-
-def _interpolate(pictures: Tensor, size: int) -> Tensor:
-    return interpolate(pictures, size=(size, size), mode="bilinear", align_corners=False, antialias=True)

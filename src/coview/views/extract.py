@@ -60,6 +60,9 @@ def prepare(
         views = build_views(settings, stored=finished_views)
         record = make_record(source, settings, views)
         check_record(out, record)
+        for name in settings.views:  # one that cannot be made must not be remembered as a view of this data set
+            if name not in finished_views:
+                views[name].check()
         listing = _list(source, settings, progress)
         write_record(out, record)
         share = f"-{settings.shard.replace('/', 'of')}" if settings.shard else ""
@@ -67,6 +70,8 @@ def prepare(
         with claimed(out / WORK_FOLDER / f"lock{share}"):
             known = known_outcomes(out, views, finished_views=tuple(finished_views))
             tasks = plan(listing.entries, known, views=views, out=out, settings=settings)
+            for name in {name for task in tasks for name in task.missing if name in finished_views}:
+                views[name].check()
             done = _work(tasks, settings, OutcomeLog(out, share), _Report(listing, tasks, progress))
             if share and done:
                 known = known_outcomes(out, views, finished_views=tuple(finished_views))

@@ -25,7 +25,7 @@ from coview.views.extract_outcomes import VideoOutcome
 
 log = logging.getLogger(__name__)
 
-_TOOLS = ("av", "numpy", "opencv-contrib-python-headless", "numba", "torch")
+_TOOLS = ("av", "numpy", "opencv-contrib-python-headless", "numba", "torch", "mediapipe", "torchvision")
 
 
 def fold_outcome(entry: VideoEntry, outcome: VideoOutcome | None, *, views: Sequence[str]) -> VideoEntry:
@@ -45,6 +45,7 @@ def fold_outcome(entry: VideoEntry, outcome: VideoOutcome | None, *, views: Sequ
         width=outcome.width,
         height=outcome.height,
         duration_seconds=outcome.duration_seconds,
+        counts=outcome.counts,
     )
 
 
@@ -59,6 +60,7 @@ def describe(entries: Sequence[VideoEntry], *, record: Mapping[str, Any], remark
     by_status = Counter(entry.status for entry in entries)
     reasons = Counter(entry.reason.partition(":")[0] for entry in entries if entry.status == "failed")
     ready = [entry for entry in entries if entry.status == "ready"]
+    shares = _shares(ready)
     parts = sorted({(split, part) for entry in entries for split, part in entry.splits.items()})
     splits: dict[str, dict[str, int]] = {}
     for split, part in parts:
@@ -75,10 +77,25 @@ def describe(entries: Sequence[VideoEntry], *, record: Mapping[str, Any], remark
             "frames": sum(entry.num_frames or 0 for entry in ready),
             "by_reason": dict(sorted(reasons.items())),
         },
+        **({"shares": shares} if shares else {}),
         "labels": sorted({entry.label for entry in entries if entry.label is not None}),
         "splits": splits,
         "remarks": list(remarks),
     }
+
+
+def _shares(ready: Sequence[VideoEntry]) -> dict[str, dict[str, float | int]]:
+    """Return, for each thing counted in frames, its share of all frames and how unevenly it is spread over videos."""
+    shares: dict[str, dict[str, float | int]] = {}
+    for name in sorted({name for entry in ready for name in entry.counts}):
+        counted = [(entry.counts[name], entry.num_frames) for entry in ready if name in entry.counts]
+        pairs = [(count, frames) for count, frames in counted if frames]
+        shares[name] = {
+            "of_all_frames": round(sum(count for count, _ in pairs) / sum(frames for _, frames in pairs), 4),
+            "least_in_a_video": round(min(count / frames for count, frames in pairs), 4),
+            "videos_without": sum(count == 0 for count, _ in pairs),
+        }
+    return shares
 
 
 def read_about(out: Path) -> dict[str, Any]:

@@ -40,6 +40,8 @@ class VideoOutcome:
     """Of the stored rgb frames."""
     height: int | None = None
     """Of the stored rgb frames."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """"<view>.<what>" -> what was counted while that view was made (`View.counts`)."""
     source_stamp: tuple[int, int] | None = None
     """Size and modification time of the source file, by which a mended file is known."""
     finished_at: float = field(default_factory=time.time)

@@ -56,6 +56,7 @@ def _from_manifest(entry: VideoEntry, views: Sequence[str]) -> VideoOutcome:
         fps=entry.fps,
         width=entry.width,
         height=entry.height,
+        counts=entry.counts,
         source_stamp=None,
         finished_at=0.0,
     )

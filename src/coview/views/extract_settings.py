@@ -107,7 +107,8 @@ def build_views(settings: PrepareSettings, *, stored: Mapping[str, Mapping[str, 
     for name in sorted({**stored, **dict.fromkeys(settings.views)}, key=lambda name: name != "rgb"):
         given = settings.options.get(name, {}) if name in settings.views else stored[name]
         kind = VIEWS.load(name)
-        views[name] = kind(parse(kind.Options, given, source="coview prepare", prefix=f"{name}."))
+        view = kind(parse(kind.Options, given, source="coview prepare", prefix=f"{name}."))
+        views[name] = view.settled(settings.layout)
     return views
 
 

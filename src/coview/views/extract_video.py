@@ -2,12 +2,14 @@
 
 import contextlib
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from coview.datasets.prepared import stored_path
 from coview.datatypes import Frame, VideoEntry
@@ -15,7 +17,7 @@ from coview.errors import VideoError
 from coview.video.decode import decode_frames, stored_fps
 from coview.video.probe import VideoInfo, probe
 from coview.views import VIEWS
-from coview.views.base import StorageSettings
+from coview.views.base import SourceVideo, StorageSettings, View
 from coview.views.extract_aside import disk_errors, written_aside
 from coview.views.extract_outcomes import VideoOutcome, source_stamp
 
@@ -135,7 +137,7 @@ def _prepare(task: VideoTask, on_frame: Callable[[], None]) -> VideoOutcome:
     fps = stored_fps(info, task.storage.fps)
     frames = SourceFrames(path, task.storage, on_frame=_within_limit(task, info, on_frame))
     try:
-        num_frames = _store(task, frames, fps=fps)
+        num_frames, counts = _store(task, frames, info=info, fps=fps)
     except _FrameCountChangedError:
         return _prepare(replace(task, missing=tuple(task.options), before=None), on_frame)
     height, width = frames.frame_size or (None, None)
@@ -148,17 +150,26 @@ def _prepare(task: VideoTask, on_frame: Callable[[], None]) -> VideoOutcome:
         fps=fps,
         width=width,
         height=height,
+        counts={**(task.before.counts if task.before is not None else {}), **counts},
         source_stamp=stamp,
     )
 
 
-def _store(task: VideoTask, frames: SourceFrames, *, fps: float) -> int:
-    """Write all missing views aside, check them, and let them take their places together."""
+def _store(task: VideoTask, frames: SourceFrames, *, info: VideoInfo, fps: float) -> tuple[int, Counter[str]]:
+    """Write all missing views aside, check them, and let them take their places together.
+
+    Returns:
+        The number of frames, and what the views count.
+    """
+    views = {name: VIEWS.load(name)(task.options[name]) for name in task.missing}
+    video = SourceVideo(task.entry.id, info.path, info.width, info.height, tuple(views.values()))
+    counts: Counter[str] = Counter()
     with contextlib.ExitStack() as asides:
         for name, path in paths_to_make(task).items():
-            view = VIEWS.load(name)(task.options[name])
+            view = views[name]
             aside = asides.enter_context(written_aside(path))
-            count = view.write(view.extract(frames), aside, fps=fps, storage=task.storage)
+            made = _counted(view, view.extract(frames, video), counts)
+            count = view.write(made, aside, fps=fps, storage=task.storage)
             if count == 0:
                 raise VideoError("no_frames", task.entry.path, "not one frame could be decoded")
             if count != frames.num_frames:
@@ -166,7 +177,15 @@ def _store(task: VideoTask, frames: SourceFrames, *, fps: float) -> int:
             if task.before is not None and task.before.num_frames != count:
                 raise _FrameCountChangedError
             view.read(aside, np.array([count - 1]))  # an encoder or disk that lost the end shows here
-    return count
+    return count, counts
+
+
+def _counted(view: View, made: Iterator[NDArray[Any]], counts: Counter[str]) -> Iterator[NDArray[Any]]:
+    """Pass on a view's frames, adding up what the view counts of them; a count of 0 is a count too."""
+    for frame in made:
+        for what, count in view.counts(frame).items():
+            counts[f"{view.name}.{what}"] += count
+        yield frame
 
 
 def _within_limit(task: VideoTask, info: VideoInfo, on_frame: Callable[[], None]) -> Callable[[], None]:

@@ -15,7 +15,7 @@ from coview.config import NonNegativeFloat, PositiveFloat
 from coview.datatypes import Frame
 from coview.errors import UserError
 from coview.video.stored import read_planes, write_planes
-from coview.views.base import Geometry, StorageSettings, View
+from coview.views.base import Geometry, PixelScale, SourceVideo, StorageSettings, View
 from coview.views.colour_wheel import colour_flow
 from coview.views.crop import crop_resize
 
@@ -54,9 +54,12 @@ class FlowView(View):
     channels: ClassVar[int] = 2
     suffix: ClassVar[str] = ".mp4"
     Options: ClassVar[type[Any]] = FlowOptions
+    scale: ClassVar[PixelScale] = PixelScale(
+        CENTRE, CENTRE, mean=(0.0, 0.0), std=(TYPICAL_SPEED, TYPICAL_SPEED), mirror_signs=(-1.0, 1.0)
+    )
     unrecorded: ClassVar[tuple[str, ...]] = ("device",)
 
-    def extract(self, frames: Iterable[Frame]) -> Iterator[NDArray[np.uint8]]:
+    def extract(self, frames: Iterable[Frame], video: SourceVideo | None = None) -> Iterator[NDArray[np.uint8]]:
         """Yield the flow from each frame to the next as (H, W, 2) uint8; the last frame repeats the one before.
 
         A video of one frame does not move.

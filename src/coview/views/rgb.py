@@ -13,7 +13,7 @@ from torch import Tensor
 from coview.config import NonNegativeFloat
 from coview.datatypes import Frame
 from coview.video.stored import read_rgb, write_rgb
-from coview.views.base import Geometry, StorageSettings, View
+from coview.views.base import Geometry, PixelScale, SourceVideo, StorageSettings, View
 from coview.views.crop import crop_resize
 
 MEAN = (0.485, 0.456, 0.406)
@@ -37,8 +37,9 @@ class RgbView(View):
     channels: ClassVar[int] = 3
     suffix: ClassVar[str] = ".mp4"
     Options: ClassVar[type[Any]] = RgbOptions
+    scale: ClassVar[PixelScale] = PixelScale(0.0, 255.0, mean=MEAN, std=STD, mirror_signs=(1.0, 1.0, 1.0))
 
-    def extract(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+    def extract(self, frames: Iterable[Frame], video: SourceVideo | None = None) -> Iterator[Frame]:
         """Pass the frames on, (H, W, 3) uint8."""
         yield from frames
 

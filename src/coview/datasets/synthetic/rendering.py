@@ -119,13 +119,13 @@ def render_clip(settings: SyntheticSettings, index: int) -> RenderedClip:
 def draw_viewpoint(generator: np.random.Generator) -> Viewpoint:
     """Draw where a person stands; a quarter of them turn their back."""
     back = 180 * (generator.uniform() < 0.25)
-    size = generator.uniform(0.42, 0.78)
+    size = generator.uniform(0.6, 0.85)
     return Viewpoint(
-        yaw_degrees=back + generator.uniform(-65, 65),
+        yaw_degrees=back + generator.uniform(-50, 50),
         pitch_degrees=generator.uniform(0, 14),
         tilt_degrees=generator.uniform(-8, 8),
         size=size,
-        feet=(generator.uniform(0.2, 0.8), generator.uniform(1.1 * size, 1.0)),
+        feet=(generator.uniform(0.3, 0.7), generator.uniform(1.1 * size, 1.0)),
     )
 
 

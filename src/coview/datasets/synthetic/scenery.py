@@ -63,7 +63,7 @@ def draw_place(generator: np.random.Generator, *, height: int, width: int) -> Pl
     palette = generator.permutation(generator.uniform([[0], [70], [170]], [[80], [190], [255]], size=(3, 3)))
     ground = _texture(generator, palette, height=height, width=width, coarse=generator.uniform(0.15, 0.6))
     haze = _texture(generator, palette[::-1], height=height, width=width, coarse=generator.uniform(0.3, 0.8))
-    floaters = tuple(_floater(generator) for _ in range(generator.integers(6, 12)))
+    floaters = tuple(_floater(generator) for _ in range(generator.integers(2, 6)))
     return Place(ground, haze, float(generator.uniform(0.15, 0.4)), floaters)
 
 
@@ -98,7 +98,7 @@ def _floater(generator: np.random.Generator) -> Floater:
     return Floater(
         outline=np.stack([radius * np.cos(angles), radius * np.sin(angles)], axis=-1),
         centre=generator.uniform(0, 1, size=2),
-        reach=generator.uniform(0.03, 0.25, size=2),
+        reach=generator.uniform(0.02, 0.12, size=2),
         colour=(red, green, blue),
     )
 

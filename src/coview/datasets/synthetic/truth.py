@@ -10,6 +10,14 @@ from numpy.typing import NDArray
 from coview.datatypes import check_shape
 from coview.errors import UserError
 
+TRUTH_FOLDER = "truth"
+"""Folder beside the clips that holds the truth about each."""
+
+
+def truth_path(video: Path) -> Path:
+    """Return where the truth about a clip lies: truth/<name of the clip>.npz beside it."""
+    return video.parent / TRUTH_FOLDER / f"{video.stem}.npz"
+
 
 @dataclass(frozen=True)
 class Truth:

@@ -1,0 +1,79 @@
+"""One encoder in one file: its weights, and what it takes to build it again and to feed it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from coview.encoders import ENCODERS, Encoder
+from coview.errors import UserError
+
+DESCRIPTION = "coview"
+
+
+def save_encoder(encoder: Encoder, path: Path, *, name: str, description: Mapping[str, Any]) -> Path:
+    """Write an encoder as a safetensors file; any program that reads those gets at the weights.
+
+    Args:
+        encoder: any row of `ENCODERS`, built.
+        path: the file, written aside and renamed.
+        name: its row.
+        description: what else a user of the file should know, plain values (view, size of the pictures, ...).
+
+    Returns:
+        The file.
+
+    Raises:
+        UserError: it cannot be written there.
+    """
+    about = {**description, "encoder": name, "in_channels": encoder.in_channels, "feature_size": encoder.feature_size}
+    weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
+    aside = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(weights, aside, metadata={DESCRIPTION: json.dumps(about)})
+        aside.replace(path)
+    except (OSError, SafetensorError) as error:
+        if aside.is_file():
+            aside.unlink()
+        raise UserError(f"cannot write the encoder {path}: {error}") from None
+    return path
+
+
+def load_encoder(path: Path | str) -> Encoder:
+    """Build the encoder that a file of `save_encoder` holds, for use: on the CPU, in eval mode, without gradient.
+
+    Clips go in as (B, in_channels, T, size, size), normalised as `coview.augment` does; `describe_encoder` tells the
+    size and how frames are chosen.
+
+    Raises:
+        UserError: no such file, or it holds no encoder of ours.
+    """
+    about = describe_encoder(path)
+    encoder = ENCODERS.load(about["encoder"])(in_channels=about["in_channels"])
+    try:
+        encoder.load_state_dict(load_file(path))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise UserError(f"the weights in {path} cannot be used: {error}") from None
+    return encoder.requires_grad_(False).eval()
+
+
+def describe_encoder(path: Path | str) -> dict[str, Any]:
+    """Return what `save_encoder` wrote beside the weights: encoder, in_channels, feature_size, view, size, ...
+
+    Raises:
+        UserError: no such file, or it holds no encoder of ours.
+    """
+    try:
+        file: Any = safe_open(path, framework="pt")  # its methods have no types
+        with file as opened:
+            told = (opened.metadata() or {}).get(DESCRIPTION)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} is not a file of weights: {error}") from None
+    if told is None:
+        raise UserError(f"{path} holds weights, but does not say of which encoder; write it with Run.save_encoder")
+    about: dict[str, Any] = json.loads(told)
+    return about

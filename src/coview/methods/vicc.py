@@ -1,0 +1,292 @@
+"""ViCC: what a clip is assigned to must be predicted by other clips of the video, then by the other stream too."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import ClassVar, cast
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+
+from coview.config import RunConfig
+from coview.datatypes import ViewBatch
+from coview.encoders import ENCODERS, Encoder
+from coview.encoders.in_parts import encode_in_parts
+from coview.errors import UserError
+from coview.losses.global_batch import gather_with_gradient, mean_over_processes, rank, world_size
+from coview.losses.sinkhorn import assignment_entropy, sinkhorn
+from coview.losses.swapped_assignment import swapped_assignment, swaps
+from coview.methods.base import Limit, LossOutput, Method, Progress, Sizes, Stage
+from coview.methods.feature_queue import FeatureQueue
+from coview.methods.prototypes import ProjectedEncoder, ProjectionHead, Prototypes
+from coview.methods.slowdown import Slowdown
+from coview.methods.vicc_settings import ViCCSettings, settled_settings
+
+CLIPS = 2
+LATEST_QUEUE_SHARE = 2 / 3
+"""A queue that waits for the loss to slow down begins at this share of the stage at the latest."""
+LIMITS = {
+    "prototypes/used": Limit(
+        "dead prototypes",
+        "most prototypes have long been nearest to no clip; use fewer (method.prototypes), or let them learn later "
+        "(method.frozen_prototypes_epochs)",
+        low=0.3,
+    ),
+    "queue/steepness": Limit(
+        "queue too early",
+        "the loss was still falling fast when the queue began, so it holds outdated features; raise "
+        "method.queue_from_alone or method.queue_from_together, or leave them out",
+        high=0.5,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """What one forward pass leaves for after the step: z of every view slot (slots, B, size), the loss, where."""
+
+    features: Tensor
+    loss: Tensor
+    progress: Progress
+
+
+class ViCC(Method):
+    """Video cross-stream prototypical contrasting (Toering et al. 2022) of two views, "streams" in the paper.
+
+    Two clips of a video are assigned to prototypes, all prototypes getting an equal share of the batch, and each clip
+    must predict the other's assignment. Then one stream learns beside the other, frozen one: clips of both are
+    assigned to the prototypes of the stream that learns, and each assignment is predicted by the three other clips.
+    So rgb learns to group videos as flow does, and the reverse, in turns.
+
+    | symbol | here |
+    |---|---|
+    | f_s | `encoders.<view>`, then `heads.<view>` |
+    | C_s, K | `prototypes.<view>`, `method.prototypes` |
+    | tau, epsilon | `method.temperature`, `method.epsilon` |
+    | q | `losses.sinkhorn` of this batch and the queue |
+    | l, L | `losses.swapped_assignment` |
+
+    Deviations: eq. 8 as printed has a slip; terms are those of the pseudocode. Where Table 2 lets only t predict, the
+    stream other than the assignment's predicts, since a frozen t alone would give the encoder no gradient. Batch
+    statistics span all processes in place of the paper's batch shuffle (`method.shuffle_groups` for that).
+    """
+
+    Settings: ClassVar[type[ViCCSettings]] = ViCCSettings
+
+    def __init__(self, settings: ViCCSettings, config: RunConfig, channels: Mapping[str, int]) -> None:
+        super().__init__()
+        settings = self.settled(settings, Sizes(config.training.batch_size))
+        _check(settings, config)
+        self.settings, self.inputs, self.views = settings, config.views, tuple(config.views)
+        self.parts = config.training.encoder_parts
+        build = ENCODERS.load(config.encoder.name)
+        encoders = {view: build(in_channels=channels[view]) for view in self.views}
+        size, (count, length) = settings.projection_size, (settings.prototypes, settings.queue)
+        assert count is not None
+        assert length is not None
+        self.encoders = nn.ModuleDict(encoders)
+        self.heads = nn.ModuleDict({view: ProjectionHead(f.feature_size, size) for view, f in encoders.items()})
+        self.prototypes = nn.ModuleDict({view: Prototypes(count, size) for view in self.views})
+        self.queue = FeatureQueue(CLIPS * len(self.views), length, size)
+        self.slowdown = Slowdown()
+        self._seen: list[_Seen] = []
+
+    @classmethod
+    def settled(cls, settings: ViCCSettings, sizes: Sizes) -> ViCCSettings:
+        """Return the settings with K, Q and the epochs of frozen prototypes derived where they were not set."""
+        return settled_settings(settings, sizes)
+
+    def stages(self) -> tuple[Stage, ...]:
+        """Return a stage for each view alone, then `cycles` times one for each view beside the other, frozen one."""
+        settings = self.settings
+        frozen = settings.frozen_prototypes_epochs or 0
+        stages = [
+            Stage(view, (view,), self._trainable(view), settings.epochs_alone, {f"prototypes.{view}": frozen})
+            for view in self.views
+            if settings.epochs_alone > 0
+        ]
+        for cycle in range(1, settings.cycles + 1):
+            for own in self.views:
+                (other,) = (view for view in self.views if view != own)
+                name, trainable = f"cycle{cycle}-{own}", self._trainable(own)
+                stages.append(Stage(name, (own, other), trainable, settings.epochs_together))
+        return tuple(stages)
+
+    def _trainable(self, view: str) -> dict[str, float]:
+        factor = self.inputs[view].learning_rate_factor
+        return {f"{kind}.{view}": factor for kind in ("encoders", "heads", "prototypes")}
+
+    def forward(self, batch: ViewBatch, progress: Progress) -> LossOutput:
+        """Return the loss of the stage's first view, beside the second, frozen one in a cross-stream stage.
+
+        Clips of every view are (B, 2, C, T, size, size).
+        """
+        own, *others = progress.stage.views
+        settings, prototypes = self.settings, cast(Prototypes, self.prototypes[own])
+        pooled, features = self._learning_clips(own, batch.clips[own])
+        for view in others:
+            features = [*features, *self._frozen_clips(view, batch.clips[view])]
+        streams = [view for view in (own, *others) for _ in range(CLIPS)]
+        is_learning = self.encoders[own].training
+        scores = [prototypes(z) for z in features]  # slots x (B, K)
+        uses_queue = is_learning and progress.step > 0 and self.queue.filled > 0
+        assignments = [
+            sinkhorn(
+                values.detach(),
+                queue_scores=self._queue_scores(prototypes, slot) if uses_queue else None,
+                epsilon=settings.epsilon,
+                iterations=settings.sinkhorn_iterations,
+            )
+            for slot, values in enumerate(scores)
+        ]
+        options = {"predict_with": settings.predict_with, "assign_from": settings.assign_from} if others else {}
+        who = swaps(streams, own=own, **options)
+        loss = swapped_assignment(scores, assignments, who, temperature=settings.temperature)
+        if is_learning:
+            self._keep(_Seen(torch.stack([z.detach() for z in features]), loss.detach(), progress))
+        meters = self._meters(own, features, assignments)
+        part = f"{own}/swapped"
+        return LossOutput(
+            total=loss,
+            parts={part: loss.detach()},
+            uninformative={part: math.log(scores[0].shape[1])},
+            features={own: pooled.detach()},
+            meters=meters,
+            limits={name: limit for name, limit in LIMITS.items() if name in meters},
+        )
+
+    def _learning_clips(self, view: str, clips: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Encode (B, 2, C, T, H, W) of the stream that learns: pooled features (2*B, D) and z of each clip (B, size).
+
+        One clip after the other, so that no batch statistics are taken over both clips of a video.
+        """
+        pooled: list[Tensor] = []
+        projected: list[Tensor] = []
+        for number, clip in enumerate(clips.unbind(dim=1)):
+            has_gradient = number == 0 or self.settings.second_clip_gradient
+            with torch.set_grad_enabled(torch.is_grad_enabled() and has_gradient):
+                pooled.append(self._pooled(view, clip))
+                projected.append(self.heads[view](pooled[-1]))
+        return torch.cat(pooled), projected
+
+    def _pooled(self, view: str, clips: Tensor) -> Tensor:
+        """Return pooled features (B, D) of clips (B, C, T, H, W), in shuffled groups where that is set."""
+        encoder = cast(Encoder, self.encoders[view])
+        groups = min(self.settings.shuffle_groups, len(clips))
+        if groups == 1 or not encoder.training:
+            return self._encoded(encoder, clips)
+        order = torch.randperm(len(clips)).to(clips.device)
+        rows = torch.cat([self._encoded(encoder, clips[group]) for group in order.chunk(groups)])
+        return rows[order.argsort()]
+
+    def _encoded(self, encoder: Encoder, clips: Tensor) -> Tensor:
+        """Return pooled features (n, D) of clips (n, C, T, H, W), encoded in parts where memory asks for it."""
+        return encode_in_parts(encoder, clips, parts=self.parts).float().mean(dim=(2, 3, 4))
+
+    @torch.no_grad()
+    def _frozen_clips(self, view: str, clips: Tensor) -> list[Tensor]:
+        """Encode (B, 2, C, T, H, W) of the frozen stream: z of each clip, (B, size)."""
+        encoder = cast(Encoder, self.encoders[view])
+        assert not encoder.training, "a frozen encoder in train mode would keep changing its statistics"
+        z: Tensor = self.heads[view](self._encoded(encoder, rearrange(clips, "b m c t h w -> (b m) c t h w")))
+        return list(rearrange(z, "(b m) d -> m b d", m=CLIPS).unbind())
+
+    def _queue_scores(self, prototypes: Prototypes, slot: int) -> Tensor:
+        """Return the scores of this process's share of the queue with today's prototypes, (about Q/processes, K)."""
+        scores: Tensor = prototypes(self.queue.rows(slot)[rank() :: world_size()])
+        return scores.detach()
+
+    @torch.no_grad()
+    def _meters(self, own: str, features: Sequence[Tensor], assignments: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return how prototypes are used, how sure assignments are and how far views agree."""
+        hard = [q.argmax(dim=1) for q in assignments]
+        meters = {
+            "prototypes/used": cast(Prototypes, self.prototypes[own]).share_in_use(),
+            "assignments/entropy": torch.stack([assignment_entropy(q) for q in assignments]).mean(),
+            "assignments/agreement": torch.stack([(a == b).float().mean() for a, b in combinations(hard, 2)]).mean(),
+            "clips/cosine": (features[0] * features[1]).sum(dim=1).mean(),
+        }
+        if len(features) > CLIPS:
+            pairs = zip(features[:CLIPS], features[CLIPS:], strict=True)
+            meters["streams/cosine"] = torch.stack([(a * b).sum(dim=1).mean() for a, b in pairs]).mean()
+        if self.queue.has_begun:
+            meters["queue/filled"] = features[0].new_tensor(self.queue.filled / self.queue.length)
+            meters["queue/steepness"] = features[0].new_tensor(self.queue.steepness_at_start)
+        return meters
+
+    def _keep(self, seen: _Seen) -> None:
+        """Keep what `after_step` needs; a batch in several parts gives several."""
+        if self._seen and self._seen[0].progress != seen.progress:
+            self._seen = []
+        self._seen.append(seen)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Re-normalise the prototypes that learn, note which are in use, begin and advance the queue."""
+        if not self._seen:
+            return
+        seen, self._seen = self._seen, []
+        progress = seen[0].progress
+        if progress.step == 0:
+            self._start_stage()
+        prototypes = cast(Prototypes, self.prototypes[progress.stage.views[0]])
+        features = torch.cat([one.features for one in seen], dim=1)  # (slots, B, size)
+        prototypes.note_nearest(prototypes(features[:CLIPS].flatten(0, 1)).argmax(dim=1))
+        prototypes.renormalise()
+        if self.queue.length == 0:
+            return
+        if not self.queue.has_begun:
+            loss = mean_over_processes(torch.stack([one.loss for one in seen]).mean())
+            self.slowdown.observe(loss, num_steps=progress.num_steps)
+            if self._is_time_for_queue(progress):
+                self.queue.begin(self.slowdown.steepness)
+        if self.queue.has_begun:
+            everyone = gather_with_gradient(features.transpose(0, 1).contiguous())  # (global B, slots, size)
+            self.queue.push(everyone.transpose(0, 1))
+
+    def _start_stage(self) -> None:
+        self.queue.start_anew()
+        self.slowdown.start_anew()
+        for prototypes in self.prototypes.values():
+            cast(Prototypes, prototypes).idle.zero_()
+
+    def _is_time_for_queue(self, progress: Progress) -> bool:
+        """Whether the queue of this stage shall begin: at its epoch, or when the loss has done its rapid fall."""
+        own, *others = progress.stage.views
+        settings = self.settings
+        epoch = settings.queue_from_together if others else settings.queue_from_alone.get(own)
+        if epoch is not None:
+            return progress.epoch >= epoch
+        return self.slowdown.has_slowed or progress.step >= LATEST_QUEUE_SHARE * progress.num_steps
+
+    def projected(self, view: str) -> Encoder:
+        """Return a view's encoder with its projection head on top: what is compared with prototypes."""
+        return ProjectedEncoder(cast(Encoder, self.encoders[view]), cast(ProjectionHead, self.heads[view]))
+
+    def nearest_prototypes(self, view: str, projected: Tensor) -> Tensor:
+        """Return the nearest of a view's prototypes for z (n, size): (n,) int64."""
+        scores: Tensor = self.prototypes[view](projected)
+        return scores.argmax(dim=1)
+
+
+def _check(settings: ViCCSettings, config: RunConfig) -> None:
+    """Raise UserError unless views, clips and stages suit ViCC."""
+    views = ", ".join(config.views)
+    if len(config.views) > 2 or (len(config.views) < 2 and settings.cycles > 0):
+        raise UserError(f"method vicc needs two views, or one with method.cycles 0; the config names {views}")
+    if config.clip.clips_per_video != CLIPS:
+        raise UserError(
+            f"clip.clips_per_video is {config.clip.clips_per_video}: vicc compares two clips of a video; set it to 2"
+        )
+    if config.clip.num_blocks != 1:
+        raise UserError(
+            f"clip.num_blocks is {config.clip.num_blocks}: vicc takes a clip as one block; set it to 1 and "
+            "clip.block_length to the frames of a clip"
+        )
+    if settings.epochs_alone == settings.cycles == 0:
+        raise UserError("method.epochs_alone and method.cycles are both 0: nothing would be trained")
+    foreign = [view for view in settings.queue_from_alone if view not in config.views]
+    if foreign:
+        raise UserError(f"method.queue_from_alone names {', '.join(foreign)}; the views are {views}")

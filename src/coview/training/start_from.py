@@ -1,0 +1,213 @@
+"""Begin a run with the weights of others: those of one view from one run, of another view from another."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from coview.config import RunConfig, parse, read_yaml
+from coview.encoders import Encoder
+from coview.encoders.published_weights import load_published_weights
+from coview.errors import UserError
+from coview.methods.base import build_method, reached_views
+from coview.registry import did_you_mean
+from coview.training.checkpoint import WEIGHTS, latest_checkpoint, read_position
+from coview.training.runfolder import RESOLVED
+
+logger = logging.getLogger(__name__)
+
+ENCODERS = "encoders"
+
+
+@dataclass(frozen=True)
+class Started:
+    """What one view began with.
+
+    Attributes:
+        checkpoint: its folder, or the file of published weights.
+        loaded: parts of the view that were put in ("encoders", "predictors").
+        left_random: parts that the checkpoint does not have; of published weights, tensors that do not fit.
+        left_out: parts of the checkpoint that this method does not have; of published weights, tensors.
+        num_parameters: how many numbers were put in, running statistics included.
+    """
+
+    checkpoint: str
+    loaded: tuple[str, ...]
+    left_random: tuple[str, ...]
+    left_out: tuple[str, ...]
+    num_parameters: int
+
+
+def sources_of(config: RunConfig) -> dict[str, Path]:
+    """Return view -> folder that it starts from, as the settings say; views that start at random are not named.
+
+    Raises:
+        UserError: a view that the run does not have.
+    """
+    given = config.start_from
+    if given is None:
+        return {}
+    named = dict.fromkeys(config.views, given) if isinstance(given, str) else dict(given)
+    for view in named:
+        if view not in config.views:
+            hint = did_you_mean(view, config.views) or "."
+            raise UserError(
+                f"start_from names the view {view!r}{hint} The views of this run: {', '.join(config.views)}"
+            )
+    return {view: Path(folder) for view, folder in named.items()}
+
+
+def start_from(method: nn.Module, sources: Mapping[str, Path]) -> dict[str, Started]:
+    """Put weights of earlier runs into a method: everything called `<part>.<view>.<name>`, by its name.
+
+    A part ("encoders", "predictors") is taken whole or not at all. The encoder must be there; another part that one
+    side lacks is left as it is and reported.
+
+    Args:
+        method: where they go, in place.
+        sources: view -> folder of a run (its newest checkpoint) or of a checkpoint, or a file of published weights
+            for the view's encoder (see `coview.encoders.published_weights`).
+
+    Returns:
+        View -> what was put in.
+
+    Raises:
+        UserError: no weights there, none of that view, or weights of other shapes.
+    """
+    started = {}
+    for view, source in sources.items():
+        if source.is_file():
+            started[view] = _start_published(method, view, source)
+            continue
+        checkpoint = find_checkpoint(source)
+        started[view] = _start_view(method, view, checkpoint)
+        _report(view, started[view])
+        _warn_of_untrained(view, checkpoint)
+    return started
+
+
+def find_checkpoint(folder: Path) -> Path:
+    """Return the checkpoint that a folder means: itself, or the newest of a run.
+
+    Raises:
+        UserError: neither.
+    """
+    if (folder / WEIGHTS).is_file():
+        return folder.resolve()
+    newest = latest_checkpoint(folder)
+    if newest is None:
+        state = "has no checkpoint yet" if (folder / RESOLVED).is_file() else "is neither a run nor a checkpoint"
+        raise UserError(
+            f"start_from: {folder} {state}; give the folder of a run, one of its checkpoints/<name>, or a .pth or "
+            ".safetensors file of published weights"
+        )
+    return newest.resolve()
+
+
+def as_record(started: Mapping[str, Started]) -> dict[str, dict[str, object]]:
+    """Return what the views began with as plain values for resolved.yaml."""
+    return {view: asdict(one) for view, one in started.items()}
+
+
+def recorded_sources(record: Mapping[str, Mapping[str, str]]) -> dict[str, Path]:
+    """Return view -> checkpoint from what `as_record` made: the same ones again, though newer may have come."""
+    return {view: Path(one["checkpoint"]) for view, one in record.items()}
+
+
+def _start_view(method: nn.Module, view: str, checkpoint: Path) -> Started:
+    """Put one view's parts of a checkpoint into a method."""
+    own, other = _parts(method.state_dict(), view), _parts(_read(checkpoint), view)
+    if ENCODERS not in other:
+        raise UserError(f"start_from.{view}: {checkpoint} has no encoder of the view {view}; start it from another run")
+    shared = [part for part in own if part in other]
+    problems = [problem for part in shared for problem in _misfits(own[part], other[part])]
+    if problems:
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        raise UserError(
+            f"start_from.{view}: {checkpoint} does not fit: {'; '.join(problems[:3])}{more}. "
+            "Use the encoder, channels and sizes that it was trained with, or start from another run"
+        )
+    weights = {name: value for part in shared for name, value in other[part].items()}
+    method.load_state_dict(weights, strict=False)
+    return Started(
+        checkpoint=str(checkpoint),
+        loaded=tuple(shared),
+        left_random=tuple(part for part in own if part not in other),
+        left_out=tuple(part for part in other if part not in own),
+        num_parameters=sum(value.numel() for value in weights.values()),
+    )
+
+
+def _start_published(method: nn.Module, view: str, file: Path) -> Started:
+    """Put published weights into one view's encoder."""
+    encoder = method.get_submodule(f"{ENCODERS}.{view}")
+    assert isinstance(encoder, Encoder)
+    report = load_published_weights(encoder, file)
+    logger.info("view %s starts from %s: %s", view, file, report.describe())
+    values = encoder.state_dict()
+    return Started(
+        checkpoint=str(file.resolve()),
+        loaded=(ENCODERS,),
+        left_random=(*report.misfits, *report.absent),
+        left_out=report.left,
+        num_parameters=sum(values[name].numel() for name in report.matched),
+    )
+
+
+def _read(checkpoint: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(checkpoint / WEIGHTS)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"start_from: the weights of {checkpoint} cannot be read: {error}") from None
+
+
+def _parts(weights: Mapping[str, Tensor], view: str) -> dict[str, dict[str, Tensor]]:
+    """Return part -> its tensors by full name, for those called `<part>.<view>.<name>`."""
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, value in weights.items():
+        part, *rest = name.split(".")
+        if len(rest) > 1 and rest[0] == view:
+            parts.setdefault(part, {})[name] = value
+    return parts
+
+
+def _misfits(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
+    """Name each tensor that one side lacks or that differs in shape."""
+    found = [f"it lacks {name}" for name in own if name not in other]
+    found += [f"this run has no {name}" for name in other if name not in own]
+    return found + [
+        f"{name} is {tuple(other[name].shape)} there and {tuple(own[name].shape)} here"
+        for name in own
+        if name in other and own[name].shape != other[name].shape
+    ]
+
+
+def _report(view: str, started: Started) -> None:
+    remarks = [f"{', '.join(started.loaded)} ({started.num_parameters:,} numbers)"]
+    if started.left_random:
+        remarks.append(f"not there, so random: {', '.join(started.left_random)}")
+    if started.left_out:
+        remarks.append(f"not used here: {', '.join(started.left_out)}")
+    logger.info("view %s starts from %s: %s", view, started.checkpoint, "; ".join(remarks))
+
+
+def _warn_of_untrained(view: str, checkpoint: Path) -> None:
+    """Say so when the other run had not trained this view yet: its weights are random."""
+    resolved = checkpoint.parent.parent / RESOLVED
+    if not resolved.is_file():
+        return
+    told = read_yaml(resolved)
+    config = parse(RunConfig, told["config"], source=str(resolved))
+    with torch.random.fork_rng(devices=[]):  # building draws weights, which must not move the run's own
+        stages = build_method(config, told["channels"]).stages()
+    trained: Sequence[str] = (
+        *reached_views(stages, read_position(checkpoint).stage_index),
+        *told.get("start_from", ()),
+    )
+    if view not in trained:
+        logger.warning("view %s has not been trained in %s: it starts from random weights", view, checkpoint)

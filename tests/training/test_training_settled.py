@@ -1,0 +1,66 @@
+"""What a run was not told is derived once, shown, and stored apart from what was asked."""
+
+import dataclasses
+import logging
+
+import pytest
+import yaml
+
+from coview.config import ClipSettings, OptimiserSettings, RunConfig, ScheduleSettings, TrainingSettings, as_plain
+from coview.embed.run import load
+from coview.training.pretrain import pretrain
+from coview.training.settled import derived, settled
+from small_run import make_data, small_config
+
+ASKED = dataclasses.replace(
+    small_config(),
+    method={"name": "vicc", "epochs_alone": 2, "cycles": 1, "epochs_together": 1, "projection_size": 8},
+    clip=ClipSettings(num_blocks=1, block_length=4, step=1, clips_per_video=2),
+    optimiser=OptimiserSettings(name="lars", learning_rate=0.6, reference_batch=192),
+    schedule=ScheduleSettings(name="cosine", final_learning_rate=6e-4),
+    training=TrainingSettings(
+        batch_size=2, workers=0, log_every=1, precision="fp32", channels_last="never", validation_share=0.0
+    ),
+)
+
+
+def test_only_what_was_not_set_is_derived():
+    found = settled(ASKED, num_videos=40)
+    assert derived(ASKED, found) == {
+        "method.prototypes": 8,
+        "method.queue": 10,
+        "method.frozen_prototypes_epochs": 0,
+        "optimiser.learning_rate": pytest.approx(0.6 * 2 / 192),
+        "schedule.final_learning_rate": pytest.approx(6e-4 * 2 / 192),
+    }
+    assert settled(found, num_videos=40) == found
+    told = dataclasses.replace(ASKED, method={**ASKED.method, "prototypes": 5, "queue": 0})
+    assert settled(told, num_videos=40).method["prototypes"] == 5
+
+
+def test_a_batch_larger_than_the_data_counts_as_the_data():
+    large = dataclasses.replace(ASKED, training=dataclasses.replace(ASKED.training, batch_size=384))
+    assert settled(large, num_videos=96).optimiser.learning_rate == pytest.approx(0.3)
+
+
+def test_a_method_that_derives_nothing_is_left_as_it_is():
+    config = RunConfig()
+    assert settled(config, num_videos=40).method == config.method
+    assert derived(config, settled(config, num_videos=40)) == {"optimiser.learning_rate": 1e-3}
+
+
+def test_a_run_shows_what_it_derived_and_opens_with_it(tmp_path, caplog):
+    data, out = tmp_path / "data", tmp_path / "run"
+    data.mkdir()
+    make_data(data, tmp_path / "videos")
+    with caplog.at_level(logging.INFO):
+        assert pretrain(ASKED, data=data, out=out).is_complete
+    assert "derived: method.prototypes 1" in caplog.text
+    assert yaml.safe_load((out / "config.yaml").read_text()) == as_plain(ASKED)
+    resolved = yaml.safe_load((out / "resolved.yaml").read_text())["config"]
+    assert resolved["optimiser"]["learning_rate"] == pytest.approx(0.6 * 2 / 192)
+    assert resolved["method"]["prototypes"] == 1
+    run = load(out)
+    assert run.method.prototypes["rgb"].weight.shape == (1, 8)
+    assert [stage.name for stage in run.stages] == ["rgb", "flow", "cycle1-rgb", "cycle1-flow"]
+    assert pretrain(ASKED, data=data, out=out, resume=True).is_complete
