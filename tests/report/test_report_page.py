@@ -5,14 +5,20 @@ import html.parser
 import re
 import shutil
 
+import numpy as np
 import pytest
 
+from coview.analyse.base import Findings, FoundTable
+from coview.analyse.heatmap import heatmap
+from coview.analyse.result import AnalysisResult, write_analysis
 from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
 from coview.evaluate import evaluate_run
+from coview.evaluate.base import ScoreRow
+from coview.evaluate.result import write_result
 from coview.report import write_report
 
-VOID = {"meta", "link", "br", "img", "input", "hr", "line", "path", "circle"}
+VOID = {"meta", "link", "br", "img", "input", "hr", "line", "path", "circle", "image"}
 
 
 class Outline(html.parser.HTMLParser):
@@ -146,6 +152,56 @@ def test_not_a_run(run_folder, tmp_path):
     with pytest.raises(UserError, match="is not a run"):
         write_report(tmp_path)
     shutil.rmtree(run_folder.path)
+
+
+def test_an_analysis_and_a_protocol_without_errors_are_shown(run_folder):
+    run_folder.train()
+    made = run_folder.evaluate()
+    rows = (ScoreRow("trained", "rgb", {"mean entropy": 1.25}), ScoreRow("chance", "chance", {"mean entropy": 2.0}))
+    other = {
+        "protocol": "clusters",
+        "rows": rows,
+        "settings": {"windows": "w", "max_windows": None, "weights": {"a": 2}},
+    }
+    path = run_folder.path / "evaluation" / "clusters-split1.json"
+    write_result(dataclasses.replace(made, **other, examples={}, path=str(path)))
+    findings = Findings(
+        sentences=("Views agree on <much>.",),
+        tables=(FoundTable("nearest <classes>", ("class", "this run"), (("wave & jump", "none"),)),),
+        values={},
+        records=[{"class": "wave"}],
+        figures={"how alike": heatmap(np.eye(2), ["a", "b"], title="how alike")},
+    )
+    shared = ("run", "checkpoint", "data", "preset", "seed", "remarks", "versions", "device", "seconds", "created_at")
+    write_analysis(
+        AnalysisResult(
+            analysis="class-relations",
+            findings=findings,
+            beside=(),
+            split="split1",
+            part="test",
+            settings={},
+            counts={"videos": 3, "of": 8, "classes": 2},
+            path=str(run_folder.path / "analysis" / "class-relations.json"),
+            **{name: getattr(made, name) for name in shared},
+        )
+    )
+    path = write_report(run_folder.path, run_folder.data)
+    page = outline(path)
+    assert page.unnamed == []
+    assert {link[1:] for link in page.links} <= set(page.ids)
+    for words in (
+        "Views agree on <much>.",
+        "nearest <classes>",
+        "wave & jump",
+        "3 of 8 videos (test of split1), 2 classes. a remark.",
+        "mean entropy (nats)",
+        "1.25",
+        "a 2",
+    ):
+        assert words in page.words, words
+    assert "125" not in page.words  # an entropy is no share
+    assert not re.findall(r"""(?:src|href)=["']?(?!#|data:)[^"'>\s]+""", path.read_text(encoding="utf-8"))
 
 
 def test_real_views_and_a_real_evaluation(small_run):

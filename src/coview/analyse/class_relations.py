@@ -49,9 +49,8 @@ def class_similarities(
     sums: NDArray[np.float64] = np.zeros((len(names), features.shape[1]))
     np.add.at(sums, codes, features.astype(np.float64))
     means = sums / np.bincount(codes)[:, None]
-    similarities = np.asarray(
-        means @ means.T, dtype=np.float64
-    )  # the mean over pairs of dot products is the dot product of the means
+    # The mean over pairs of dot products is the dot product of the means.
+    similarities = np.asarray(means @ means.T, dtype=np.float64)
     np.fill_diagonal(similarities, np.nan)
     return tuple(names.tolist()), similarities
 

@@ -31,9 +31,7 @@ def analyse_run(
     device: str = "auto",
     progress: ProgressSink | None = None,
 ) -> AnalysisResult:
-    """Look into a run and write RUN/analysis/<analysis>.json and .csv.
-
-    Embeddings that an evaluation of the same run, data and split kept are used again.
+    """Look into a run and write RUN/analysis/<analysis>.json and .csv; embeddings that an evaluation kept are reused.
 
     Args:
         run_dir: the run's folder.
@@ -57,11 +55,10 @@ def analyse_run(
     settings = parse(kind.Settings, dict(options or {}), source=f"analysis {analysis}")
     run, data = Run.load(run_dir, checkpoint), PreparedDataset.open(Path(data_dir))
     others = [Run.load(folder) for folder in beside]
-    chosen = split or (run.config.split if data.splits else None)
     variant = SPLIT if data.splits else LEAVE_GROUP_OUT
+    chosen = split or (run.config.split if data.splits else None)
     sides = choose_sides(data, chosen, variant=variant)
-    part = _part(part, variant=variant)
-    rows = _rows(sides, part)
+    part, rows = _who(sides, part, variant=variant)
     sets = []
     for name, owner, weights in _owners(run, others):
         made = cached_embeddings(owner, data, sides.entries, weights=weights, device=device, progress=progress)
@@ -75,23 +72,18 @@ def analyse_run(
         part=part,
         settings=as_plain(settings),
         counts={"videos": len(rows), "of": len(data.entries), "classes": len(set(material.labels))},
-        remarks=tuple(remark for owner in (run, *others) for remark in owner.differences(data)),
-        path=str(run.path / FOLDER / f"{_file_name(analysis, run=run, data=data, checkpoint=checkpoint)}.json"),
+        remarks=_remarks([run, *others], data),
+        path=str(run.path / FOLDER / _file_name(analysis, run=run, data=data, checkpoint=checkpoint)),
         **provenance(run, data, device=device, started=started),
     )
     write_analysis(result)
     return result
 
 
-def _part(part: Part, *, variant: str) -> Literal["test", "train", "all"]:
-    if part == "auto":
-        return "test" if variant == SPLIT else "all"
-    return part
-
-
-def _rows(sides: Sides, part: str) -> list[int]:
-    """Return the rows of the entries that take part; without a split, queries and gallery are everyone."""
-    return list({"test": sides.queries, "train": sides.gallery}.get(part, range(len(sides.entries))))
+def _who(sides: Sides, part: Part, *, variant: str) -> tuple[Literal["test", "train", "all"], list[int]]:
+    """Return which part takes part, and its rows; without a split, queries and gallery are everyone."""
+    chosen = ("test" if variant == SPLIT else "all") if part == "auto" else part
+    return chosen, list({"test": sides.queries, "train": sides.gallery}.get(chosen, range(len(sides.entries))))
 
 
 def _owners(run: Run, others: Sequence[Run]) -> list[tuple[str, Run, Literal["trained", "random"]]]:
@@ -105,8 +97,12 @@ def _owners(run: Run, others: Sequence[Run]) -> list[tuple[str, Run, Literal["tr
     ]
 
 
+def _remarks(runs: Sequence[Run], data: PreparedDataset) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(remark for run in runs for remark in run.differences(data)))
+
+
 def _file_name(analysis: str, *, run: Run, data: PreparedDataset, checkpoint: str | None) -> str:
-    """Return <analysis>[-<other data set>][-<older checkpoint>]: what differs from the default."""
+    """Return <analysis>[-<other data set>][-<older checkpoint>].json: what differs from the default."""
     root = data.root.resolve()
     parts = [analysis, "" if str(root) == run.resolved["data"]["root"] else root.name, checkpoint or ""]
-    return "-".join(part.replace("/", "_") for part in parts if part)
+    return "-".join(part.replace("/", "_") for part in parts if part) + ".json"

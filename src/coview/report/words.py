@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from coview.evaluate.base import ScoreRow
+from coview.evaluate.metrics import metric as metric_of
 from coview.evaluate.result import EvaluationResult
 from coview.evaluate.table import roles
 from coview.report.charts import number
@@ -103,6 +104,8 @@ def stage_health(stage: StageFacts) -> Sentence:
 def scores(result: EvaluationResult) -> list[Sentence]:
     """Compare each of the run's rows with random weights and with the best pixel baseline."""
     metric = next(iter(result.rows[0].metrics))
+    if not metric_of(metric).is_share:
+        return []
     pixels = [row for row in result.rows if row.kind == "pixels"]
     best_pixels = max(pixels, key=lambda row: row.metrics[metric], default=None)
     lines = []
