@@ -134,6 +134,19 @@ def test_settings_of_speed_make_no_difference(make_run):
     assert table.rows[0].seeds == (0, 1)
 
 
+def test_seeds_that_each_start_from_a_run_of_their_own_share_a_row(make_run, tmp_path):
+    runs = [make_run("a", 0.5), make_run("b", 0.6, seed=1), make_run("c", 0.7)]
+    for run, start in zip(runs, ("alone-0", "alone-1", None), strict=True):
+        resolved = yaml.safe_load((run / "resolved.yaml").read_text())
+        resolved["config"]["start_from"] = start
+        (run / "resolved.yaml").write_text(yaml.safe_dump(resolved))
+    (table,) = tables_of_runs(runs)
+    assert [(row.run, row.seeds) for row in table.rows if row.features == "rgb"] == [
+        ("cpc, start_from other runs", (0, 1)),
+        ("cpc, start_from None", (0,)),
+    ]
+
+
 def test_runs_are_called_as_the_user_says(make_run):
     a, b, c = make_run("a", 0.5), make_run("b", 0.5, seed=1), make_run("c=d", 0.6, method=COCON)
     (table,) = tables_of_runs([f"CPC={a}", f"CPC={b}", c])

@@ -8,8 +8,13 @@ _SPEED = ("workers", "log_every", "checkpoint_every_seconds", "checkpoint_every_
 
 
 def without_speed_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a run's settings without its seed and without what no number depends on."""
+    """Return a run's settings without its seed and without what no number depends on.
+
+    Of the weights that a run started from it says that there were some, not where: each seed has its own.
+    """
     kept = {name: value for name, value in config.items() if name != "seed"}
+    if kept.get("start_from"):
+        kept["start_from"] = "other runs"
     training = {name: value for name, value in config.get("training", {}).items() if name not in _SPEED}
     return {**kept, "training": training}
 
