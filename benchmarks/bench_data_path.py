@@ -61,9 +61,9 @@ def main() -> None:
         data = PreparedDataset.open(given.data) if given.data else prepared(Path(folder), gop=given.gop)
         entries = long_videos(data)
         blob = jpeg_blob(data, entries, Path(folder) / "frames.jpg")
+        storage = {"storage": data.info.get("storage"), "bytes_per_frame": stored_bytes(data, entries)}
         kinds = {name: compare(data, entries, blob, name=name, rounds=given.rounds) for name in KINDS}
     about = {"size_px": SIZE, "batch": BATCH, "videos": len(entries), "jpeg_quality": JPEG_QUALITY}
-    storage = {"storage": data.info.get("storage"), "bytes_per_frame": stored_bytes(data, entries)}
     path = record("data_path", {**about, **storage, "goal_clips_per_second": GOAL, "kinds": kinds})
     for name, values in kinds.items():
         ours, peer = values["coview"]["clips_per_second"], values["jpeg_blob"]["clips_per_second"]
