@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
+BASE   := $(VENV)/.installed
+STAMP  := $(VENV)/.installed-extras
 DEMO   ?= demo
 
 .PHONY: help setup demo test check bench docs clean
@@ -10,15 +11,19 @@ help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
 setup: $(STAMP) ## make .venv with coview in it
-$(STAMP): pyproject.toml constraints.txt
+$(BASE): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "coview needs Python 3.11 or newer; set PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,cluster,pose]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	@touch $@
+
 # mediapipe brings a second OpenCV, which needs libGL; of two, the one installed last is the one that runs.
+$(STAMP): $(BASE)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,cluster,pose]'
 	$(BIN)/python -m pip install -q -c constraints.txt --force-reinstall --no-deps opencv-contrib-python-headless
 	@touch $@
 
-demo: $(STAMP) ## the whole road on synthetic videos, into demo/
+demo: $(BASE) ## the whole road on synthetic videos, into demo/
 	$(BIN)/coview demo --out $(DEMO)
 
 test: check ## lint, types and every test
