@@ -38,7 +38,7 @@ def crop_resize(raw: Tensor, frame_sizes: Tensor, geometry: Geometry, size: int)
         pictures = interpolate(crop, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
         planes = pictures.transpose(0, 1)  # (C, T, size, size)
         out[index] = planes.flip(-1) if flip else planes
-    return out
+    return out.clamp_(0, 255)  # the weights of a resize add up to 1 but for rounding
 
 
 def pixel_range(start: float, stop: float, length: int) -> tuple[int, int]:
