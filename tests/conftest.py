@@ -1,9 +1,20 @@
 """Fixtures that several folders' tests share."""
 
 import os
+import random
 from pathlib import Path
 
+import numpy
 import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Give every test the same random numbers, whatever ran before it in its process."""
+    random.seed(0)
+    numpy.random.seed(0)  # libraries under test may draw from the global state
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")

@@ -61,8 +61,8 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
     for name in ("mean", "variance", "count"):
         assert torch.equal(first[name], second[name])
         torch.testing.assert_close(first[name], whole[name])
-    for name in ("output", "clips"):
-        torch.testing.assert_close(torch.cat([first[name], second[name]]), whole[name], rtol=1e-4, atol=1e-4)
+    for name in ("output", "clips"):  # what rounding leaves of a channel of mean 10 and spread 0.1, by processor
+        torch.testing.assert_close(torch.cat([first[name], second[name]]), whole[name], rtol=1e-3, atol=1e-3)
     for name in ("weight", "bias"):  # a sum over clips here, hence the sum over processes
         torch.testing.assert_close(first[name] + second[name], whole[name], rtol=1e-4, atol=1e-3)
     assert not torch.allclose(
