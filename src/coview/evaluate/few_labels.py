@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from coview.config import Count, NonNegativeFloat, Positive, as_plain
-from coview.datatypes import random_generator
+from coview.datasets.splits import few_of_each_class
 from coview.evaluate.base import Protocol, ScoreRow, Scores, Task
 from coview.evaluate.classification import METRICS, Problem, chance_outcome, outcome
 from coview.evaluate.ensemble import DEFAULT_WEIGHTS
@@ -96,11 +96,7 @@ def drawn(problem: Problem, count: int, *, seed: int, draw: int) -> Problem:
 
     A draw of more labels holds the same draw of fewer.
     """
-    order = random_generator(seed, draw).permutation(len(problem.targets))
-    by_class = order[np.argsort(problem.targets[order], kind="stable")]
-    sizes = np.bincount(problem.targets, minlength=len(problem.classes))
-    ranks = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # place within the own class
-    kept = np.sort(by_class[ranks < count])
+    kept = few_of_each_class(problem.targets, count, seed=seed, draw=draw)
     return replace(problem, train=tuple(problem.train[place] for place in kept), targets=problem.targets[kept])
 
 
