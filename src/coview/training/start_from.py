@@ -180,10 +180,8 @@ def _parts(weights: Mapping[str, Tensor], view: str) -> dict[str, dict[str, Tens
 
 def _same_names(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     """Whether two parts speak of the same things: a classifier of other classes is of no use here."""
-    names = [{key: value for key, value in part.items() if key.endswith(NAMES)} for part in (own, other)]
-    return names[0].keys() == names[1].keys() and all(
-        torch.equal(value, names[1][key]) for key, value in names[0].items()
-    )
+    here, there = ({key: value for key, value in part.items() if key.endswith(NAMES)} for part in (own, other))
+    return here.keys() == there.keys() and all(torch.equal(value, there[key]) for key, value in here.items())
 
 
 def _misfits(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
