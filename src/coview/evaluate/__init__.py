@@ -15,6 +15,7 @@ PROTOCOLS: Registry[type[Protocol]] = Registry(
         "knn": "coview.evaluate.knn:Knn",
         "clusters": "coview.evaluate.clusters:Clusters",
         "inference": "coview.evaluate.inference:Inference",
+        "finetune": "coview.evaluate.finetune:Finetune",
     },
 )
 

@@ -14,8 +14,10 @@ from coview.augment.batch import cropped
 from coview.augment.geometry import crops_of_a_picture
 from coview.clips.windows import WindowDataset, evaluation_batches
 from coview.config import NonNegativeFloat, as_plain
+from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
 from coview.embed.extract import evaluation_workers
+from coview.embed.run import Run
 from coview.errors import UserError
 from coview.evaluate.base import Protocol, RowKind, ScoreRow, Scores, Task
 from coview.evaluate.classification import METRICS, chance_outcome, outcome
@@ -71,7 +73,7 @@ class Inference(Protocol):
         chance = ScoreRow("chance", "chance", chance_outcome(labels, found.classes), description="in random order")
         return Scores(
             rows=(*found.rows, chance),
-            counts={**sides.counts, "roles": list(TEST_ROLES)},
+            counts=counts_of(task.run, task.data, sides),
             settings={**as_plain(chosen), **found.settings},
             split=task.split,
             details=found.details,
@@ -115,7 +117,7 @@ def classified(
     """
     run, method = task.run, classifier_of(task)
     entries = [sides.entries[row] for row in sides.queries]
-    count = crops or CROPS[run.config.method.get("head", "features")]
+    count = crops or CROPS[run.method.classification_head]
     single = class_probabilities(task, entries, crops=count)
     words = f"mean softmax over half-overlapping windows, {crops_in_words(count)}"
     named = {view: (scores, words) for view, scores in single.items()}
@@ -135,6 +137,15 @@ def classified(
         "standard_error": "bootstrap of top-1 over whole groups of test videos",
     }
     return Classified(method.classes, tuple(rows), details, settings, _remarks(task, labels, method.classes))
+
+
+def counts_of(run: Run, data: PreparedDataset, sides: Sides) -> dict[str, Any]:
+    """Return the counts of a classifier's result: of the training videos, those that it learnt from."""
+    learnt = run.resolved["data"]
+    counts = {**sides.counts, "roles": list(TEST_ROLES)}
+    if learnt["root"] == str(data.root.resolve()):
+        counts["gallery_used"] = learnt["num_train"] + learnt["num_validation"]
+    return counts
 
 
 def crops_in_words(count: int) -> str:

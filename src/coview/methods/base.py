@@ -131,7 +131,7 @@ class Method(nn.Module, abc.ABC):
     views: tuple[str, ...]
     encoders: nn.ModuleDict
     """View name -> `coview.encoders.Encoder`."""
-    classification_head: ClassVar[ClassificationHead] = "features"
+    classification_head: ClassificationHead = "features"
     """What a fine-tuned classifier of its encoders reads; see `coview.methods.classify`."""
 
     @classmethod

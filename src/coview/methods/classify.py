@@ -96,7 +96,7 @@ class Classify(Method):
         super().__init__()
         _check(settings, config)
         self.settings, self.inputs, self.views = settings, config.views, tuple(config.views)
-        self.classes = tuple(settings.classes)
+        self.classes, self.classification_head = tuple(settings.classes), settings.head
         self.num_blocks, self.parts = config.clip.num_blocks, config.training.encoder_parts
         self._places = {name: place for place, name in enumerate(self.classes)}
         build = ENCODERS.load(config.encoder.name)

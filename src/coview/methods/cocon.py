@@ -67,7 +67,7 @@ class CoCon(Method):
     """
 
     Settings: ClassVar[type[CoConSettings]] = CoConSettings
-    classification_head: ClassVar[ClassificationHead] = "context"
+    classification_head: ClassificationHead = "context"
     pool = staticmethod(pool_block_maps)
 
     def __init__(self, settings: CoConSettings, config: RunConfig, channels: Mapping[str, int]) -> None:

@@ -53,7 +53,7 @@ class CPC(Method):
     """
 
     Settings: ClassVar[type[CPCSettings]] = CPCSettings
-    classification_head: ClassVar[ClassificationHead] = "context"
+    classification_head: ClassificationHead = "context"
     pool = staticmethod(pool_block_maps)
 
     def __init__(self, settings: CPCSettings, config: RunConfig, channels: Mapping[str, int]) -> None:
