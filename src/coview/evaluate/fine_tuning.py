@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from coview.config import Count, NonNegativeFloat, Positive, RunConfig, as_plain, parse, read_yaml
+from coview.config import Count, NonNegativeFloat, Positive, RunConfig, as_plain, read_yaml
 from coview.configs import find_config, load_config
 from coview.embed.cache import data_identity, hash_of_file
 from coview.embed.run import Run
@@ -20,7 +20,7 @@ from coview.evaluate.naming import without_speed_settings
 from coview.methods import METHODS
 from coview.methods.base import ClassificationHead
 from coview.registry import did_you_mean
-from coview.training.checkpoint import WEIGHTS, latest_checkpoint, read_position
+from coview.training.checkpoint import WEIGHTS, latest_checkpoint
 from coview.training.pretrain import pretrain
 from coview.training.runfolder import RESOLVED
 
@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "finetune"
 Start = Literal["trained", "random"]
+WHOSE: Mapping[Start, str] = {"trained": "the run's weights", "random": "random weights"}
 RECIPES: Mapping[ClassificationHead, str] = {"features": "finetune-vicc", "context": "finetune-cocon"}
 """Head of the classifier -> beginning of the names of the configs whose recipe it takes."""
 SIZES = {"cpu": "ucf10-cpu"}
@@ -77,15 +78,16 @@ def fine_tuned(task: Task, settings: FinetuneSettings, start: Start) -> Run:
     """
     config = finetune_config(task.run, settings, split=task.split)
     folder = task.run.path / FOLDER / _name(task, settings, config, start=start)
-    if not is_finished(folder):
-        if start == "trained":
-            config = replace(config, start_from=_recorded_start(folder) or str(task.run.checkpoint.resolve()))
-        logger.info("fine-tuning from %s weights: %s", "the run's" if start == "trained" else start, folder)
-        result = pretrain(
-            config, data=task.data.root, out=folder, resume=True, device=task.device, progress=task.progress
-        )
-        if not result.is_complete:
-            raise KeyboardInterrupt(f"stopped; the same command goes on there: {folder}")
+    finished = _finished(folder)
+    if finished is not None:
+        logger.info("fine-tuned from %s before: %s", WHOSE[start], folder)
+        return finished
+    if start == "trained":
+        config = replace(config, start_from=_recorded_start(folder) or str(task.run.checkpoint.resolve()))
+    logger.info("fine-tuning from %s: %s", WHOSE[start], folder)
+    result = pretrain(config, data=task.data.root, out=folder, resume=True, device=task.device, progress=task.progress)
+    if not result.is_complete:
+        raise KeyboardInterrupt(f"stopped; the same command goes on there: {folder}")
     return Run.load(folder)
 
 
@@ -138,14 +140,13 @@ def _check_fits(config: RunConfig, run: Run, *, name: str) -> None:
             raise UserError(f"{name} names the view {view!r}{hint} The views of {run.path}: {', '.join(run.views)}")
 
 
-def is_finished(folder: Path) -> bool:
-    """Whether a child has done the last step of its last stage."""
-    newest = latest_checkpoint(folder)
-    if newest is None:
-        return False
-    position = read_position(newest)
-    config = parse(RunConfig, read_yaml(folder / RESOLVED)["config"], source=str(folder / RESOLVED))
-    return position.is_stage_finished and position.stage_index == len(config.views) - 1
+def _finished(folder: Path) -> Run | None:
+    """Return a child that has done the last step of its last stage."""
+    if latest_checkpoint(folder) is None:
+        return None
+    child = Run.load(folder)
+    at = child.position
+    return child if at.is_stage_finished and at.stage_index == len(child.stages) - 1 else None
 
 
 def _recorded_start(folder: Path) -> str | None:

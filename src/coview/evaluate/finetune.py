@@ -1,5 +1,6 @@
 """Protocol "finetune": the whole network taught with labels, from the run's weights and from random ones."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from coview.embed.run import Run
 from coview.evaluate.base import Protocol, ScoreRow, Scores, Task
 from coview.evaluate.classification import chance_outcome
 from coview.evaluate.features import remarks_of
-from coview.evaluate.fine_tuning import FinetuneSettings, fine_tuned
+from coview.evaluate.fine_tuning import WHOSE, FinetuneSettings, fine_tuned
 from coview.evaluate.inference import classified, counts_of
 from coview.evaluate.linear import learnable
 from coview.evaluate.sides import SPLIT, choose_sides
@@ -30,13 +31,13 @@ class Finetune(Protocol):
         remarks = list(remarks_of(task))
         for start in chosen.starts:
             child = fine_tuned(task, chosen, start)
-            child_task = Task(child, task.data, task.split, task.device, task.progress)
+            child_task = replace(task, run=child)
             found = classified(child_task, sides, crops=chosen.crops, weights=chosen.weights, kind=start)
             rows += found.rows
             details |= found.details if start == chosen.starts[0] else {}
             settings = {**found.settings, "classifier": recipe_of(child)}
             counts = counts_of(child, task.data, sides)
-            remarks.append(f"fine-tuned from {start} weights: {child.path.relative_to(task.run.path)}")
+            remarks.append(f"fine-tuned from {WHOSE[start]}: {child.path.relative_to(task.run.path)}")
         chance = chance_outcome(problem.labels, problem.classes)
         rows.append(ScoreRow("chance", "chance", chance, description="classes in random order"))
         return Scores(
