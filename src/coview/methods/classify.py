@@ -15,7 +15,6 @@ from coview.config import Count, Fraction, Positive, RunConfig
 from coview.datasets.splits import few_of_each_class
 from coview.datatypes import VideoEntry, ViewBatch
 from coview.encoders import ENCODERS, Encoder
-from coview.encoders.batchnorm import BatchNorm3d
 from coview.errors import UserError
 from coview.methods.base import ClassificationHead, LossOutput, Method, Progress, Sizes, Stage
 from coview.methods.dense_predictor import DensePredictor, encode_blocks
@@ -43,33 +42,28 @@ class ClassifySettings:
     """Share of the feature that is zeroed before the linear layer. Not set: 0.9 for features, 0.7 for context."""
     context_dropout: Fraction = 0.1
     """context: share of the hidden state of the aggregation that is zeroed at each step, as in pre-training."""
-    batch_norm: bool = False
-    """Normalise the feature over the batch before dropout."""
     epochs: Positive = 100
     """Passes over the training videos, for each view."""
 
 
 class Classifier(nn.Module):
-    """[Batch normalisation ->] dropout -> linear layer; its class names are part of its weights.
+    """Dropout -> linear layer; its class names are part of its weights.
 
     Args:
         feature_size: D.
         classes: C names, in the order of the scores.
         dropout: share of a feature that is zeroed.
-        batch_norm: whether to normalise first, over the batch of all processes.
     """
 
-    def __init__(self, feature_size: int, classes: Sequence[str], *, dropout: float, batch_norm: bool) -> None:
+    def __init__(self, feature_size: int, classes: Sequence[str], *, dropout: float) -> None:
         super().__init__()
-        self.norm = BatchNorm3d(feature_size) if batch_norm else nn.Identity()
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(feature_size, len(classes))
         self.register_buffer("names", torch.tensor(list(json.dumps(list(classes)).encode()), dtype=torch.uint8))
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features (B, D) to scores before softmax (B, C), float32."""
-        normalised = self.norm(features.float()[:, :, None, None, None]).flatten(1)  # (B, D)
-        scores: Tensor = self.linear(self.dropout(normalised))
+        scores: Tensor = self.linear(self.dropout(features))
         return scores.float()
 
 
@@ -109,9 +103,8 @@ class Classify(Method):
                     f.feature_size, predict_blocks=1, dropout=settings.context_dropout
                 )
         dropout = DROPOUT[settings.head] if settings.dropout is None else settings.dropout
-        options = {"dropout": dropout, "batch_norm": settings.batch_norm}
         self.classifiers = nn.ModuleDict(
-            {view: Classifier(f.feature_size, self.classes, **options) for view, f in encoders.items()}
+            {view: Classifier(f.feature_size, self.classes, dropout=dropout) for view, f in encoders.items()}
         )
 
     @classmethod
