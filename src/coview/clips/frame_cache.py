@@ -86,8 +86,9 @@ class FrameCache:
 
 
 def _write_header(file: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    about = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, about)
+    header = np.lib.format
+    about = {"descr": header.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}  # type: ignore[no-untyped-call]
+    header.write_array_header_1_0(file, about)  # type: ignore[no-untyped-call]
 
 
 def _opened(kept: Path) -> NDArray[Any] | None:
