@@ -1,7 +1,8 @@
 """From prepared data to augmented rgb clips at 128 x 128 on one core, beside a JPEG-blob loader, in turns.
 
 Two kinds of clip: 32 frames as ViCC takes them (crop, flip, jitter, grey, blur, one draw a clip) and 8 x 5 frames,
-every third, as CPC and CoCon do (jitter and grey drawn anew for every frame). `--data` names a prepared set;
+every third, as CPC and CoCon do (jitter and grey drawn anew for every frame). Each from the stored video files and
+through the cache of decoded frames (training.frame_cache), filled before. `--data` names a prepared set;
 without it some real videos (COVIEW_DATA) or synthetic ones are prepared first, with `--gop` frames to a key frame.
 """
 
@@ -62,12 +63,17 @@ def main() -> None:
         entries = long_videos(data)
         blob = jpeg_blob(data, entries, Path(folder) / "frames.jpg")
         storage = {"storage": data.info.get("storage"), "bytes_per_frame": stored_bytes(data, entries)}
-        kinds = {name: compare(data, entries, blob, name=name, rounds=given.rounds) for name in KINDS}
+        cache = Path(folder) / "frames"
+        kinds = {name: compare(data, entries, blob, name=name, rounds=given.rounds, cache=cache) for name in KINDS}
+        storage["cache_bytes_per_frame"] = round(
+            sum(file.stat().st_size for file in cache.rglob("*.npy")) / sum(e.num_frames or 0 for e in entries)
+        )
     about = {"size_px": SIZE, "batch": BATCH, "videos": len(entries), "jpeg_quality": JPEG_QUALITY}
     path = record("data_path", {**about, **storage, "goal_clips_per_second": GOAL, "kinds": kinds})
     for name, values in kinds.items():
-        ours, peer = values["coview"]["clips_per_second"], values["jpeg_blob"]["clips_per_second"]
-        print(f"{name}: {ours} clips/s, JPEG blob {peer} clips/s, {values['times_faster']} x")
+        ours, cached, peer = (values[loader]["clips_per_second"] for loader in ("coview", "frame_cache", "jpeg_blob"))
+        faster, cached_faster = values["times_faster"], values["times_faster_with_frame_cache"]
+        print(f"{name}: {ours} clips/s ({faster} x), with a frame cache {cached} ({cached_faster} x), JPEG blob {peer}")
     print(path)
 
 
@@ -105,32 +111,44 @@ def stored_bytes(data: PreparedDataset, entries: list[VideoEntry]) -> int:
 
 
 def compare(
-    data: PreparedDataset, entries: list[VideoEntry], blob: JpegBlob, *, name: str, rounds: int
+    data: PreparedDataset, entries: list[VideoEntry], blob: JpegBlob, *, name: str, rounds: int, cache: Path
 ) -> dict[str, Any]:
-    """Load batches with both loaders by turns; seconds are of the processor, so that neighbours disturb less."""
+    """Load batches with each loader by turns; seconds are of the processor, so that neighbours disturb less."""
     clip, settings = KINDS[name]
     views = open_views(data.view_options, ["rgb"])
     inputs = {"rgb": ViewInput(size=SIZE)}
-    dataset = ClipDataset(data, entries, views, clip, seed=0)
-    batches = (batch for epoch in range(10**6) for batch in training_loader(dataset, batch_size=BATCH, epoch=epoch))
     random = np.random.default_rng(0)
 
-    def ours() -> None:
-        augment(next(batches), views, inputs, settings, device=torch.device("cpu"))
+    def ours(frame_cache: Path | None) -> Callable[[], None]:
+        dataset = ClipDataset(data, entries, views, clip, seed=0, frame_cache=frame_cache)
+        if frame_cache is not None:
+            for index in range(len(dataset)):
+                dataset[(0, index)]
+        batches = (b for epoch in range(10**6) for b in training_loader(dataset, batch_size=BATCH, epoch=epoch))
+
+        def load() -> None:
+            augment(next(batches), views, inputs, settings, device=torch.device("cpu"))
+
+        return load
 
     def peers() -> None:
         videos = random.integers(len(entries), size=BATCH)
         torch.stack([load_clip(blob, int(v), clip, settings, size=SIZE, random=random) for v in videos])
 
-    seconds: dict[str, list[tuple[float, float]]] = {"coview": [], "jpeg_blob": []}
+    loaders = {"coview": ours(None), "frame_cache": ours(cache), "jpeg_blob": peers}
+    seconds: dict[str, list[tuple[float, float]]] = {loader: [] for loader in loaders}
     for number in range(rounds + 1):
-        for loader, run in (("coview", ours), ("jpeg_blob", peers)):
+        for loader, run in loaders.items():
             taken = timed(run)
             if number:  # the first is to warm up
                 seconds[loader].append(taken)
     results = {loader: speeds(taken) for loader, taken in seconds.items()}
-    ratio = results["coview"]["clips_per_second"] / results["jpeg_blob"]["clips_per_second"]
-    return {**results, "times_faster": round(ratio, 2)}
+    peer = results["jpeg_blob"]["clips_per_second"]
+    return {
+        **results,
+        "times_faster": round(results["coview"]["clips_per_second"] / peer, 2),
+        "times_faster_with_frame_cache": round(results["frame_cache"]["clips_per_second"] / peer, 2),
+    }
 
 
 def timed(run: Callable[[], None]) -> tuple[float, float]:

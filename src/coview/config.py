@@ -171,6 +171,9 @@ class TrainingSettings:
     """End each stage after this many optimiser steps; 0: after its epochs."""
     workers: Count | None = None
     """Decoding processes; not set: one for each core beyond the first, at most 8; 0: decode in the training process."""
+    frame_cache: str | None = None
+    """Folder to keep decoded frames in, for when decoding is the limit: each video is decoded whole when it is first
+    needed and about 50 times larger than its stored file. Not set: decode every time."""
     log_every: Positive = 10
     """Steps between two lines in the log, with health meters."""
     checkpoint_every_seconds: PositiveFloat = 300.0

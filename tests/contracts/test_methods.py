@@ -139,8 +139,8 @@ def test_features_in_parts_give_the_loss_and_gradient_of_the_whole_batch(name: s
         calls = dict.fromkeys(calls, 0)
         for (parameter_name, one), other in zip(whole.named_parameters(), in_parts.parameters(), strict=True):
             if one.grad is not None:
-                scale = float(one.grad.abs().max())
-                torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-3 * scale, msg=parameter_name)
+                # By length: a rounding that decides which of two pixels is the larger moves a single value much.
+                assert float((other.grad - one.grad).norm() / one.grad.norm()) < 0.01, parameter_name
 
 
 def test_frozen_parts_stay_bit_for_bit(name: str) -> None:

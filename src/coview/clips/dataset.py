@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from coview.clips.frame_cache import FrameCache
 from coview.clips.sampling import Indices, clip_indices, random_starts
 from coview.config import ClipSettings
 from coview.datasets.prepared import PreparedDataset, stored_path
@@ -54,9 +55,13 @@ class VideoTable:
     Args:
         data: the prepared data set.
         entries: ready videos of it.
+        frame_cache: through which frames are read; None: from the stored files.
     """
 
-    def __init__(self, data: PreparedDataset, entries: Sequence[VideoEntry]) -> None:
+    def __init__(
+        self, data: PreparedDataset, entries: Sequence[VideoEntry], *, frame_cache: FrameCache | None = None
+    ) -> None:
+        self.frame_cache = frame_cache
         for entry in entries:
             if not entry.num_frames:
                 raise UserError(f"video {entry.id!r} of {data.root} has no frames recorded; run coview prepare again")
@@ -82,6 +87,8 @@ class VideoTable:
         """
         path = stored_path(self.root, view.name, self.video_id(index), view.suffix)
         try:
+            if self.frame_cache is not None:
+                return self.frame_cache.read(view, path, frame_indices, num_frames=int(self.num_frames[index]))
             return view.read(path, frame_indices)
         except (VideoError, OSError) as error:
             raise UserError(_unreadable(view.name, self.video_id(index), path, error)) from error
@@ -105,6 +112,7 @@ class ClipDataset(Dataset[ClipSample]):
         views: view name -> view.
         clip: which frames make a clip, and M.
         seed: of the run.
+        frame_cache: folder for decoded frames; None: decode every time.
     """
 
     def __init__(
@@ -115,8 +123,10 @@ class ClipDataset(Dataset[ClipSample]):
         clip: ClipSettings,
         *,
         seed: int,
+        frame_cache: Path | None = None,
     ) -> None:
-        self.videos = VideoTable(data, entries)
+        cache = None if frame_cache is None else FrameCache(frame_cache)
+        self.videos = VideoTable(data, entries, frame_cache=cache)
         self.views = dict(views)
         self.clip = clip
         self.seed = seed

@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-_SPEED = ("workers", "log_every", "checkpoint_every_seconds", "checkpoint_every_steps", "keep_checkpoints")
+_SPEED = (
+    "workers", "frame_cache", "log_every", "checkpoint_every_seconds", "checkpoint_every_steps", "keep_checkpoints",
+)  # fmt: skip
 """Settings under "training" that no number depends on."""
 
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from coview.augment.batch import augment
 from coview.clips.dataset import ClipDataset
@@ -103,7 +104,9 @@ class VideoFeed:
 
     def _dataset(self, entries: Sequence[VideoEntry], views: Sequence[str]) -> ClipDataset:
         chosen = {name: self.views[name] for name in views}
-        return ClipDataset(self.data, entries, chosen, self.config.clip, seed=self.config.seed)
+        folder = self.config.training.frame_cache
+        cache = None if folder is None else Path(folder)
+        return ClipDataset(self.data, entries, chosen, self.config.clip, seed=self.config.seed, frame_cache=cache)
 
     def _augmented(self, batch: ClipBatch) -> ViewBatch:
         made = augment(batch, self.views, self.config.views, self.config.augment, device=self.processes.device)

@@ -1,0 +1,112 @@
+import errno
+import logging
+import os
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+import torch
+from clips_fakes import NumberedView, numbered_data
+from numpy.typing import NDArray
+
+from coview.clips.dataset import ClipDataset
+from coview.clips.frame_cache import FrameCache
+from coview.config import ClipSettings
+from coview.errors import UserError, VideoError
+
+
+class StoredView(NumberedView):
+    """A numbered view whose files exist, as those of videos do."""
+
+    suffix: ClassVar[str] = ".mp4"
+
+
+def stored(folder: Path) -> Path:
+    path = folder / "v3.mp4"
+    path.write_bytes(b"stored")
+    return path
+
+
+def read(cache: FrameCache, view: NumberedView, path: Path, indices: list[int]) -> list[int]:
+    frames: NDArray[Any] = cache.read(view, path, np.array(indices), num_frames=300)
+    assert frames.shape == (len(indices), 2, 3, 3)
+    assert frames.dtype == np.uint8
+    assert (frames == frames[:, :1, :1, :1]).all()
+    return [int(frame[0, 0, 0]) for frame in frames]
+
+
+def test_frames_are_those_of_the_view_and_decoded_once(tmp_path: Path) -> None:
+    view, path, cache = StoredView(), stored(tmp_path), FrameCache(tmp_path / "cache")
+    assert read(cache, view, path, [0, 5, 5, 200]) == [30, 35, 35, 230]
+    assert sorted(sum(view.reads, [])) == list(range(300))
+    view.reads.clear()
+    assert read(cache, view, path, [7]) == [37]
+    assert read(FrameCache(tmp_path / "cache"), view, path, [8]) == [38]
+    assert view.reads == []
+
+
+def test_a_changed_file_is_decoded_anew(tmp_path: Path) -> None:
+    view, path, cache = StoredView(), stored(tmp_path), FrameCache(tmp_path / "cache")
+    read(cache, view, path, [0])
+    path.write_bytes(b"made again")
+    view.reads.clear()
+    assert read(cache, view, path, [1]) == [31]
+    assert view.reads
+
+
+def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
+    view, path, cache = StoredView(), stored(tmp_path), FrameCache(tmp_path / "cache")
+    read(cache, view, path, [0])
+    (kept,) = (tmp_path / "cache").rglob("*.npy")
+    kept.write_bytes(kept.read_bytes()[:1000])
+    assert read(cache, view, path, [2]) == [32]
+    assert len(list((tmp_path / "cache").rglob("*"))) == 2  # the view's folder and the file: nothing half-written
+
+
+def test_keypoints_are_read_as_they_are(tmp_path: Path) -> None:
+    view, cache = NumberedView(), FrameCache(tmp_path / "cache")
+    assert read(cache, view, tmp_path / "v3.none", [4]) == [34]
+    assert not (tmp_path / "cache").exists()
+
+
+def test_a_full_disk_costs_the_cache_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    view, path, cache = StoredView(), stored(tmp_path), FrameCache(tmp_path / "cache")
+    monkeypatch.setattr(os, "fsync", full)
+    with caplog.at_level(logging.WARNING):
+        assert read(cache, view, path, [0, 1]) == [30, 31]
+        assert read(cache, view, path, [2]) == [32]
+    assert [record.message.count("No space left on device") for record in caplog.records] == [1]
+    assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+
+
+def test_a_broken_video_is_the_videos_error(tmp_path: Path) -> None:
+    cache = FrameCache(tmp_path / "cache")
+    with pytest.raises(VideoError, match="decoding fails"):
+        cache.read(StoredView(broken="v3"), stored(tmp_path), np.array([0]), num_frames=300)
+    assert cache.is_writable
+    assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+
+
+def test_clips_do_not_depend_on_the_cache(tmp_path: Path) -> None:
+    data = numbered_data(tmp_path, [12, 9])
+    folder = tmp_path / "views" / "numbered"
+    folder.mkdir(parents=True)
+    for name in ("v0", "v1"):
+        (folder / f"{name}.mp4").write_bytes(b"stored")
+    clip = ClipSettings(num_blocks=2, block_length=2, step=2, clips_per_video=2)
+    plain, cached = (
+        ClipDataset(data, data.ready, {"numbered": StoredView()}, clip, seed=0, frame_cache=cache)
+        for cache in (None, tmp_path / "cache")
+    )
+    for key in ((0, 0), (0, 1), (1, 0)):
+        one, other = (torch.from_numpy(np.array(clips[key].views["numbered"])) for clips in (plain, cached))
+        assert torch.equal(one, other)
+    (folder / "v0.mp4").unlink()
+    with pytest.raises(UserError, match="'v0' cannot be read"):
+        cached[(0, 0)]
