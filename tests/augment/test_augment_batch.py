@@ -13,6 +13,8 @@ from coview.datatypes import ClipBatch, ViewBatch
 from coview.errors import UserError
 from coview.views.base import View
 from coview.views.flow import FlowOptions, FlowView
+from coview.views.heatmaps import MIRRORED
+from coview.views.pose import PoseView
 from coview.views.rgb import RgbOptions, RgbView
 
 CPU = torch.device("cpu")
@@ -193,7 +195,12 @@ def test_a_mirrored_crop_is_each_view_mirrored_in_its_own_way() -> None:
     pose = PoseView(PoseView.Options())
     points = np.random.default_rng(0).random((1, 4, 1, 17, 3)).astype(np.float32)
     samples = [
-        ClipSample({"rgb": noise(1, 4, 20, 26, 3), "flow": noise(1, 4, 20, 26, 2), "pose": points}, 0, (0, 0, 0), INDICES)
+        ClipSample(
+            {"rgb": noise(1, 4, 20, 26, 3), "flow": noise(1, 4, 20, 26, 2), "pose": points},
+            0,
+            (0, 0, 0),
+            np.zeros((1, 4), np.int64),
+        )
     ]
     views, inputs = {**VIEWS, "pose": pose}, {**INPUTS, "pose": ViewInput(size=16)}
     plain, mirrored = (
@@ -202,7 +209,7 @@ def test_a_mirrored_crop_is_each_view_mirrored_in_its_own_way() -> None:
     )
     swapped = {name: clip.flip(-1) for name, clip in plain.items()}
     swapped["flow"] = swapped["flow"] * torch.tensor([-1.0, 1.0])[:, None, None, None]
-    swapped["pose"] = swapped["pose"][:, :, MIRROR_PAIRS]
+    swapped["pose"] = swapped["pose"][:, :, list(MIRRORED)]
     for name, expected in swapped.items():
         torch.testing.assert_close(mirrored[name], expected, atol=1e-5, rtol=1e-5)
         assert not torch.allclose(mirrored[name], plain[name], atol=1e-2)
