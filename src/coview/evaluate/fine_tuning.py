@@ -15,9 +15,8 @@ from coview.embed.run import Run
 from coview.errors import UserError
 from coview.evaluate.base import Task
 from coview.evaluate.ensemble import DEFAULT_WEIGHTS
-from coview.evaluate.inference import NumCrops
+from coview.evaluate.inference import NumCrops, names_classes
 from coview.evaluate.naming import without_speed_settings
-from coview.methods import METHODS
 from coview.methods.base import ClassificationHead
 from coview.registry import did_you_mean
 from coview.training.checkpoint import WEIGHTS, latest_checkpoint
@@ -131,8 +130,8 @@ def _own_config(run: Run) -> RunConfig:
 
 
 def _check_fits(config: RunConfig, run: Run, *, name: str) -> None:
-    method = str(config.method.get("name"))
-    if not hasattr(METHODS.load(method), "class_scores"):
+    if not names_classes(config):
+        method = config.method.get("name")
         raise UserError(f"{name} is a config of method {method}, which names no classes; give one of method classify")
     for view in config.views:
         if view not in run.views:

@@ -13,7 +13,7 @@ from torch import Tensor
 from coview.augment.batch import cropped
 from coview.augment.geometry import crops_of_a_picture
 from coview.clips.windows import WindowDataset, evaluation_batches
-from coview.config import NonNegativeFloat, as_plain
+from coview.config import NonNegativeFloat, RunConfig, as_plain
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
 from coview.embed.extract import evaluation_workers
@@ -25,7 +25,7 @@ from coview.evaluate.ensemble import DEFAULT_WEIGHTS, ensembles, in_words, mixed
 from coview.evaluate.features import settings_of_features
 from coview.evaluate.recall import bootstrap_error
 from coview.evaluate.sides import SPLIT, Sides, choose_sides, group_of
-from coview.methods import Method
+from coview.methods import METHODS, Method
 from coview.methods.base import reached_views
 from coview.training.distributed import choose_device
 from coview.views.opened import open_views
@@ -137,6 +137,11 @@ def classified(
         "standard_error": "bootstrap of top-1 over whole groups of test videos",
     }
     return Classified(method.classes, tuple(rows), details, settings, _remarks(task, labels, method.classes))
+
+
+def names_classes(config: RunConfig) -> bool:
+    """Whether the method of a run is a classifier, to be scored by this protocol."""
+    return hasattr(METHODS.load(str(config.method.get("name"))), Classifies.class_scores.__name__)
 
 
 def counts_of(run: Run, data: PreparedDataset, sides: Sides) -> dict[str, Any]:
