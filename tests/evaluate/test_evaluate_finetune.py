@@ -98,6 +98,8 @@ def test_what_is_not_told_comes_from_the_run_and_from_the_recipe_of_its_method(s
         run.config.seed,
     )
     assert (found.split, found.start_from, found.optimiser.name) == ("split2", None, "adam")
+    make_run(tmp_path / "tuned", small_run.data, classifier_config())  # fine-tuned once already
+    assert finetune_config(Run.load(tmp_path / "tuned"), FinetuneSettings(), split=None).method["head"] == "context"
     vicc = {"name": "vicc", "prototypes": 4, "queue": 0}
     clip = dataclasses.replace(small_config().clip, num_blocks=1, clips_per_video=2)
     augment = dataclasses.replace(small_config().augment, blur_probability=0.5)

@@ -47,7 +47,7 @@ def cached_embeddings(
     data.require_views(run.views)
     identity = {
         "format": FORMAT,
-        "weights": hash_of_file(run.checkpoint / WEIGHTS) if weights == "trained" else "random",
+        "weights": _hash_of_file(run.checkpoint / WEIGHTS) if weights == "trained" else "random",
         "config": _what_features_depend_on(run),
         "torch": torch.__version__,
         "device": choose_device(device).type,
@@ -104,7 +104,6 @@ def _what_features_depend_on(run: Run) -> dict[str, Any]:
     return {**{name: config[name] for name in names}, "channels": dict(run.resolved["channels"])}
 
 
-def hash_of_file(path: Path) -> str:
-    """Return what tells a file's content from any other: its SHA-256."""
+def _hash_of_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from coview.config import Count, NonNegativeFloat, Positive, RunConfig, as_plain, read_yaml
 from coview.configs import find_config, load_config
-from coview.embed.cache import data_identity, hash_of_file
+from coview.embed.cache import data_identity
 from coview.embed.run import Run
 from coview.errors import UserError
 from coview.evaluate.base import Task
@@ -76,6 +76,7 @@ def fine_tuned(task: Task, settings: FinetuneSettings, start: Start) -> Run:
         KeyboardInterrupt: it was asked to stop; the same call goes on where it stands.
     """
     config = finetune_config(task.run, settings, split=task.split)
+    task.data.require_views(config.views)
     folder = task.run.path / FOLDER / _name(task, settings, config, start=start)
     finished = _finished(folder)
     if finished is not None:
@@ -161,9 +162,12 @@ def _name(task: Task, settings: FinetuneSettings, config: RunConfig, *, start: S
     identity: dict[str, Any] = {
         "config": without_speed_settings(as_plain(config)),
         "seed": config.seed,
-        "weights": hash_of_file(task.run.checkpoint / WEIGHTS) if start == "trained" else None,
+        "weights": _digest((task.run.checkpoint / WEIGHTS).read_bytes()) if start == "trained" else None,
         "data": data_identity(task.data, task.data.part(task.split, "train"), tuple(config.views)),
     }
-    digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
     few = [f"labels{settings.labels}", f"draw{settings.draw}"] if settings.labels is not None else []
-    return "-".join([start, *few, digest])
+    return "-".join([start, *few, _digest(json.dumps(identity, sort_keys=True).encode())[:8]])
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
