@@ -50,7 +50,7 @@ class Evaluate:
         from coview.evaluate import curve_table, evaluate_run, result_table
         from coview.report import write_report
 
-        options = _options_of("protocol", self.protocol, assignments)
+        options = options_of("protocol", self.protocol, assignments)
         with progress_bar("evaluate", unit="videos") as progress:
             result = evaluate_run(
                 self.run_folder,
@@ -108,7 +108,7 @@ class Analyse:
         from coview.datasets.prepared import PreparedDataset
         from coview.report import write_report
 
-        options = _options_of("analysis", self.what, assignments)
+        options = options_of("analysis", self.what, assignments)
         with progress_bar("analyse", unit="videos") as progress:
             result = analyse_run(
                 self.run_folder,
@@ -171,7 +171,7 @@ class Tabulate:
         return 0
 
 
-def _options_of(kind: str, name: str, assignments: Assignments) -> dict[str, Any]:
+def options_of(kind: str, name: str, assignments: Assignments) -> dict[str, Any]:
     """Return the dotted settings that belong to a protocol or analysis.
 
     Raises:

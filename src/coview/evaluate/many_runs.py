@@ -10,6 +10,7 @@ import numpy as np
 
 from coview.config import read_yaml
 from coview.errors import UserError
+from coview.evaluate.alike import condition_key
 from coview.evaluate.base import ScoreRow
 from coview.evaluate.naming import names_of_configs, without_speed_settings
 from coview.evaluate.result import EvaluationResult, read_results
@@ -17,9 +18,6 @@ from coview.registry import did_you_mean
 from coview.training.runfolder import RESOLVED
 
 DEFAULT_METRICS = 2
-_COUNTS = ("videos", "queries", "queries_scored", "gallery", "gallery_used", "classes")
-_OF_THE_ROW = ("clip", "views", "max_windows", "baselines", "workers")
-"""Settings of a result that belong to the run, or that no number depends on; all others must be the same."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def tables_of_runs(
     found = [scored for folder in dict.fromkeys(str(run) for run in runs) for scored in _read(folder, protocol)]
     by_condition: dict[str, list[_Scored]] = {}
     for scored in found:
-        by_condition.setdefault(_condition(scored.result), []).append(scored)
+        by_condition.setdefault(condition_key(scored.result), []).append(scored)
     if not by_condition:
         wanted = f" under protocol {protocol!r}" if protocol else ""
         raise UserError(f"none of the {len(runs)} runs has a result{wanted}; make one with: coview evaluate RUN ...")
@@ -139,13 +137,6 @@ def _read(word: str, protocol: str | None) -> list[_Scored]:
         raise UserError(f"{folder} has not been evaluated; do that with: coview evaluate {folder} --data DIR")
     config = read_yaml(Path(folder) / RESOLVED)["config"]
     return [_Scored(name, config, result) for result in results if protocol in (None, result.protocol)]
-
-
-def _condition(result: EvaluationResult) -> str:
-    """Return all that must be the same for two results to stand in one table."""
-    settings = {name: value for name, value in result.settings.items() if name not in _OF_THE_ROW}
-    place = (result.data["root"], result.data.get("storage"), {name: result.counts.get(name) for name in _COUNTS})
-    return json.dumps([result.protocol, result.variant, result.split, place, settings], sort_keys=True)
 
 
 def _latest(alike: Iterable[_Scored]) -> list[_Scored]:

@@ -86,6 +86,7 @@ class Retrieval(Protocol):
             settings={
                 **as_plain(chosen),
                 "variant": SPLIT if rounds.split else rounds.variant,
+                "gallery": rounds.counts.get("gallery_data"),
                 **settings_of_features(task),
                 "standard_error": rounds.spread_in_words(f"R@{RECALL_AT[0]}", tested="queries"),
             },
