@@ -27,6 +27,9 @@ class Evaluate:
         coview evaluate runs/cpc --data data/ucf10 --retrieval.variant leave-group-out
         coview evaluate runs/cocon --data data/ucf10 --retrieval.weights.pose 0
         coview evaluate runs/cocon --data data/ucf10 --protocol linear --linear.head plain
+        coview evaluate runs/cocon --data data/hmdb51 --split split1 split2 split3
+        coview evaluate runs/cocon --data data/mine --protocol knn --knn.folds 5
+        coview evaluate runs/cocon --data data/mine --retrieval.gallery data/ucf101
     """
 
     run_folder: RunFolder
@@ -35,8 +38,8 @@ class Evaluate:
     """Folder made by `coview prepare`, with labels."""
     protocol: str = "retrieval"
     """One of `coview list protocols`."""
-    split: str | None = None
-    """Split column; not set: the run's own."""
+    split: tuple[str, ...] = ()
+    """Split column, or several: each is evaluated, and their mean is shown; not set: the run's own."""
     checkpoint: str | None = None
     """Folder name of a checkpoint, such as rgb-00000400; not set: the newest."""
     device: str = "auto"
@@ -48,25 +51,32 @@ class Evaluate:
 
         from coview.datasets.prepared import PreparedDataset
         from coview.evaluate import curve_table, evaluate_run, result_table
+        from coview.evaluate.over_splits import mean_over_splits
         from coview.report import write_report
 
         options = options_of("protocol", self.protocol, assignments)
-        with progress_bar("evaluate", unit="videos") as progress:
-            result = evaluate_run(
-                self.run_folder,
-                self.data,
-                protocol=self.protocol,
-                split=self.split,
-                checkpoint=self.checkpoint,
-                options=options,
-                device=self.device,
-                progress=progress,
-            )
-        Console().print(result_table(result))
-        if result.curve:
-            Console().print(curve_table(result))
+        results = []
+        for split in dict.fromkeys(self.split) or (None,):
+            with progress_bar("evaluate", unit="videos") as progress:
+                result = evaluate_run(
+                    self.run_folder,
+                    self.data,
+                    protocol=self.protocol,
+                    split=split,
+                    along_with=self.split,
+                    checkpoint=self.checkpoint,
+                    options=options,
+                    device=self.device,
+                    progress=progress,
+                )
+            Console().print(result_table(result))
+            if result.curve:
+                Console().print(curve_table(result))
+            results.append(result)
+        if len(results) > 1:
+            Console().print(result_table(mean_over_splits(results)))
         report = write_report(self.run_folder, PreparedDataset.open(self.data))
-        print(f"result: {result.path}\nreport: {report}")
+        print("\n".join([*(f"result: {result.path}" for result in results), f"report: {report}"]))
         return 0
 
 
@@ -136,7 +146,8 @@ class Analyse:
 class Tabulate:
     """Make one table from the evaluations of many runs: mean and standard deviation over seeds, beside random weights.
 
-    Runs that differ in nothing but their seed share a row. Results under another protocol, split or data set get a
+    Runs that differ in nothing but their seed share a row. Runs that were evaluated on several splits also get the mean
+    over their splits. Results under another protocol, split or data set get a
     table of their own, never a place in the same one. NAME=RUN names a row; without a name it is called by its method
     and by what its settings have of their own.
 

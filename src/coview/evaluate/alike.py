@@ -29,3 +29,9 @@ def condition(result: EvaluationResult) -> dict[str, Any]:
 def condition_key(result: EvaluationResult) -> str:
     """Return the condition as one text."""
     return json.dumps(condition(result), sort_keys=True)
+
+
+def condition_but_for_split(result: EvaluationResult) -> dict[str, Any]:
+    """Return what must be the same for a mean over splits: all but the split and how many videos it has."""
+    kept = {name: value for name, value in condition(result).items() if not name.startswith("counts of ")}
+    return {**kept, "split": None, "checkpoint": result.checkpoint.get("checkpoint")}

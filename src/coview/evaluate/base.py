@@ -76,6 +76,7 @@ class Task:
         device: "auto", "cpu" or "cuda".
         progress: told of the videos as they are embedded.
         members: the voices of an ensemble; empty: the run's own views.
+        along_with: other splits that will be scored too, so that their videos are embedded at once.
     """
 
     run: Run
@@ -84,6 +85,7 @@ class Task:
     device: str = "auto"
     progress: ProgressSink | None = None
     members: tuple[Member, ...] = ()
+    along_with: tuple[str, ...] = ()
 
     @property
     def runs(self) -> tuple[Run, ...]:

@@ -60,11 +60,11 @@ def _panel(row: RowGains, *, a: str, b: str, top: float) -> tuple[str, float]:
         f'<text x="{middle + 8}" y="{top + 34:.0f}" fill="{GAIN}">{html.escape(a)} is better</text>',
     ]
     for points in (-reach, -reach / 2, 0.0, reach / 2, reach):
-        x = middle + points * scale
+        x, tick = middle + points * scale, f"{points:+g}" if points else "0"
         parts.append(
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top + TITLE - 4:.0f}" y2="{bottom:.0f}" '
             f'stroke="{INK if points == 0 else FAINT}"/>'
-            f'<text x="{x:.1f}" y="{bottom + 14:.0f}" text-anchor="middle">{f"{points:+g}" if points else "0"}</text>'
+            f'<text x="{x:.1f}" y="{bottom + 14:.0f}" text-anchor="middle">{tick}</text>'
         )
     for place, gain in enumerate(shown):
         parts.append(_bar(gain, middle=middle, scale=scale, y=top + TITLE + place * (BAR + GAP)))

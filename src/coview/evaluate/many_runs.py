@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ import numpy as np
 
 from coview.config import read_yaml
 from coview.errors import UserError
-from coview.evaluate.alike import condition_key
+from coview.evaluate.alike import condition_but_for_split, condition_key
 from coview.evaluate.base import ScoreRow
 from coview.evaluate.naming import names_of_configs, without_speed_settings
+from coview.evaluate.over_splits import mean_over_splits
 from coview.evaluate.result import EvaluationResult, read_results
 from coview.registry import did_you_mean
 from coview.training.runfolder import RESOLVED
@@ -103,6 +104,7 @@ def tables_of_runs(
 ) -> list[RunsTable]:
     """Put the results of many runs into tables, one for each protocol, variant, split and data set.
 
+    Runs that were scored on several splits also get a table of the mean over them.
     A run that was evaluated at several checkpoints counts with the latest of them.
 
     Args:
@@ -117,7 +119,7 @@ def tables_of_runs(
     """
     found = [scored for folder in dict.fromkeys(str(run) for run in runs) for scored in _read(folder, protocol)]
     by_condition: dict[str, list[_Scored]] = {}
-    for scored in found:
+    for scored in (*found, *_over_splits(found)):
         by_condition.setdefault(condition_key(scored.result), []).append(scored)
     if not by_condition:
         wanted = f" under protocol {protocol!r}" if protocol else ""
@@ -139,11 +141,30 @@ def _read(word: str, protocol: str | None) -> list[_Scored]:
     return [_Scored(name, config, result) for result in results if protocol in (None, result.protocol)]
 
 
+def _over_splits(found: Iterable[_Scored]) -> list[_Scored]:
+    """Return the mean over splits of each run that was scored alike on several of them."""
+    groups: dict[str, dict[str, _Scored]] = {}
+    for scored in found:
+        if scored.result.split is not None:
+            key = json.dumps([str(_folder(scored.result)), condition_but_for_split(scored.result)], sort_keys=True)
+            groups.setdefault(key, {})[scored.result.split] = scored
+    return [
+        replace(next(iter(by_split.values())), result=mean_over_splits([one.result for one in by_split.values()]))
+        for by_split in groups.values()
+        if len(by_split) > 1
+    ]
+
+
+def _folder(result: EvaluationResult) -> Path:
+    """Return the run's folder, where it is now."""
+    return Path(result.path).resolve().parents[1]
+
+
 def _latest(alike: Iterable[_Scored]) -> list[_Scored]:
     """Keep the latest checkpoint of each run."""
     latest: dict[str, _Scored] = {}
     for scored in alike:
-        folder = str(Path(scored.result.path).resolve().parents[1])
+        folder = str(_folder(scored.result))
         before = latest.get(folder)
         if before is None or _step(scored.result) > _step(before.result):
             latest[folder] = scored

@@ -97,7 +97,7 @@ def choose_rounds(
         return _folded(task, folds, seed=fold_seed, variant=variant)
     if variant == "auto":
         variant = SPLIT if task.data.splits else LEAVE_GROUP_OUT
-    sides = choose_sides(task.data, task.split, variant=variant)
+    sides = choose_sides(task.data, task.split, variant=variant, along_with=task.along_with)
     split, word = (task.split, "") if variant == SPLIT else (None, variant)
     return Rounds((sides,), split, word, sides.counts)
 

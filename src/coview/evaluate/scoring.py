@@ -24,6 +24,7 @@ def evaluate_run(
     *,
     protocol: str = "retrieval",
     split: str | None = None,
+    along_with: Sequence[str] = (),
     checkpoint: str | None = None,
     options: Mapping[str, Any] | None = None,
     device: str = "auto",
@@ -36,6 +37,7 @@ def evaluate_run(
         data_dir: folder that `coview prepare` made; another one than the run learnt from is allowed.
         protocol: one of `coview list protocols`.
         split: split column; not set: the run's own, where the data set has splits at all.
+        along_with: splits that will be scored in other calls: their videos are embedded in this one.
         checkpoint: folder name of a checkpoint; not set: the newest.
         options: the protocol's settings, such as {"variant": "leave-group-out"}.
         device: "auto", "cpu", "cuda" or "cuda:<n>".
@@ -47,7 +49,7 @@ def evaluate_run(
     started = time.monotonic()
     chosen = _protocol(protocol, options)
     run, data = Run.load(run_dir, checkpoint), PreparedDataset.open(Path(data_dir))
-    task = Task(run, data, _split(run, data, split), device, progress)
+    task = Task(run, data, _split(run, data, split), device, progress, along_with=tuple(along_with))
     return _scored(protocol, chosen, task, name=checkpoint or "", started=started)
 
 

@@ -64,13 +64,14 @@ def group_of(entry: VideoEntry) -> str:
     return f"group {entry.group}" if entry.group is not None else f"video {entry.id}"
 
 
-def choose_sides(data: PreparedDataset, split: str | None, *, variant: str) -> Sides:
+def choose_sides(data: PreparedDataset, split: str | None, *, variant: str, along_with: Sequence[str] = ()) -> Sides:
     """Decide which videos query which, and count those that cannot take part.
 
     Args:
         data: the videos.
         split: split column, for the variant "split".
         variant: "split" or "leave-group-out".
+        along_with: further splits whose videos are among the entries too, so that one embedding serves them all.
 
     Raises:
         UserError: no such split, or no labelled video on one of the sides.
@@ -78,6 +79,9 @@ def choose_sides(data: PreparedDataset, split: str | None, *, variant: str) -> S
     parts = _parts(data, split, variant=variant)
     usable = {side: _usable(data, entries, side=side) for side, entries in parts.items()}
     wanted = {entry.id for found in usable.values() for entry in found}
+    for other in along_with:
+        parts_of = {entry.id for entry in data.entries if entry.splits.get(other) in ("train", "test")}
+        wanted |= {entry.id for entry in data.ready if entry.label is not None} & parts_of
     entries = tuple(entry for entry in data.entries if entry.id in wanted)
     places = {entry.id: place for place, entry in enumerate(entries)}
     return Sides(
