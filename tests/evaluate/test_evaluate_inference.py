@@ -18,6 +18,8 @@ from coview.errors import UserError
 from coview.evaluate import evaluate_run
 from coview.evaluate.base import Task
 from coview.evaluate.inference import class_probabilities
+from coview.evaluate.outcomes import Outcomes
+from coview.evaluate.scoring import evaluate_ensemble
 from coview.video.stored import write_rgb
 from coview.views.opened import open_views
 from coview.views.rgb import RgbView
@@ -100,6 +102,30 @@ def test_classes_that_were_not_taught_are_missed_and_a_view_not_yet_taught_is_na
     assert result.counts["queries_scored"] == 4
     assert any("2 of 4 test videos are of classes that the run was not taught" in text for text in result.remarks)
     assert any("its classifier is random: flow" in text for text in result.remarks)
+
+
+def test_an_ensemble_of_a_run_with_itself_says_what_the_run_says_and_other_classes_are_refused(task, tmp_path):
+    run, data = str(task.run.path), task.data.root
+    alone = evaluate_run(run, data, protocol="inference")
+    result = evaluate_ensemble([f"{run}:rgb", f"{run}:rgb=3"], data, protocol="inference")
+    assert result.row("trained", "ensemble").metrics == alone.row("trained", "rgb").metrics
+    assert len(result.rows) == 4
+    turned = {**classifier_config().method, "classes": ["slow", "fast"]}
+    make_run(tmp_path / "turned", data, dataclasses.replace(classifier_config(), method=turned))
+    result = evaluate_ensemble([f"{run}:rgb", f"{tmp_path / 'turned'}:rgb=0"], data, protocol="inference")
+    assert result.row("trained", "ensemble").metrics == alone.row("trained", "rgb").metrics
+    other = {**classifier_config().method, "classes": ["fast", "still"]}
+    make_run(tmp_path / "other", data, dataclasses.replace(classifier_config(), method=other))
+    with pytest.raises(UserError, match="tell different classes apart"):
+        evaluate_ensemble([run, str(tmp_path / "other")], data, protocol="inference")
+
+
+def test_what_became_of_each_video_is_kept(task):
+    result = evaluate_run(task.run.path, task.data.root, protocol="inference")
+    kept = Outcomes.unpacked(result.outcomes)
+    assert kept.videos == ("v4", "v5", "v6", "v7")
+    for name in ("rgb", "flow", "mean of views"):
+        assert kept.hits(name).mean() == result.row("trained", name).metrics["top-1"]
 
 
 def test_a_run_that_names_no_class_is_told_what_to_do(small_run):

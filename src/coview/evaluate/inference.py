@@ -2,7 +2,7 @@
 
 import typing
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +23,8 @@ from coview.evaluate.base import Protocol, RowKind, ScoreRow, Scores, Task
 from coview.evaluate.classification import METRICS, chance_outcome, outcome
 from coview.evaluate.ensemble import DEFAULT_WEIGHTS, ensembles, in_words, mixed
 from coview.evaluate.features import settings_of_features
+from coview.evaluate.members import ENSEMBLE, shares_of_members
+from coview.evaluate.outcomes import Outcomes
 from coview.evaluate.recall import bootstrap_error
 from coview.evaluate.sides import SPLIT, Sides, choose_sides, group_of
 from coview.methods import METHODS, Method
@@ -62,11 +64,13 @@ class Inference(Protocol):
     """Top-1, top-5 and accuracy per class of a fine-tuned run: windows x crops, mean of softmax, ensembles of views."""
 
     Settings = InferenceSettings
+    takes_members = True
 
     def score(self, task: Task) -> Scores:
         """Score a run; see `Protocol.score`."""
         chosen = self.settings
-        classifier_of(task)
+        for run in task.runs:
+            classifier_of(replace(task, run=run))
         sides = choose_sides(task.data, task.split, variant=SPLIT)
         found = classified(task, sides, crops=chosen.crops, weights=chosen.weights)
         labels = [sides.entries[row].label or "" for row in sides.queries]
@@ -77,6 +81,7 @@ class Inference(Protocol):
             settings={**as_plain(chosen), **found.settings},
             split=task.split,
             details=found.details,
+            outcomes=found.outcomes.packed(),
             remarks=found.remarks,
         )
 
@@ -89,6 +94,7 @@ class Classified:
         classes: names it knows.
         rows: one a view and ensemble.
         details: row name -> accuracy per class, confusion matrix.
+        outcomes: the class that each test video was given.
         settings: what was averaged.
         remarks: what a reader should know.
     """
@@ -96,6 +102,7 @@ class Classified:
     classes: tuple[str, ...]
     rows: tuple[ScoreRow, ...]
     details: Mapping[str, Any]
+    outcomes: Outcomes
     settings: Mapping[str, Any]
     remarks: tuple[str, ...]
 
@@ -103,40 +110,62 @@ class Classified:
 def classified(
     task: Task, sides: Sides, *, crops: int | None, weights: Mapping[str, float], kind: RowKind = "trained"
 ) -> Classified:
-    """Let a fine-tuned run classify the test videos, and judge it.
+    """Let a fine-tuned run, or views of several, classify the test videos, and judge it.
 
     Args:
-        task: that run and the data.
+        task: that run, or these members, and the data.
         sides: the videos; its queries are tested.
         crops: of each window; None: as its head is usually tested.
         weights: of the views in the weighted ensemble.
         kind: of the rows.
 
     Raises:
-        UserError: the run is no classifier.
+        UserError: a run is no classifier, or two of them know different classes.
     """
-    run, method = task.run, classifier_of(task)
-    entries = [sides.entries[row] for row in sides.queries]
+    run, classes = task.run, classifier_of(task).classes
+    entries = tuple(sides.entries[row] for row in sides.queries)
     count = crops or CROPS[run.method.classification_head]
-    single = class_probabilities(task, entries, crops=count)
+    single = _voices(task, entries, crops=count)
     words = f"mean softmax over half-overlapping windows, {crops_in_words(count)}"
-    named = {view: (scores, words) for view, scores in single.items()}
-    for name, shares in ensembles(run.views, weights).items():
+    named = {name: (scores, words) for name, scores in single.items()}
+    mixes = {ENSEMBLE: shares_of_members(task.members)} if task.members else ensembles(run.views, weights)
+    for name, shares in mixes.items():
         named[name] = (mixed(single, shares), f"weighted mean of the views' softmax: {in_words(shares)}")
-    labels, groups = [entry.label or "" for entry in entries], [group_of(entry) for entry in entries]
-    rows, details = [], {}
+    labels, groups = tuple(entry.label or "" for entry in entries), tuple(group_of(entry) for entry in entries)
+    rows, details, given = [], {}, {}
     for name, (scores, description) in named.items():
-        judged = outcome(scores, labels, method.classes)
+        judged = outcome(scores, labels, classes)
         error = {METRICS[0]: bootstrap_error(judged.hits, groups, seed=run.config.seed)}
         rows.append(ScoreRow(kind, name, judged.metrics, error, description))
         details[name] = {"per_class": judged.per_class, "confusion": judged.confusion}
+        given[name] = tuple(judged.given)
     settings = {
         "crops": count,
         **settings_of_features(task),
         "windows": f"uniform, half overlapping, {crops_in_words(count)}",
         "standard_error": "bootstrap of top-1 over whole groups of test videos",
     }
-    return Classified(method.classes, tuple(rows), details, settings, _remarks(task, labels, method.classes))
+    outcomes = Outcomes(tuple(entry.id for entry in entries), labels, groups, given)
+    return Classified(classes, tuple(rows), details, outcomes, settings, _remarks(task, labels, classes))
+
+
+def _voices(task: Task, entries: Sequence[VideoEntry], *, crops: int) -> dict[str, NDArray[np.float32]]:
+    """Return the class probabilities (n, C) of the run's views, or of each member of an ensemble by its name."""
+    if not task.members:
+        return class_probabilities(task, entries, crops=crops)
+    classes = classifier_of(task).classes
+    by_run: dict[int, dict[str, NDArray[np.float32]]] = {}
+    for run in task.runs:
+        own = classifier_of(replace(task, run=run)).classes
+        if set(own) != set(classes):
+            raise UserError(
+                f"{task.run.path} and {run.path} tell different classes apart ({', '.join(classes)}; "
+                f"{', '.join(own)}); an ensemble needs runs that were taught the same"
+            )
+        columns = [own.index(name) for name in classes]
+        found = class_probabilities(replace(task, run=run), entries, crops=crops)
+        by_run[id(run)] = {view: scores[:, columns] for view, scores in found.items()}
+    return {member.name: by_run[id(member.run)][member.view] for member in task.members}
 
 
 def names_classes(config: RunConfig) -> bool:
@@ -219,12 +248,13 @@ def class_probabilities(task: Task, entries: Sequence[VideoEntry], *, crops: int
 
 def _remarks(task: Task, labels: Sequence[str], classes: Sequence[str]) -> tuple[str, ...]:
     """Say what a reader of these numbers should know."""
-    run = task.run
-    remarks = list(run.differences(task.data))
-    reached = reached_views(run.stages, run.position.stage_index)
-    untaught = [view for view in run.views if view not in reached]
-    if untaught:
-        remarks.append(f"not taught yet at this checkpoint, its classifier is random: {', '.join(untaught)}")
+    remarks: list[str] = []
+    for run in task.runs:
+        remarks += run.differences(task.data)
+        reached = reached_views(run.stages, run.position.stage_index)
+        untaught = [view for view in run.views if view not in reached]
+        if untaught:
+            remarks.append(f"not taught yet in {run.path.name}, its classifier is random: {', '.join(untaught)}")
     unknown = sum(label not in classes for label in labels)
     if unknown:
         remarks.append(f"{unknown} of {len(labels)} test videos are of classes that the run was not taught: all missed")
