@@ -1,6 +1,6 @@
 """A small data set of real stored views, and a run with real checkpoints, made in about a second."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -100,6 +100,12 @@ def small_config() -> RunConfig:
         training=TrainingSettings(workers=0),
         evaluation=EvaluationSettings(batch_size=4),
     )
+
+
+def classifier_config() -> RunConfig:
+    """The same, taught with labels."""
+    method = {"name": "classify", "head": "context", "classes": ["fast", "slow"]}
+    return replace(small_config(), method=method)
 
 
 def make_run(run: Path, data: Path, config: RunConfig | None = None) -> None:

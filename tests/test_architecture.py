@@ -22,7 +22,7 @@ ROAD = [
     "report",
     "serve",
 ]
-ANYWHERE = {"config", "registry", "datatypes", "errors", ""}
+ANYWHERE = {"config", "configs", "registry", "datatypes", "errors", ""}
 TOP = {"cli", "cli_scores", "terminal", "doctor", "demo", "reference", "configs", "__main__", "__init__"}
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -18,13 +18,15 @@ ROOT = Path(__file__).resolve().parents[1]
 def test_config_builds_its_method_and_first_line_runs_it(name):
     from coview.encoders import ENCODERS
     from coview.methods.base import build_method
+    from coview.training.settled import settled
     from coview.views import VIEWS
 
     path = FOLDER / f"{name}.yaml"
     config = load_config(path)
     channels = {view: item.pad_channels or VIEWS.load(view).channels for view, item in config.views.items()}
-    assert build_method(dataclasses.replace(config, encoder=EncoderSettings("tiny3d")), channels).stages()
-    ENCODERS.load(config.encoder.name)
+    config = settled(dataclasses.replace(config, encoder=EncoderSettings("tiny3d")), num_videos=64, classes=("a", "b"))
+    assert build_method(config, channels).stages()
+    ENCODERS.load(load_config(path).encoder.name)
     words = shlex.split(path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# "))
     assert words[:2] in (["coview", "pretrain"], ["coview", "demo"])
     assert words[1] == "demo" or words[2] == name

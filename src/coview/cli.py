@@ -93,7 +93,7 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Pretrain:
-    """Learn from a prepared data set without labels, all stages of a method, into a run folder.
+    """Learn from a prepared data set, all stages of a method, into a run folder; without labels, or to fine-tune.
 
     CONFIG is a YAML file, or the name of one that comes with coview (`coview list configs`). Any setting can be
     changed here by its dotted name: --training.batch-size 16 --optimiser.learning-rate 3e-4 --seed 1.
@@ -104,6 +104,7 @@ class Pretrain:
         coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc
         coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc --resume
         coview pretrain cocon-ucf10-2view-cpu --data data/ucf10 --out R --start-from runs/cpc --method.epochs-alone 0
+        coview pretrain finetune-cocon-ucf10-cpu --data data/ucf10 --start-from runs/cpc --out runs/cpc-tuned
     """
 
     config: ConfigName
@@ -122,6 +123,7 @@ class Pretrain:
     def run(self, assignments: Assignments) -> int:
         """Train; a stop on request ends with the status of an interrupt."""
         from coview.configs import find_config, load_config
+        from coview.evaluate.inference import names_classes
         from coview.training.pretrain import pretrain
 
         if self.max_steps is not None:
@@ -134,7 +136,8 @@ class Pretrain:
         if not result.is_complete:
             print(f"stopped; go on with the same command and --resume. The run so far: {result.run}")
             return EXIT_INTERRUPTED
-        print(f"trained: {result.run}\nnext: coview evaluate {result.run} --data {self.data}")
+        protocol = " --protocol inference" if names_classes(config) else ""
+        print(f"trained: {result.run}\nnext: coview evaluate {result.run} --data {self.data}{protocol}")
         return 0
 
 

@@ -18,15 +18,17 @@ Runs = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="R
 class Evaluate:
     """Score a run: beside the same encoder with random weights, plain pixels and chance.
 
-    Protocols: retrieval, a linear probe, few labels, the vote of neighbours, clusters (`coview list protocols`). Writes
-    RUN/evaluation/<protocol>-....json and RUN/report.html, and prints the table. Settings of a protocol are given with
-    a dot: --retrieval.variant leave-group-out lets every labelled video query those of all other groups.
+    Protocols: retrieval, a linear probe, few labels, the vote of neighbours, clusters, fine-tuning, and inference with
+    what was fine-tuned (`coview list protocols`). Writes RUN/evaluation/<protocol>-....json and RUN/report.html, and
+    prints the table. Settings of a protocol are given with a dot: --retrieval.variant leave-group-out lets every
+    labelled video query those of all other groups.
 
     Examples:
         coview evaluate runs/cpc --data data/ucf10
         coview evaluate runs/cpc --data data/ucf10 --retrieval.variant leave-group-out
         coview evaluate runs/cocon --data data/ucf10 --retrieval.weights.pose 0
         coview evaluate runs/cocon --data data/ucf10 --protocol linear --linear.head plain
+        coview evaluate runs/cocon --data data/ucf10 --protocol finetune --finetune.epochs 20
     """
 
     run_folder: RunFolder
@@ -51,7 +53,7 @@ class Evaluate:
         from coview.report import write_report
 
         options = _options_of("protocol", self.protocol, assignments)
-        with progress_bar("evaluate", unit="videos") as progress:
+        with progress_bar("evaluate", unit="done") as progress:
             result = evaluate_run(
                 self.run_folder,
                 self.data,

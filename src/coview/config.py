@@ -130,10 +130,13 @@ class OptimiserSettings:
 class ScheduleSettings:
     """How the learning rate changes within a stage."""
 
-    name: Literal["plateau", "cosine", "constant"] = "plateau"
-    """plateau: x factor when the validation loss stalls; cosine: per step over the stage; constant."""
+    name: Literal["plateau", "cosine", "steps", "constant"] = "plateau"
+    """plateau: x factor when the validation loss stalls; cosine: per step over the stage; steps: x factor at each
+    milestone; constant."""
     factor: PositiveFloat = 0.1
-    """plateau: the learning rate is multiplied by this."""
+    """plateau, steps: the learning rate is multiplied by this."""
+    milestones: tuple[Fraction, ...] = (0.5, 0.7, 0.9)
+    """steps: when that happens, as shares of the stage: 0.5 is after 50 of 100 epochs."""
     patience: Count = 10
     """plateau: epochs without a better validation loss before that happens."""
     final_learning_rate: NonNegativeFloat = 0.0

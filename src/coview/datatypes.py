@@ -116,13 +116,17 @@ class ViewBatch:
     Attributes:
         clips: view name -> (B, M, C, T, size, size) float32 (or the autocast type), normalised around 0.
         entry_indices: (B,) int64, row of each video in the data set.
+        labels: B class names, None for a video without; empty where nobody asked.
     """
 
     clips: Mapping[str, Tensor]
     entry_indices: Tensor
+    labels: tuple[str | None, ...] = ()
 
     def __post_init__(self) -> None:
         (batch,) = self.entry_indices.shape
+        if self.labels and len(self.labels) != batch:
+            raise ValueError(f"{batch} videos with {len(self.labels)} labels")
         for name, clip in self.clips.items():
             check_shape(f"view {name!r}", clip, batch, None, None, None, None, None)
 

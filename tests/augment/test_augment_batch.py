@@ -5,13 +5,16 @@ import numpy as np
 import pytest
 import torch
 
-from coview.augment.batch import augment, centre
+from coview.augment.batch import augment, centre, cropped
+from coview.augment.geometry import Crop, crops_of_a_picture
 from coview.clips.dataset import ClipSample, collate
 from coview.config import AugmentSettings, ViewInput
 from coview.datatypes import ClipBatch, ViewBatch
 from coview.errors import UserError
 from coview.views.base import View
 from coview.views.flow import FlowOptions, FlowView
+from coview.views.heatmaps import MIRRORED
+from coview.views.pose import PoseView
 from coview.views.rgb import RgbOptions, RgbView
 
 CPU = torch.device("cpu")
@@ -186,6 +189,37 @@ def test_centre_is_the_middle_square_and_always_the_same() -> None:
     torch.testing.assert_close(out.clips["rgb"][0, 0], expected)
     again = centre(batch, VIEWS, INPUTS, device=CPU).clips["flow"]
     assert torch.equal(again, centre(batch, VIEWS, INPUTS, device=CPU).clips["flow"])
+
+
+def test_a_mirrored_crop_is_each_view_mirrored_in_its_own_way() -> None:
+    pose = PoseView(PoseView.Options())
+    points = np.random.default_rng(0).random((1, 4, 1, 17, 3)).astype(np.float32)
+    samples = [
+        ClipSample(
+            {"rgb": noise(1, 4, 20, 26, 3), "flow": noise(1, 4, 20, 26, 2), "pose": points},
+            0,
+            (0, 0, 0),
+            np.zeros((1, 4), np.int64),
+        )
+    ]
+    views, inputs = {**VIEWS, "pose": pose}, {**INPUTS, "pose": ViewInput(size=16)}
+    plain, mirrored = (
+        cropped(collate(samples), views, inputs, crop=Crop(0.0, 1.0, 0.75, flip), device=CPU).clips
+        for flip in (False, True)
+    )
+    swapped = {name: clip.flip(-1) for name, clip in plain.items()}
+    swapped["flow"] = swapped["flow"] * torch.tensor([-1.0, 1.0])[:, None, None, None]
+    swapped["pose"] = swapped["pose"][:, :, list(MIRRORED)]
+    for name, expected in swapped.items():
+        torch.testing.assert_close(mirrored[name], expected, atol=1e-5, rtol=1e-5)
+        assert not torch.allclose(mirrored[name], plain[name], atol=1e-2)
+
+
+def test_all_crops_of_a_constant_picture_are_alike() -> None:
+    batch = batch_of([np.full((1, 4, 20, 26, 3), 90, np.uint8)], [noise(1, 4, 20, 26, 2)])
+    expected = centre(batch, VIEWS, INPUTS, device=CPU).clips["rgb"]
+    for crop in (crop for count in (1, 3, 5, 10) for crop in crops_of_a_picture(count)):
+        torch.testing.assert_close(cropped(batch, VIEWS, INPUTS, crop=crop, device=CPU).clips["rgb"], expected)
 
 
 def test_clips_leave_standardised() -> None:

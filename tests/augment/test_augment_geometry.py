@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from coview.augment.geometry import centre_geometry, draw_geometry
+from coview.augment.geometry import Crop, centre_geometry, crop_geometry, crops_of_a_picture, draw_geometry
 from coview.config import AugmentSettings
 from coview.datatypes import random_generator
 from coview.views.base import Geometry
@@ -67,3 +67,29 @@ def test_centre_is_the_largest_square() -> None:
     expected = [[0.25, 0, 0.75, 1], [0, 1 / 3, 1, 2 / 3], [0, 0, 1, 1]]
     np.testing.assert_allclose(geometry.boxes.numpy(), expected)
     assert not geometry.flips.any()
+
+
+def boxes_of(count: int, height: int, width: int) -> list[list[float]]:
+    """Pixels of left, top, right and bottom of each test crop."""
+    sizes, scale = torch.tensor([[height, width]]), torch.tensor([width, height, width, height])
+    return [(crop_geometry(sizes, crop).boxes[0] * scale).tolist() for crop in crops_of_a_picture(count)]
+
+
+def test_three_crops_cover_the_longer_side() -> None:
+    np.testing.assert_allclose(boxes_of(3, 80, 120), [[0, 0, 80, 80], [20, 0, 100, 80], [40, 0, 120, 80]])
+    np.testing.assert_allclose(boxes_of(3, 120, 80), [[0, 0, 80, 80], [0, 20, 80, 100], [0, 40, 80, 120]])
+
+
+def test_five_crops_are_the_centre_and_four_corners_ten_their_mirrors_too() -> None:
+    corners = [[0, 0, 70, 70], [50, 0, 120, 70], [0, 10, 70, 80], [50, 10, 120, 80]]
+    np.testing.assert_allclose(boxes_of(5, 80, 120), [[25, 5, 95, 75], *corners])
+    np.testing.assert_allclose(boxes_of(10, 80, 120), boxes_of(5, 80, 120) * 2)
+    assert [crop.is_mirrored for crop in crops_of_a_picture(10)] == [False] * 5 + [True] * 5
+    assert not any(crop.is_mirrored for count in (1, 3, 5) for crop in crops_of_a_picture(count))
+    assert crop_geometry(torch.tensor([[8, 9], [7, 7]]), Crop(is_mirrored=True)).flips.tolist() == [True, True]
+
+
+def test_one_crop_is_the_centre() -> None:
+    sizes = torch.tensor([[100, 200], [300, 100], [31, 17]])
+    (only,) = crops_of_a_picture(1)
+    assert torch.equal(crop_geometry(sizes, only).boxes, centre_geometry(sizes).boxes)

@@ -1,5 +1,6 @@
 """What every method must do; a new row of METHODS is tested here without a new line."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 
 import pytest
@@ -13,6 +14,7 @@ from coview.methods.base import build_method
 CHANNELS = {"rgb": 3, "flow": 2}
 OF_METHOD: Mapping[str, Mapping[str, object]] = {
     "vicc": {"clip": {"num_blocks": 1, "block_length": 8, "clips_per_video": 2}},
+    "classify": {"method": {"name": "classify", "classes": ["a", "b", "c"], "head": "context"}},
 }
 """Run settings a method needs beside the defaults, if it does."""
 
@@ -40,7 +42,7 @@ def batch_of(num_videos: int, config: RunConfig) -> ViewBatch:
         view: torch.randn(num_videos, config.clip.clips_per_video, channels, *shape, generator=generator)
         for view, channels in CHANNELS.items()
     }
-    return ViewBatch(clips, torch.arange(num_videos))
+    return ViewBatch(clips, torch.arange(num_videos), tuple("abc"[number % 3] for number in range(num_videos)))
 
 
 def steps(method: Method) -> Iterator[tuple[Stage, Progress]]:
@@ -81,7 +83,7 @@ def test_gives_a_finite_loss_with_its_parts(name: str, num_videos: int) -> None:
     method, config = build(name)
     for stage, progress in steps(method):
         batch = batch_of(num_videos, config)
-        seen = ViewBatch({view: batch.clips[view] for view in stage.views}, batch.entry_indices)
+        seen = dataclasses.replace(batch, clips={view: batch.clips[view] for view in stage.views})
         output = method(seen, progress)
         assert output.total.shape == ()
         assert output.total.dtype == torch.float32

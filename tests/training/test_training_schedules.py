@@ -33,6 +33,12 @@ def test_plateau_multiplies_once_a_reduction():
     assert [factor(7, n, name="plateau", factor=0.1) for n in range(3)] == pytest.approx([1.0, 0.1, 0.01])
 
 
+def test_steps_multiply_at_each_share_of_the_stage():
+    settings = ScheduleSettings(name="steps", factor=0.1, milestones=(0.5, 0.7))
+    at = {step: learning_rate_factor(settings, ADAM, step=step, num_steps=200) for step in (0, 99, 100, 139, 140, 199)}
+    assert list(at.values()) == pytest.approx([1.0, 1.0, 0.1, 0.1, 0.01, 0.01])
+
+
 def test_plateau_waits_for_patience_and_starts_counting_again():
     plateau = Plateau()
     reductions = []

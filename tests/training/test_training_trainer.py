@@ -228,11 +228,14 @@ def test_accumulating_features_leaves_the_batch_whole(tmp_path):
 
 
 def test_split_batch_keeps_every_video_in_order():
-    batch = ViewBatch({"a": torch.arange(5.0).reshape(5, 1, 1, 1, 1, 1)}, torch.arange(5))
+    batch = ViewBatch({"a": torch.arange(5.0).reshape(5, 1, 1, 1, 1, 1)}, torch.arange(5), ("v", None, "x", "y", "z"))
     parts = list(split_batch(batch, 2))
+    assert [part.labels for part in parts] == [("v", None), ("x", "y", "z")]
     assert [part.entry_indices.tolist() for part in parts] == [[0, 1], [2, 3, 4]]
     assert torch.cat([part.clips["a"] for part in parts]).flatten().tolist() == [0, 1, 2, 3, 4]
     assert len(list(split_batch(batch, 9))) == 5
+    with pytest.raises(ValueError, match="5 videos with 2 labels"):
+        dataclasses.replace(batch, labels=("v", "w"))
 
 
 def test_a_full_disk_is_named_and_earlier_checkpoints_stay(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from torch import Tensor
 from coview.augment.blur import draw_sigmas
 from coview.augment.changes import Changes, in_steps
 from coview.augment.colour import draw_colours
-from coview.augment.geometry import centre_geometry, draw_geometry
+from coview.augment.geometry import CENTRE, Crop, crop_geometry, draw_geometry
 from coview.config import AugmentSettings, ViewInput
 from coview.datatypes import ClipBatch, ViewBatch, random_generator
 from coview.errors import UserError
@@ -74,15 +74,23 @@ def augment(
 def centre(
     batch: ClipBatch, views: Mapping[str, View], inputs: Mapping[str, ViewInput], *, device: torch.device
 ) -> ViewBatch:
-    """Render a batch for evaluation: the largest centred square at the encoder's size, nothing random.
+    """Render a batch for evaluation: the largest centred square at the encoder's size; see `cropped`."""
+    return cropped(batch, views, inputs, crop=CENTRE, device=device)
+
+
+def cropped(
+    batch: ClipBatch, views: Mapping[str, View], inputs: Mapping[str, ViewInput], *, crop: Crop, device: torch.device
+) -> ViewBatch:
+    """Render a batch for evaluation: one crop of every picture at the encoder's size, nothing random.
 
     Args:
         batch: raw clips of some views.
         views: view name -> view, of at least those in the batch.
         inputs: view name -> size and channels of its encoder's input.
+        crop: which square; where it is mirrored, each view mirrors itself in its own way.
         device: where the work is done and the result lies.
     """
-    geometry = centre_geometry(_picture_sizes(batch))
+    geometry = crop_geometry(_picture_sizes(batch), crop)
     changes = Changes(geometry=geometry, colours=None, sigmas=[0.0] * len(geometry.flips))
     return _rendered(batch, views, inputs, lambda name: changes, device)
 

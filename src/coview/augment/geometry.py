@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -35,13 +36,61 @@ def draw_geometry(sizes: Tensor, generators: Sequence[np.random.Generator], sett
     return Geometry(boxes=torch.from_numpy(boxes.clip(0, 1)), flips=torch.from_numpy(flip < settings.flip_probability))
 
 
+@dataclass(frozen=True)
+class Crop:
+    """One square of every picture, the same for all.
+
+    Attributes:
+        x: where it lies between the left edge (0) and the right edge (1); 0.5 is the middle.
+        y: likewise between top and bottom.
+        side: its side over the picture's shorter one.
+        is_mirrored: left and right are swapped after cropping.
+    """
+
+    x: float = 0.5
+    y: float = 0.5
+    side: float = 1.0
+    is_mirrored: bool = False
+
+
+CENTRE = Crop()
+"""The largest centred square."""
+CORNER_SIDE = 7 / 8
+"""Side of five and of ten crops over the shorter one of the picture: the usual 224 of 256, or 112 of 128."""
+
+
+def crops_of_a_picture(count: int) -> tuple[Crop, ...]:
+    """Return the crops over which the scores of a test clip are averaged.
+
+    Args:
+        count: 1: the largest centred square; 3: that square at both ends of the longer side and in the middle;
+            5: the centre and four corners, a little smaller; 10: those and their mirrors.
+    """
+    if count in (1, 3):
+        return tuple(Crop(place, place) for place in {1: (0.5,), 3: (0.0, 0.5, 1.0)}[count])
+    places = ((0.5, 0.5), (0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
+    mirrors = {5: (False,), 10: (False, True)}[count]
+    return tuple(Crop(x, y, CORNER_SIDE, is_mirrored) for is_mirrored in mirrors for x, y in places)
+
+
+def crop_geometry(sizes: Tensor, crop: Crop) -> Geometry:
+    """Return the same crop for every picture.
+
+    Args:
+        sizes: (n, 2), height and width, in pixels.
+        crop: which square.
+    """
+    sizes = sizes.cpu().double()
+    free = (1 - crop.side * sizes.min(dim=1, keepdim=True).values / sizes).flip(1)  # (n, 2), beside and above
+    place = torch.tensor([crop.x, crop.y], dtype=torch.float64)
+    boxes = torch.cat([free * place, 1 - free * (1 - place)], dim=1)  # (n, 4)
+    return Geometry(boxes=boxes, flips=torch.full((len(sizes),), crop.is_mirrored))
+
+
 def centre_geometry(sizes: Tensor) -> Geometry:
     """Return the largest centred square of each picture, not mirrored.
 
     Args:
         sizes: (n, 2), height and width, in pixels.
     """
-    sizes = sizes.cpu().double()
-    margins = (1 - sizes.min(dim=1, keepdim=True).values / sizes) / 2  # (n, 2), top and left
-    near = margins.flip(1)  # left and top, as boxes want them
-    return Geometry(boxes=torch.cat([near, 1 - near], dim=1), flips=torch.zeros(len(sizes), dtype=torch.bool))
+    return crop_geometry(sizes, CENTRE)

@@ -1,9 +1,15 @@
-"""A part of the training videos kept aside to watch the training by; the test part is never touched for that."""
+"""Parts of the training videos: some kept aside to watch the training by, or a few labelled ones of each class.
+
+The test part is never touched for either.
+"""
 
 import hashlib
 from collections.abc import Sequence
 
-from coview.datatypes import VideoEntry
+import numpy as np
+from numpy.typing import NDArray
+
+from coview.datatypes import VideoEntry, random_generator
 
 
 def hold_out(
@@ -50,3 +56,22 @@ def _drawn(sizes: dict[str, int], *, wanted: float, seed: int) -> set[str]:
     if not held and len(order) > 1:
         held.add(min(order, key=lambda group: sizes[group]))
     return held
+
+
+def few_of_each_class(targets: NDArray[np.int64], count: int, *, seed: int, draw: int) -> NDArray[np.int64]:
+    """Draw at most `count` videos of each class; a draw of more holds the same draw of fewer.
+
+    Args:
+        targets: (n,) the class of each video, numbered from 0 without a gap.
+        count: wanted of each class; one with fewer gives all it has.
+        seed: of all draws.
+        draw: which of them.
+
+    Returns:
+        Places of the drawn videos, ascending.
+    """
+    order = random_generator(seed, draw).permutation(len(targets))
+    by_class = order[np.argsort(targets[order], kind="stable")]
+    sizes = np.bincount(targets)
+    ranks = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)  # place within the own class
+    return np.sort(by_class[ranks < count])

@@ -14,6 +14,8 @@ PROTOCOLS: Registry[type[Protocol]] = Registry(
         "few-labels": "coview.evaluate.few_labels:FewLabels",
         "knn": "coview.evaluate.knn:Knn",
         "clusters": "coview.evaluate.clusters:Clusters",
+        "inference": "coview.evaluate.inference:Inference",
+        "finetune": "coview.evaluate.finetune:Finetune",
     },
 )
 

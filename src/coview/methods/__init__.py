@@ -9,6 +9,7 @@ METHODS: Registry[type[Method]] = Registry(
         "cpc": "coview.methods.cpc:CPC",
         "cocon": "coview.methods.cocon:CoCon",
         "vicc": "coview.methods.vicc:ViCC",
+        "classify": "coview.methods.classify:Classify",
     },
 )
 

@@ -5,12 +5,15 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
 from coview.config import RunConfig, parse
-from coview.datatypes import ViewBatch
+from coview.datatypes import VideoEntry, ViewBatch
+
+ClassificationHead = Literal["features", "context"]
+"""features: the encoder's pooled feature; context: that of an aggregation over the blocks of a clip."""
 
 
 @dataclass(frozen=True)
@@ -86,10 +89,12 @@ class Sizes:
     Attributes:
         batch_size: videos in the global batch.
         num_videos: to train on; None where that is not known.
+        classes: names of the classes of the training videos, sorted; none where nothing is labelled.
     """
 
     batch_size: int
     num_videos: int | None = None
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,22 @@ class Method(nn.Module, abc.ABC):
     views: tuple[str, ...]
     encoders: nn.ModuleDict
     """View name -> `coview.encoders.Encoder`."""
+    classification_head: ClassificationHead = "features"
+    """What a fine-tuned classifier of its encoders reads; see `coview.methods.classify`."""
+
+    @classmethod
+    def learnable(cls, settings: Any, entries: Sequence[VideoEntry], *, seed: int) -> tuple[VideoEntry, ...]:
+        """Return those of the training videos that the method can learn from, in their order; by default all.
+
+        Args:
+            settings: the method's own.
+            entries: ready training videos.
+            seed: of the run, for a method that draws some of them.
+
+        Raises:
+            UserError: there is nothing to learn from.
+        """
+        return tuple(entries)
 
     @classmethod
     def settled(cls, settings: Any, sizes: Sizes) -> Any:
@@ -182,6 +203,16 @@ def settled_method(config: RunConfig, sizes: Sizes) -> dict[str, Any]:
     fields = (f.name for f in dataclasses.fields(settled))
     derived = {name: getattr(settled, name) for name in fields if getattr(settled, name) != getattr(settings, name)}
     return {**config.method, **derived}
+
+
+def learnable_videos(config: RunConfig, entries: Sequence[VideoEntry]) -> tuple[VideoEntry, ...]:
+    """Return the training videos that the method of a run can learn from.
+
+    Raises:
+        UserError: as `build_method`; or there is nothing to learn from.
+    """
+    kind, settings = _method_of(config)
+    return kind.learnable(settings, entries, seed=config.seed)
 
 
 def _method_of(config: RunConfig) -> tuple[type[Method], Any]:

@@ -12,7 +12,7 @@ from coview.datatypes import ViewBatch
 from coview.encoders import ENCODERS, Encoder
 from coview.errors import UserError
 from coview.losses.cooperation import Discrepancy, cooperation, pooled_blocks
-from coview.methods.base import LossOutput, Method, Progress, Stage
+from coview.methods.base import ClassificationHead, LossOutput, Method, Progress, Stage
 from coview.methods.dense_predictor import (
     DensePredictor,
     ViewPrediction,
@@ -67,6 +67,7 @@ class CoCon(Method):
     """
 
     Settings: ClassVar[type[CoConSettings]] = CoConSettings
+    classification_head: ClassificationHead = "context"
     pool = staticmethod(pool_block_maps)
 
     def __init__(self, settings: CoConSettings, config: RunConfig, channels: Mapping[str, int]) -> None:

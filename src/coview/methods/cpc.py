@@ -9,7 +9,7 @@ from torch import nn
 from coview.config import Fraction, Positive, PositiveFloat, RunConfig
 from coview.datatypes import ViewBatch
 from coview.encoders import ENCODERS, Encoder
-from coview.methods.base import LossOutput, Method, Progress, Stage
+from coview.methods.base import ClassificationHead, LossOutput, Method, Progress, Stage
 from coview.methods.dense_predictor import (
     DensePredictor,
     check_block_sampling,
@@ -53,6 +53,7 @@ class CPC(Method):
     """
 
     Settings: ClassVar[type[CPCSettings]] = CPCSettings
+    classification_head: ClassificationHead = "context"
     pool = staticmethod(pool_block_maps)
 
     def __init__(self, settings: CPCSettings, config: RunConfig, channels: Mapping[str, int]) -> None:

@@ -19,6 +19,8 @@ CLEARLY_BETTER = "clearly better"
 SAYINGS = {
     "retrieval": "the nearest video shows the same class in {} of queries",
     "linear": "a linear classifier on the frozen features is right about {} of the test videos",
+    "finetune": "after fine-tuning on labels it is right about {} of the test videos",
+    "inference": "the classifier is right about {} of the test videos",
     "few-labels": "a linear classifier on the fewest labels is right about {} of the test videos",
     "knn": "the vote of the nearest training videos is right about {} of the test videos",
     "clusters": "clusters found without labels match the classes of {} of the videos",
@@ -46,7 +48,7 @@ def what_ran(facts: RunFacts) -> Sentence:
     config, data = facts.config, facts.resolved["data"]
     learnt = f"{config['method']['name']} on {and_list(list(config['views']))}"
     videos = f"{data['num_train']:,} videos" if "num_train" in data else "videos"
-    text = f"{learnt}, from {videos} without labels"
+    text = f"{learnt}, from {videos} {'with' if 'classes' in config['method'] else 'without'} labels"
     if not facts.stages or not facts.stages[-1].steps:
         return Sentence("note", f"{text}: training has not logged a step yet.")
     steps = sum(stage.last_step for stage in facts.stages)

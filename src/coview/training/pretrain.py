@@ -17,7 +17,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.datasets.splits import hold_out
 from coview.datatypes import ProgressSink
 from coview.methods import Method
-from coview.methods.base import build_method
+from coview.methods.base import build_method, learnable_videos
 from coview.training.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
 from coview.training.distributed import Processes, joined_processes
 from coview.training.precision import Precision, choose_precision
@@ -75,8 +75,10 @@ def pretrain(
     views = open_views(dataset.view_options, config.views)
     channels = input_channels(views, config.views)
     share = config.training.validation_share
-    train, validation = hold_out(dataset.part(config.split, "train"), share=share, seed=config.seed)
-    asked, config = config, settled(config, num_videos=len(train))
+    learnable = learnable_videos(config, dataset.part(config.split, "train"))
+    train, validation = hold_out(learnable, share=share, seed=config.seed)
+    classes = tuple(sorted({entry.label for entry in learnable if entry.label is not None}))
+    asked, config = config, settled(config, num_videos=len(train), classes=classes)
     with joined_processes(device) as processes, _random_states_kept(processes.device):
         torch.manual_seed(config.seed)
         method = build_method(config, channels)

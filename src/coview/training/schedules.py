@@ -87,6 +87,9 @@ def learning_rate_factor(
         return warmup
     if settings.name == "plateau":
         return warmup * settings.factor**reductions
+    if settings.name == "steps":
+        passed = sum(step >= round(share * num_steps) for share in settings.milestones)
+        return warmup * settings.factor**passed
     if settings.horizon_epochs is not None:
         num_steps = max(num_steps, round(num_steps * settings.horizon_epochs / epochs))
     final = settings.final_learning_rate / base_learning_rate(optimiser)

@@ -9,17 +9,19 @@ from coview.methods.base import Sizes, settled_method
 from coview.training.schedules import scaled_learning_rates
 
 
-def settled(config: RunConfig, *, num_videos: int) -> RunConfig:
+def settled(config: RunConfig, *, num_videos: int, classes: tuple[str, ...] = ()) -> RunConfig:
     """Return the config with nothing left to derive; settling it again changes nothing.
 
     Args:
         config: as asked.
         num_videos: videos to train on.
+        classes: names of their classes, sorted.
 
     Raises:
         UserError: the method does not exist or lacks a setting.
     """
-    sizes = Sizes(batch_size=min(config.training.batch_size, max(1, num_videos)), num_videos=num_videos)
+    batch_size = min(config.training.batch_size, max(1, num_videos))
+    sizes = Sizes(batch_size=batch_size, num_videos=num_videos, classes=classes)
     schedule, optimiser = scaled_learning_rates(config.schedule, config.optimiser, batch_size=sizes.batch_size)
     return replace(config, schedule=schedule, optimiser=optimiser, method=settled_method(config, sizes))
 

@@ -22,6 +22,8 @@ from coview.training.runfolder import RESOLVED
 logger = logging.getLogger(__name__)
 
 ENCODERS = "encoders"
+NAMES = ".names"
+"""End of the tensor that says what a part's outputs are, such as the classes of a classifier."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def start_from(method: nn.Module, sources: Mapping[str, Path]) -> dict[str, Star
     """Put weights of earlier runs into a method: everything called `<part>.<view>.<name>`, by its name.
 
     A part ("encoders", "predictors") is taken whole or not at all. The encoder must be there; another part that one
-    side lacks is left as it is and reported.
+    side lacks, or that tells other classes apart, is left as it is and reported.
 
     Args:
         method: where they go, in place.
@@ -124,7 +126,7 @@ def _start_view(method: nn.Module, view: str, checkpoint: Path) -> Started:
     own, other = _parts(method.state_dict(), view), _parts(_read(checkpoint), view)
     if ENCODERS not in other:
         raise UserError(f"start_from.{view}: {checkpoint} has no encoder of the view {view}; start it from another run")
-    shared = [part for part in own if part in other]
+    shared = [part for part in own if part in other and _same_names(own[part], other[part])]
     problems = [problem for part in shared for problem in _misfits(own[part], other[part])]
     if problems:
         more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
@@ -137,8 +139,8 @@ def _start_view(method: nn.Module, view: str, checkpoint: Path) -> Started:
     return Started(
         checkpoint=str(checkpoint),
         loaded=tuple(shared),
-        left_random=tuple(part for part in own if part not in other),
-        left_out=tuple(part for part in other if part not in own),
+        left_random=tuple(part for part in own if part not in shared),
+        left_out=tuple(part for part in other if part not in shared),
         num_parameters=sum(value.numel() for value in weights.values()),
     )
 
@@ -174,6 +176,12 @@ def _parts(weights: Mapping[str, Tensor], view: str) -> dict[str, dict[str, Tens
         if len(rest) > 1 and rest[0] == view:
             parts.setdefault(part, {})[name] = value
     return parts
+
+
+def _same_names(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    """Whether two parts speak of the same things: a classifier of other classes is of no use here."""
+    here, there = ({key: value for key, value in part.items() if key.endswith(NAMES)} for part in (own, other))
+    return here.keys() == there.keys() and all(torch.equal(value, there[key]) for key, value in here.items())
 
 
 def _misfits(own: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:

@@ -280,7 +280,7 @@ def split_batch(batch: ViewBatch, parts: int) -> Iterator[ViewBatch]:
     bounds = [round(i * batch.num_videos / parts) for i in range(parts + 1)]
     for first, last in zip(bounds[:-1], bounds[1:], strict=True):
         clips = {name: clip[first:last] for name, clip in batch.clips.items()}
-        yield ViewBatch(clips, batch.entry_indices[first:last])
+        yield ViewBatch(clips, batch.entry_indices[first:last], batch.labels[first:last])
 
 
 def random_state(device: torch.device) -> dict[str, Tensor]:

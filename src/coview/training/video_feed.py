@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from coview.augment.batch import augment
@@ -108,7 +109,8 @@ class VideoFeed:
         return ClipDataset(self.data, entries, chosen, self.config.clip, seed=self.config.seed, frame_cache=cache)
 
     def _augmented(self, batch: ClipBatch) -> ViewBatch:
-        return augment(batch, self.views, self.config.views, self.config.augment, device=self.processes.device)
+        made = augment(batch, self.views, self.config.views, self.config.augment, device=self.processes.device)
+        return replace(made, labels=tuple(self.data.entries[row].label for row in batch.entry_indices.tolist()))
 
 
 def default_workers() -> int:
