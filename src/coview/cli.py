@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from coview.cli_compare import Compare, Ensemble
 from coview.cli_scores import Analyse, Assignments, Evaluate, RunFolder, Tabulate
 from coview.errors import UserError
 from coview.registry import did_you_mean
@@ -226,11 +227,13 @@ class List:
         return 0
 
 
-Command = Prepare | Pretrain | Evaluate | Analyse | Tabulate | Embed | Demo | Doctor | List
+Command = Prepare | Pretrain | Evaluate | Ensemble | Compare | Analyse | Tabulate | Embed | Demo | Doctor | List
 COMMANDS: dict[str, type[Command]] = {
     "prepare": Prepare,
     "pretrain": Pretrain,
     "evaluate": Evaluate,
+    "ensemble": Ensemble,
+    "compare": Compare,
     "analyse": Analyse,
     "table": Tabulate,
     "embed": Embed,
@@ -242,13 +245,14 @@ PLAIN_SETTINGS: dict[str, tuple[str, ...]] = {
     "prepare": (),
     "pretrain": ("seed", "split", "preset", "start-from", "start_from"),
     "evaluate": (),
+    "ensemble": (),
     "analyse": (),
     "demo": ("seed",),
 }
 """Commands that take dotted settings, and the settings without a dot that each takes."""
 
 
-COMPUTES = ("pretrain", "evaluate", "analyse", "embed")
+COMPUTES = ("pretrain", "evaluate", "ensemble", "analyse", "embed")
 """Commands that run encoders."""
 
 

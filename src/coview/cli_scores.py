@@ -29,6 +29,9 @@ class Evaluate:
         coview evaluate runs/cocon --data data/ucf10 --retrieval.weights.pose 0
         coview evaluate runs/cocon --data data/ucf10 --protocol linear --linear.head plain
         coview evaluate runs/cocon --data data/ucf10 --protocol finetune --finetune.epochs 20
+        coview evaluate runs/cocon --data data/hmdb51 --split split1 split2 split3
+        coview evaluate runs/cocon --data data/mine --protocol knn --knn.folds 5
+        coview evaluate runs/cocon --data data/mine --retrieval.gallery data/ucf101
     """
 
     run_folder: RunFolder
@@ -37,8 +40,8 @@ class Evaluate:
     """Folder made by `coview prepare`, with labels."""
     protocol: str = "retrieval"
     """One of `coview list protocols`."""
-    split: str | None = None
-    """Split column; not set: the run's own."""
+    split: tuple[str, ...] = ()
+    """Split column, or several: each is evaluated, and their mean is shown; not set: the run's own."""
     checkpoint: str | None = None
     """Folder name of a checkpoint, such as rgb-00000400; not set: the newest."""
     device: str = "auto"
@@ -50,25 +53,32 @@ class Evaluate:
 
         from coview.datasets.prepared import PreparedDataset
         from coview.evaluate import curve_table, evaluate_run, result_table
+        from coview.evaluate.over_splits import mean_over_splits
         from coview.report import write_report
 
-        options = _options_of("protocol", self.protocol, assignments)
-        with progress_bar("evaluate", unit="done") as progress:
-            result = evaluate_run(
-                self.run_folder,
-                self.data,
-                protocol=self.protocol,
-                split=self.split,
-                checkpoint=self.checkpoint,
-                options=options,
-                device=self.device,
-                progress=progress,
-            )
-        Console().print(result_table(result))
-        if result.curve:
-            Console().print(curve_table(result))
+        options = options_of("protocol", self.protocol, assignments)
+        results = []
+        for split in dict.fromkeys(self.split) or (None,):
+            with progress_bar("evaluate", unit="done") as progress:
+                result = evaluate_run(
+                    self.run_folder,
+                    self.data,
+                    protocol=self.protocol,
+                    split=split,
+                    along_with=self.split,
+                    checkpoint=self.checkpoint,
+                    options=options,
+                    device=self.device,
+                    progress=progress,
+                )
+            Console().print(result_table(result))
+            if result.curve:
+                Console().print(curve_table(result))
+            results.append(result)
+        if len(results) > 1:
+            Console().print(result_table(mean_over_splits(results)))
         report = write_report(self.run_folder, PreparedDataset.open(self.data))
-        print(f"result: {result.path}\nreport: {report}")
+        print("\n".join([*(f"result: {result.path}" for result in results), f"report: {report}"]))
         return 0
 
 
@@ -110,7 +120,7 @@ class Analyse:
         from coview.datasets.prepared import PreparedDataset
         from coview.report import write_report
 
-        options = _options_of("analysis", self.what, assignments)
+        options = options_of("analysis", self.what, assignments)
         with progress_bar("analyse", unit="videos") as progress:
             result = analyse_run(
                 self.run_folder,
@@ -138,21 +148,27 @@ class Analyse:
 class Tabulate:
     """Make one table from the evaluations of many runs: mean and standard deviation over seeds, beside random weights.
 
-    Runs that differ in nothing but their seed share a row. Results under another protocol, split or data set get a
-    table of their own, never a place in the same one. NAME=RUN names a row; without a name it is called by its method
-    and by what its settings have of their own.
+    Runs that differ in nothing but their seed share a row. Runs that were evaluated on several splits also get the mean
+    over their splits. Results under another protocol, split or data set get a table of their own, never a place in the
+    same one. With --shape, runs stand beside the rows of a table of the papers, whose published numbers have columns of
+    their own. NAME=RUN names a row; without a name it is called by its method and by what its settings have of their
+    own.
 
     Examples:
         coview table runs/*
         coview table CPC=runs/cpc-0 CPC=runs/cpc-1 CoCon=runs/cocon-0 --metrics R@1 --format latex --out table.tex
+        coview table runs/* --shape vicc-1
+        coview table runs/* --shape cocon-1 --protocol linear
     """
 
     runs: Runs
     """Folders of runs that were evaluated, each with or without NAME= before it."""
     protocol: str | None = None
-    """Only results of this protocol; not set: all there are."""
+    """Only results of this protocol; not set: all there are, or with --shape the protocol of the paper's numbers."""
     metrics: tuple[str, ...] = ()
     """Columns; not set: the first two of each protocol."""
+    shape: str | None = None
+    """A table of the papers: cocon-1 to cocon-6 (not 4), vicc-1 to vicc-7."""
     format: Literal["markdown", "csv", "latex"] = "markdown"
     """How the table is written."""
     out: Path | None = None
@@ -161,10 +177,18 @@ class Tabulate:
     def run(self, assignments: Assignments) -> int:
         """Make the tables, print or write them."""
         from coview.evaluate.json_file import write_text
-        from coview.evaluate.many_runs import tables_of_runs
-        from coview.evaluate.table_formats import as_text
 
-        text = as_text(tables_of_runs(self.runs, protocol=self.protocol, metrics=self.metrics), self.format)
+        if self.shape is None:
+            from coview.evaluate.many_runs import tables_of_runs
+            from coview.evaluate.table_formats import as_text
+
+            text = as_text(tables_of_runs(self.runs, protocol=self.protocol, metrics=self.metrics), self.format)
+        else:
+            from coview.evaluate.shape_formats import shapes_as_text
+            from coview.evaluate.shape_tables import shape_tables
+
+            shaped = shape_tables(self.runs, shape=self.shape, protocol=self.protocol, metrics=self.metrics)
+            text = shapes_as_text(shaped, self.format)
         if self.out is None:
             print(text, end="")
         else:
@@ -173,7 +197,7 @@ class Tabulate:
         return 0
 
 
-def _options_of(kind: str, name: str, assignments: Assignments) -> dict[str, Any]:
+def options_of(kind: str, name: str, assignments: Assignments) -> dict[str, Any]:
     """Return the dotted settings that belong to a protocol or analysis.
 
     Raises:

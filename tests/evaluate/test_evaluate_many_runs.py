@@ -230,3 +230,29 @@ def test_the_command_writes_a_file(make_run, tmp_path, capsys):
     assert str(out) in capsys.readouterr().out
     assert run_arguments(["table", str(tmp_path / "a"), "--format", "csv"]) == 0
     assert capsys.readouterr().out.startswith("protocol,variant,split")
+
+
+def test_mean_over_splits_then_over_seeds(make_run):
+    runs = [make_run("a", 0.5), make_run("b", 0.6, seed=1), make_run("c", 0.9, method=COCON)]
+    for run, values in zip(runs[:2], ((0.3, 0.4), (0.5, 0.7)), strict=True):
+        for number, value in enumerate(values, start=2):
+            counts = {**COUNTS, "queries": 3, "queries_scored": 2}
+            seed = int(run.name == "b")
+            add_result(run, value, seed=seed, split=f"split{number}", file=f"retrieval-split{number}", counts=counts)
+    tables = {table.split: table for table in tables_of_runs(runs)}
+    assert list(tables) == ["split1", "split2", "split3", "mean of split1, split2, split3"]
+    mean = tables["mean of split1, split2, split3"]
+    assert [row.run for row in mean.rows if row.features == "rgb"] == ["cpc"]  # the other has one split only
+    cell = mean.rows[0].cells["R@1"]
+    assert cell.values == pytest.approx((0.4, 0.6))
+    assert cell.deviation == pytest.approx(statistics.stdev([0.4, 0.6]))
+    assert mean.rows[0].random["R@1"].mean == pytest.approx(0.3)
+    assert (mean.counts["queries_scored"], mean.counts["queries"]) == (8, 11)
+    assert "**retrieval, mean of split1, split2, split3, data ucf10**" in as_text(list(tables.values()), "markdown")
+
+
+def test_splits_of_other_checkpoints_or_settings_are_not_averaged(make_run):
+    run = make_run("a", 0.5)
+    add_result(run, 0.3, split="split2", file="x", checkpoint={"checkpoint": "rgb-1", "global_step": 1})
+    add_result(run, 0.3, split="split3", file="y", settings={"weights": {"rgb": 1}})
+    assert [table.split for table in tables_of_runs([run])] == ["split1", "split2", "split3"]

@@ -49,15 +49,34 @@ class StageScore:
 
 
 @dataclass(frozen=True)
+class Member:
+    """One voice of an ensemble: a view of a run.
+
+    Attributes:
+        name: unique in the ensemble, such as "cocon:flow".
+        run: the run.
+        view: one of its views.
+        weight: of its cosines or probabilities, 0 or more.
+    """
+
+    name: str
+    run: Run
+    view: str
+    weight: float
+
+
+@dataclass(frozen=True)
 class Task:
     """What a protocol is to score.
 
     Attributes:
-        run: the trained run.
+        run: the trained run; of an ensemble the first member's.
         data: the videos.
         split: split column; None where the data set has none, or none is to be used.
         device: "auto", "cpu" or "cuda".
         progress: told of the videos as they are embedded.
+        members: the voices of an ensemble; empty: the run's own views.
+        along_with: other splits that will be scored too, so that their videos are embedded at once.
     """
 
     run: Run
@@ -65,6 +84,13 @@ class Task:
     split: str | None
     device: str = "auto"
     progress: ProgressSink | None = None
+    members: tuple[Member, ...] = ()
+    along_with: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs whose encoders take part, each once."""
+        return tuple({id(member.run): member.run for member in self.members}.values()) or (self.run,)
 
 
 @dataclass(frozen=True)
@@ -81,6 +107,7 @@ class Scores:
         remarks: sentences a reader of the numbers should know.
         curve: the run after each finished stage, in order; empty where that was not scored.
         details: row name -> more about it (accuracy per class, confusion matrix), for the file.
+        outcomes: what became of each scored video, as `coview.evaluate.outcomes` packs it; empty where none is kept.
     """
 
     rows: tuple[ScoreRow, ...]
@@ -92,6 +119,7 @@ class Scores:
     remarks: tuple[str, ...] = ()
     curve: tuple[StageScore, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    outcomes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Protocol(abc.ABC):
@@ -103,6 +131,8 @@ class Protocol(abc.ABC):
 
     Settings: ClassVar[type[Any]]
     """Frozen dataclass, every field with a default and a line of meaning."""
+    takes_members: ClassVar[bool] = False
+    """Whether `Task.members` is heeded: an ensemble of views of several runs can be scored."""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

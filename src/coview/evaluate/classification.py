@@ -1,6 +1,6 @@
 """From class scores to top-1, top-5, accuracy per class and a confusion matrix. Numbers in and out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,12 +54,14 @@ class Outcome:
     Attributes:
         metrics: "top-1", "top-5" (of fewer classes: all of them), "mean per class" (mean over the classes of top-1).
         hits: (q,) bool, whether the best class of each test video is right.
+        given: q names, the best class of each test video; "" where none was named.
         per_class: class name of the test videos -> top-1.
         confusion: class name of the test videos -> class name it was given -> how many; zeros left out, "" for none.
     """
 
     metrics: dict[str, float]
     hits: NDArray[np.bool_]
+    given: list[str]
     per_class: dict[str, float]
     confusion: dict[str, dict[str, int]]
 
@@ -82,12 +84,23 @@ def outcome(scores: NDArray[np.float32], labels: Sequence[str], classes: Sequenc
     hits = is_right[:, 0]
     metrics = {f"top-{k}": float(is_right[:, :k].any(axis=1).mean()) for k in TOP}
     given = [classes[best] if is_named else "" for best, is_named in zip(order[:, 0], named[:, 0], strict=True)]
+    confusion = confusion_of(labels, given)
+    per_class = accuracy_per_class(confusion)
+    metrics["mean per class"] = float(np.mean(list(per_class.values())))
+    return Outcome(metrics, hits, given, per_class, confusion)
+
+
+def confusion_of(labels: Sequence[str], given: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Count which class the videos of each class were given; zeros left out."""
     confusion: dict[str, dict[str, int]] = {name: {} for name in sorted(set(labels))}
     for label, name in zip(labels, given, strict=True):
         confusion[label][name] = confusion[label].get(name, 0) + 1
-    per_class = {name: row.get(name, 0) / sum(row.values()) for name, row in confusion.items()}
-    metrics["mean per class"] = float(np.mean(list(per_class.values())))
-    return Outcome(metrics, hits, per_class, confusion)
+    return confusion
+
+
+def accuracy_per_class(confusion: Mapping[str, Mapping[str, int]]) -> dict[str, float]:
+    """Return class name -> share of its videos that were given it."""
+    return {name: row.get(name, 0) / sum(row.values()) for name, row in confusion.items()}
 
 
 def chance_outcome(labels: Sequence[str], classes: Sequence[str]) -> dict[str, float]:

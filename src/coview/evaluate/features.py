@@ -1,21 +1,26 @@
 """The vectors a protocol scores: this run's, beside those of random weights and of plain pixels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coview.config import as_plain
-from coview.datatypes import Embeddings
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import Embeddings, VideoEntry
 from coview.embed.cache import FOLDER, cached_embeddings, data_identity, remembered
+from coview.embed.run import Run
 from coview.embed.search import joined
 from coview.evaluate.base import RowKind, Task
 from coview.evaluate.baselines import BASELINES, baseline_embeddings
 from coview.evaluate.ensemble import ensembles, in_words
+from coview.evaluate.members import ENSEMBLE, described, shares_of_members
 from coview.evaluate.sides import Sides
 from coview.views.opened import open_views
 
+Weights = Literal["trained", "random"]
 ENCODER = "per window: mean of the encoder's pooled block features, unit; per video: mean over windows, unit; cosine"
 
 
@@ -25,8 +30,9 @@ class FeatureTable:
 
     Attributes:
         kind: whose they are.
-        features: name -> (n, D) float32 unit rows, in the order of `Sides.entries`; views, or pixel baselines.
-        ensembles: ensemble name -> view name -> share; none for pixels.
+        features: name -> (n, D) float32 unit rows, in the order of `Sides.entries`; views, members of an ensemble, or
+            pixel baselines.
+        ensembles: ensemble name -> name -> share; none for pixels.
         descriptions: what vector and what similarity, for those whose vectors are no encoder's.
     """
 
@@ -66,44 +72,72 @@ def gather_features(
     Raises:
         UserError: the data set lacks a view, or a weight cannot be used.
     """
-    run, data = task.run, task.data
-    mixes = ensembles(run.views, weights)
-    trained = cached_embeddings(run, data, sides.entries, device=task.device, progress=task.progress)
-    tables = [FeatureTable("trained", trained.features, mixes)]
+    mixes = {ENSEMBLE: shares_of_members(task.members)} if task.members else ensembles(task.run.views, weights)
+    tables = [FeatureTable("trained", _encoded(task, sides, weights="trained"), mixes)]
     if baselines:
-        random = cached_embeddings(
-            run, data, sides.entries, weights="random", device=task.device, progress=task.progress
-        )
-        pixels = _pixels(task, sides, workers=workers)
-        tables.append(FeatureTable("random", random.features, mixes))
-        tables.append(FeatureTable("pixels", pixels.features, descriptions=BASELINES))
+        tables.append(FeatureTable("random", _encoded(task, sides, weights="random"), mixes))
+        tables.append(FeatureTable("pixels", _pixels(task, sides, workers=workers), descriptions=BASELINES))
     return tables
 
 
-def settings_of_features(task: Task) -> dict[str, object]:
+def embedded(
+    run: Run, task: Task, sides: Sides, *, weights: Weights = "trained", views: Sequence[str] | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Return view name -> (n, D) features of one run in the order of `Sides.entries`, from one data set or two."""
+    parts = [
+        cached_embeddings(
+            run, data, entries, weights=weights, views=views, device=task.device, progress=task.progress
+        ).features
+        for data, entries in sides.by_data(task.data)
+    ]
+    return {view: np.concatenate([part[view] for part in parts]) for view in parts[0]}
+
+
+def _encoded(task: Task, sides: Sides, *, weights: Weights) -> dict[str, NDArray[np.float32]]:
+    """Return the features of the run's views, or of each member of an ensemble by its name."""
+    if not task.members:
+        return embedded(task.run, task, sides, weights=weights)
+    by_run = {id(run): embedded(run, task, sides, weights=weights) for run in task.runs}
+    return {member.name: by_run[id(member.run)][member.view] for member in task.members}
+
+
+def settings_of_features(task: Task) -> dict[str, Any]:
     """Return what the features depend on besides run and data, for the result."""
-    return {
-        "clip": as_plain(task.run.config.clip),
-        "views": as_plain(task.run.config.views),
-        "max_windows": task.run.config.evaluation.max_windows,
+    config = task.run.config
+    settings = {
+        "clip": as_plain(config.clip),
+        "views": as_plain(config.views),
+        "max_windows": config.evaluation.max_windows,
         "windows": "uniform, half overlapping, centre crop",
     }
+    if task.members:
+        settings["members"] = [described(member) for member in task.members]
+    return settings
 
 
 def remarks_of(task: Task) -> tuple[str, ...]:
-    """Say what a reader of any score of this run on this data should know."""
-    remarks = list(task.run.differences(task.data))
-    untrained = [view for view in task.run.views if view not in task.run.trained_views]
-    if untrained:
-        remarks.append(f"not trained yet at this checkpoint, still random: {', '.join(untrained)}")
-    return tuple(remarks)
+    """Say what a reader of any score of this run, or of these members, on this data should know."""
+    remarks: list[str] = []
+    for run in task.runs:
+        remarks += run.differences(task.data)
+        used = [member.view for member in task.members if member.run is run] or run.views
+        untrained = [view for view in dict.fromkeys(used) if view not in run.trained_views]
+        if untrained:
+            of_run = f" of {run.path.name}" if task.members else ""
+            remarks.append(f"not trained yet at this checkpoint{of_run}, still random: {', '.join(untrained)}")
+    return tuple(dict.fromkeys(remarks))
 
 
-def _pixels(task: Task, sides: Sides, *, workers: int) -> Embeddings:
-    identity = {"pixels": BASELINES, "data": data_identity(task.data, sides.entries, ("rgb",))}
-    rgb = open_views(task.data.view_options, ("rgb",))["rgb"]
+def _pixels(task: Task, sides: Sides, *, workers: int) -> dict[str, NDArray[np.float32]]:
+    parts = [_pixels_of(task, data, entries, workers=workers).features for data, entries in sides.by_data(task.data)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _pixels_of(task: Task, data: PreparedDataset, entries: Sequence[VideoEntry], *, workers: int) -> Embeddings:
+    identity = {"pixels": BASELINES, "data": data_identity(data, entries, ("rgb",))}
+    rgb = open_views(data.view_options, ("rgb",))["rgb"]
     return remembered(
         task.run.path / FOLDER,
         identity,
-        lambda: baseline_embeddings(task.data, sides.entries, rgb, workers=workers, progress=task.progress),
+        lambda: baseline_embeddings(data, entries, rgb, workers=workers, progress=task.progress),
     )

@@ -2,21 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coview.config import Count, NonNegativeFloat, Positive, PositiveFloat, as_plain
+from coview.config import Count, NonNegativeFloat, Positive, PositiveFloat
 from coview.embed.search import NOBODY, nearest
-from coview.evaluate.base import Protocol, ScoreRow, Scores, Task
-from coview.evaluate.classification import METRICS, chance_outcome, outcome, problem_of
+from coview.evaluate.base import Protocol, Scores, Task
+from coview.evaluate.classification import Problem
+from coview.evaluate.classified import classified
 from coview.evaluate.ensemble import DEFAULT_WEIGHTS
-from coview.evaluate.features import gather_features, remarks_of, settings_of_features
-from coview.evaluate.linear import TEST_ROLES
-from coview.evaluate.recall import bootstrap_error
-from coview.evaluate.sides import LEAVE_GROUP_OUT, SPLIT, choose_sides
+from coview.evaluate.features import FeatureTable, gather_features
+from coview.evaluate.folds import Folds
+from coview.evaluate.rounds import choose_rounds
+from coview.evaluate.sides import SPLIT, Sides
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ class KnnSettings:
     variant: Literal["auto", "split", "leave-group-out"] = "auto"
     """split: training videos vote on test videos; leave-group-out: on every labelled video those of all other groups
     vote; auto: split where the data set has splits."""
+    folds: Folds | None = None
+    """Deal the groups of all labelled videos into this many parts; each is tested once, by the others; mean and spread
+    over parts. Not set: as `variant` says."""
+    fold_seed: Count = 0
+    """Of the deal; runs that are to be compared need the same."""
     neighbours: Positive = 20
     """How many vote; of fewer training videos all of them."""
     temperature: PositiveFloat = 0.07
@@ -42,52 +48,35 @@ class Knn(Protocol):
     """Top-1, top-5 and accuracy per class of the weighted vote of the nearest training videos."""
 
     Settings = KnnSettings
+    takes_members = True
 
     def score(self, task: Task) -> Scores:
         """Score a run; see `Protocol.score`."""
-        chosen, seed = self.settings, task.run.config.seed
-        variant = chosen.variant
-        if variant == "auto":
-            variant = SPLIT if task.data.splits else LEAVE_GROUP_OUT
-        sides = choose_sides(task.data, task.split, variant=variant)
-        problem, names = problem_of(sides), sides.names()
-        rows: list[ScoreRow] = []
-        details: dict[str, Any] = {}
-        for table in gather_features(
-            task, sides, weights=chosen.weights, baselines=chosen.baselines, workers=chosen.workers
-        ):
-            for name, (vectors, description) in table.with_joined_views().items():
-                scores = votes(
-                    vectors[list(problem.test)],
-                    vectors[list(problem.train)],
-                    problem.targets,
-                    num_classes=len(problem.classes),
-                    neighbours=chosen.neighbours,
-                    temperature=chosen.temperature,
-                    query_groups=names["query_groups"],
-                    gallery_groups=names["gallery_groups"],
-                )
-                found = outcome(scores, problem.labels, problem.classes)
-                error = {METRICS[0]: bootstrap_error(found.hits, problem.groups, seed=seed)}
-                rows.append(ScoreRow(table.kind, name, found.metrics, error, description))
-                if table.kind == "trained":
-                    details[name] = {"per_class": found.per_class, "confusion": found.confusion}
-        chance = chance_outcome(problem.labels, problem.classes)
-        rows.append(ScoreRow("chance", "chance", chance, description="classes in random order"))
-        return Scores(
-            rows=tuple(rows),
-            counts={**sides.counts, "roles": list(TEST_ROLES)},
-            settings={
-                **as_plain(chosen),
-                "variant": variant,
-                **settings_of_features(task),
-                "standard_error": "bootstrap of top-1 over whole groups of test videos",
-            },
-            split=task.split if variant == SPLIT else None,
-            variant="" if variant == SPLIT else variant,
-            details=details,
-            remarks=remarks_of(task),
+        chosen = self.settings
+        rounds = choose_rounds(task, variant=chosen.variant, folds=chosen.folds, fold_seed=chosen.fold_seed)
+        tables = gather_features(
+            task, rounds.all_sides, weights=chosen.weights, baselines=chosen.baselines, workers=chosen.workers
         )
+        changed = {"variant": rounds.variant or SPLIT}
+        return classified(task, rounds, tables, self._voted, settings=chosen, changed=changed)
+
+    def _voted(self, table: FeatureTable, sides: Sides, problem: Problem) -> dict[str, tuple[NDArray[np.float32], str]]:
+        """Let the neighbours vote, for each set of features and each ensemble."""
+        names = sides.names()
+        found = {}
+        for name, (vectors, description) in table.with_joined_views().items():
+            scores = votes(
+                vectors[list(problem.test)],
+                vectors[list(problem.train)],
+                problem.targets,
+                num_classes=len(problem.classes),
+                neighbours=self.settings.neighbours,
+                temperature=self.settings.temperature,
+                query_groups=names["query_groups"],
+                gallery_groups=names["gallery_groups"],
+            )
+            found[name] = (scores, description)
+        return found
 
 
 def votes(

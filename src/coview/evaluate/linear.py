@@ -2,29 +2,36 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coview.config import Count, Fraction, NonNegativeFloat, Positive, PositiveFloat, as_plain
+from coview.config import Count, Fraction, NonNegativeFloat, Positive, PositiveFloat
 from coview.errors import UserError
-from coview.evaluate.base import Protocol, ScoreRow, Scores, Task
-from coview.evaluate.classification import METRICS, Problem, chance_outcome, outcome, problem_of
+from coview.evaluate.base import Protocol, Scores, Task
+from coview.evaluate.classification import Problem, problem_of
+from coview.evaluate.classified import TEST_ROLES, classified
 from coview.evaluate.ensemble import DEFAULT_WEIGHTS, in_words, mixed
-from coview.evaluate.features import FeatureTable, gather_features, remarks_of, settings_of_features
+from coview.evaluate.features import FeatureTable, gather_features
+from coview.evaluate.folds import Folds
 from coview.evaluate.linear_model import Recipe, fit_linear, probabilities
-from coview.evaluate.recall import bootstrap_error
-from coview.evaluate.sides import SPLIT, Sides, choose_sides
+from coview.evaluate.rounds import choose_rounds
+from coview.evaluate.sides import SPLIT, Sides
 
-TEST_ROLES = ("test", "training")
+__all__ = ["TEST_ROLES", "Linear", "LinearSettings", "learnable", "predicted"]
 
 
 @dataclass(frozen=True)
 class LinearSettings:
     """How the linear classifier is trained. Nothing is chosen by its score: all of it is fixed beforehand."""
 
+    folds: Folds | None = None
+    """Deal the groups of all labelled videos into this many parts; each is tested once by classifiers that the others
+    taught; mean and spread over parts. Not set: the split's test part is tested."""
+    fold_seed: Count = 0
+    """Of the deal; runs that are to be compared need the same."""
     head: Literal["batchnorm", "plain"] = "batchnorm"
     """batchnorm: unit feature, batch normalisation, linear layer; plain: without the normalisation."""
     learning_rate: PositiveFloat = 0.1
@@ -63,38 +70,23 @@ class Linear(Protocol):
     """Top-1, top-5 and accuracy per class of a linear classifier on frozen features, per view and for ensembles."""
 
     Settings = LinearSettings
+    takes_members = True
 
     def score(self, task: Task) -> Scores:
         """Score a run; see `Protocol.score`."""
-        chosen, seed = self.settings, task.run.config.seed
-        sides = choose_sides(task.data, task.split, variant=SPLIT)
-        problem = learnable(sides, protocol="linear")
-        rows: list[ScoreRow] = []
-        details: dict[str, Any] = {}
-        for table in gather_features(
-            task, sides, weights=chosen.weights, baselines=chosen.baselines, workers=chosen.workers
-        ):
-            for name, (scores, description) in predicted(table, problem, recipe=chosen.recipe(), seed=seed).items():
-                found = outcome(scores, problem.labels, problem.classes)
-                error = {METRICS[0]: bootstrap_error(found.hits, problem.groups, seed=seed)}
-                rows.append(ScoreRow(table.kind, name, found.metrics, error, description))
-                if table.kind == "trained":
-                    details[name] = {"per_class": found.per_class, "confusion": found.confusion}
-        chance = chance_outcome(problem.labels, problem.classes)
-        rows.append(ScoreRow("chance", "chance", chance, description="classes in random order"))
-        return Scores(
-            rows=tuple(rows),
-            counts={**sides.counts, "roles": list(TEST_ROLES)},
-            settings={
-                **as_plain(chosen),
-                **settings_of_features(task),
-                "standard_error": "bootstrap of top-1 over whole groups of test videos",
-            },
-            split=task.split,
-            variant="" if chosen.head == "batchnorm" else chosen.head,
-            details=details,
-            remarks=remarks_of(task),
+        chosen = self.settings
+        rounds = choose_rounds(task, variant=SPLIT, folds=chosen.folds, fold_seed=chosen.fold_seed)
+        for sides in rounds.sides:
+            learnable(sides, protocol="linear")
+        tables = gather_features(
+            task, rounds.all_sides, weights=chosen.weights, baselines=chosen.baselines, workers=chosen.workers
         )
+
+        def predict(table: FeatureTable, _: Sides, problem: Problem) -> dict[str, tuple[NDArray[np.float32], str]]:
+            return predicted(table, problem, recipe=chosen.recipe(), seed=task.run.config.seed)
+
+        variant = "" if chosen.head == "batchnorm" else chosen.head
+        return classified(task, rounds, tables, predict, settings=chosen, variant=variant)
 
 
 def learnable(sides: Sides, *, protocol: str) -> Problem:

@@ -1,6 +1,5 @@
 """One table from the evaluations of many runs: mean and standard deviation over seeds, never of unlike things."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,18 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from coview.config import read_yaml
 from coview.errors import UserError
+from coview.evaluate.alike import condition_key
 from coview.evaluate.base import ScoreRow
-from coview.evaluate.naming import names_of_configs, without_speed_settings
-from coview.evaluate.result import EvaluationResult, read_results
+from coview.evaluate.result import EvaluationResult
+from coview.evaluate.scored import Scored, latest, names_of_groups, over_splits, read_scored, step_of
 from coview.registry import did_you_mean
-from coview.training.runfolder import RESOLVED
 
 DEFAULT_METRICS = 2
-_COUNTS = ("videos", "queries", "queries_scored", "gallery", "gallery_used", "classes")
-_OF_THE_ROW = ("clip", "views", "max_windows", "baselines", "workers")
-"""Settings of a result that belong to the run, or that no number depends on; all others must be the same."""
 
 
 @dataclass(frozen=True)
@@ -85,26 +80,12 @@ class RunsTable:
     rows: tuple[TableRow, ...]
 
 
-@dataclass(frozen=True)
-class _Scored:
-    """One result, with the run it is of."""
-
-    given_name: str
-    config: Mapping[str, Any]
-    result: EvaluationResult
-
-    @property
-    def identity(self) -> str:
-        """All that makes two runs alike but for their seed."""
-        stage = self.result.checkpoint.get("stage")
-        return json.dumps([without_speed_settings(self.config), stage], sort_keys=True)
-
-
 def tables_of_runs(
     runs: Sequence[Path | str], *, protocol: str | None = None, metrics: Sequence[str] = ()
 ) -> list[RunsTable]:
     """Put the results of many runs into tables, one for each protocol, variant, split and data set.
 
+    Runs that were scored on several splits also get a table of the mean over them.
     A run that was evaluated at several checkpoints counts with the latest of them.
 
     Args:
@@ -117,53 +98,17 @@ def tables_of_runs(
         UserError: a folder is no run or was not evaluated, two runs have the same settings and the same seed, one
             name stands for different settings, or a metric is unknown.
     """
-    found = [scored for folder in dict.fromkeys(str(run) for run in runs) for scored in _read(folder, protocol)]
-    by_condition: dict[str, list[_Scored]] = {}
-    for scored in found:
-        by_condition.setdefault(_condition(scored.result), []).append(scored)
+    found = [scored for folder in dict.fromkeys(str(run) for run in runs) for scored in read_scored(folder, protocol)]
+    by_condition: dict[str, list[Scored]] = {}
+    for scored in (*found, *over_splits(found)):
+        by_condition.setdefault(condition_key(scored.result), []).append(scored)
     if not by_condition:
         wanted = f" under protocol {protocol!r}" if protocol else ""
         raise UserError(f"none of the {len(runs)} runs has a result{wanted}; make one with: coview evaluate RUN ...")
-    return [_table(_latest(alike), metrics=metrics) for alike in by_condition.values()]
+    return [_table(latest(alike), metrics=metrics) for alike in by_condition.values()]
 
 
-def _read(word: str, protocol: str | None) -> list[_Scored]:
-    """Return the results of one run, given as FOLDER or NAME=FOLDER."""
-    name, equals, folder = word.partition("=")
-    if not equals or Path(word).exists():
-        name, folder = "", word
-    if not (Path(folder) / RESOLVED).is_file():
-        raise UserError(f"{folder} is not a run: it has no {RESOLVED}; give folders that coview pretrain made")
-    results = read_results(Path(folder))
-    if not results:
-        raise UserError(f"{folder} has not been evaluated; do that with: coview evaluate {folder} --data DIR")
-    config = read_yaml(Path(folder) / RESOLVED)["config"]
-    return [_Scored(name, config, result) for result in results if protocol in (None, result.protocol)]
-
-
-def _condition(result: EvaluationResult) -> str:
-    """Return all that must be the same for two results to stand in one table."""
-    settings = {name: value for name, value in result.settings.items() if name not in _OF_THE_ROW}
-    place = (result.data["root"], result.data.get("storage"), {name: result.counts.get(name) for name in _COUNTS})
-    return json.dumps([result.protocol, result.variant, result.split, place, settings], sort_keys=True)
-
-
-def _latest(alike: Iterable[_Scored]) -> list[_Scored]:
-    """Keep the latest checkpoint of each run."""
-    latest: dict[str, _Scored] = {}
-    for scored in alike:
-        folder = str(Path(scored.result.path).resolve().parents[1])
-        before = latest.get(folder)
-        if before is None or _step(scored.result) > _step(before.result):
-            latest[folder] = scored
-    return list(latest.values())
-
-
-def _step(result: EvaluationResult) -> int:
-    return int(result.checkpoint.get("global_step", 0))
-
-
-def _table(alike: Sequence[_Scored], *, metrics: Sequence[str]) -> RunsTable:
+def _table(alike: Sequence[Scored], *, metrics: Sequence[str]) -> RunsTable:
     first = alike[0].result
     known = list(first.rows[0].metrics)
     for metric in metrics:
@@ -171,11 +116,11 @@ def _table(alike: Sequence[_Scored], *, metrics: Sequence[str]) -> RunsTable:
             hint = did_you_mean(metric, known) or "."
             raise UserError(f"{first.protocol} has no metric {metric!r}{hint} It has: {', '.join(known)}.")
     chosen = tuple(metrics) or tuple(known[:DEFAULT_METRICS])
-    groups: dict[str, list[_Scored]] = {}
+    groups: dict[str, list[Scored]] = {}
     for scored in alike:
         groups.setdefault(scored.identity, []).append(scored)
     rows = []
-    for name, group in zip(_names(list(groups.values())), groups.values(), strict=True):
+    for name, group in zip(names_of_groups(list(groups.values())), groups.values(), strict=True):
         rows += _rows_of_group(name, group, chosen)
     return RunsTable(
         protocol=first.protocol,
@@ -188,25 +133,7 @@ def _table(alike: Sequence[_Scored], *, metrics: Sequence[str]) -> RunsTable:
     )
 
 
-def _names(groups: Sequence[Sequence[_Scored]]) -> list[str]:
-    """Name each group: as given, else by its method and what is its own."""
-    automatic = names_of_configs([group[0].config for group in groups])
-    names = []
-    for group, name in zip(groups, automatic, strict=True):
-        given = dict.fromkeys(scored.given_name for scored in group if scored.given_name)
-        if len(given) > 1:
-            raise UserError(f"the names {' and '.join(given)} stand for runs that differ in nothing but their seed")
-        stage = group[0].result.checkpoint.get("stage")
-        own = name if automatic.count(name) == 1 else f"{name}, at stage {stage}"
-        names.append(next(iter(given), own))
-    for name in names:
-        if names.count(name) > 1:
-            runs = [group[0].result.run for group, other in zip(groups, names, strict=True) if other == name]
-            raise UserError(f"the name {name!r} stands for runs of different settings: {', '.join(runs)}")
-    return names
-
-
-def _rows_of_group(name: str, group: Sequence[_Scored], metrics: Sequence[str]) -> list[TableRow]:
+def _rows_of_group(name: str, group: Sequence[Scored], metrics: Sequence[str]) -> list[TableRow]:
     """Return a row for each of the run's features, over the seeds of the group."""
     by_seed: dict[int, EvaluationResult] = {}
     for scored in group:
@@ -218,7 +145,7 @@ def _rows_of_group(name: str, group: Sequence[_Scored], metrics: Sequence[str]) 
             )
         by_seed[result.seed] = result
     results = [by_seed[seed] for seed in sorted(by_seed)]
-    steps = [_step(result) for result in results]
+    steps = [step_of(result) for result in results]
     rows = []
     for own in results[0].rows:
         if own.kind == "trained":
@@ -237,7 +164,7 @@ def _rows_of_group(name: str, group: Sequence[_Scored], metrics: Sequence[str]) 
     return rows
 
 
-def _baseline_rows(alike: Sequence[_Scored], metrics: Sequence[str]) -> list[TableRow]:
+def _baseline_rows(alike: Sequence[Scored], metrics: Sequence[str]) -> list[TableRow]:
     """Return pixels and chance, once for all runs: one result a seed, since a classifier's seed is the run's."""
     by_seed = {scored.result.seed: scored.result for scored in alike if _has_baselines(scored.result)}
     results = list(by_seed.values())

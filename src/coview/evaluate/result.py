@@ -41,6 +41,7 @@ class EvaluationResult:
         path: the result's own file.
         curve: the run after each finished stage, in order; empty where that was not scored.
         details: row name -> more about it, such as accuracy per class.
+        outcomes: what became of each scored video, as `coview.evaluate.outcomes` packs it; empty where none was kept.
     """
 
     protocol: str
@@ -63,6 +64,7 @@ class EvaluationResult:
     path: str
     curve: tuple[StageScore, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    outcomes: Mapping[str, Any] = field(default_factory=dict)
 
     def row(self, kind: str, name: str) -> ScoreRow | None:
         """Return the row of that kind and name, None where there is none."""

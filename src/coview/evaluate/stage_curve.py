@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.embed.cache import cached_embeddings
 from coview.embed.run import Run
 from coview.evaluate.base import ScoreRow, StageScore, Task
-from coview.evaluate.features import FeatureTable
+from coview.evaluate.features import FeatureTable, embedded
 from coview.evaluate.sides import Sides
 from coview.training.checkpoint import checkpoints, read_position
 
@@ -76,7 +75,4 @@ def _features_after(task: Task, sides: Sides, stage: _Stage, own: FeatureTable) 
     if stage.checkpoint == task.run.checkpoint.name:
         return {view: own.features[view] for view in stage.trained}
     run = Run.load(task.run.path, stage.checkpoint)
-    made = cached_embeddings(
-        run, task.data, sides.entries, views=stage.trained, device=task.device, progress=task.progress
-    )
-    return {view: made.features[view] for view in stage.trained}
+    return embedded(run, task, sides, views=stage.trained)

@@ -4,20 +4,21 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from coview.evaluate.many_runs import Cell, RunsTable, TableRow
 from coview.evaluate.metrics import heading, metric
 from coview.evaluate.table import counts_in_words
-
-Format = Literal["markdown", "csv", "latex"]
-_LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_LATEX |= {mark: f"\\{mark}" for mark in "&%$#_{}"}
+from coview.evaluate.text_table import Format, TextTable, written
 
 
 def as_text(tables: Sequence[RunsTable], form: Format) -> str:
     """Return the tables as one text that ends with a line break."""
-    return {"markdown": _markdown, "csv": _csv, "latex": _latex}[form](tables)
+    return _csv(tables) if form == "csv" else written([_text_table(table) for table in tables], form)
+
+
+def _text_table(table: RunsTable) -> TextTable:
+    rows = tuple(tuple(_cells(table, row)) for row in table.rows)
+    return TextTable(title(table), tuple(_headings(table)), rows, num_names=2, note=note(table))
 
 
 def title(table: RunsTable) -> str:
@@ -48,32 +49,19 @@ def _headings(table: RunsTable) -> list[str]:
     return heads
 
 
-def _cells(table: RunsTable, row: TableRow, *, plus_minus: str) -> list[str]:
+def _cells(table: RunsTable, row: TableRow) -> list[str]:
     few, most = row.steps
     steps = f"{few}" if few == most else f"{few}-{most}"
     cells = [row.run or "-", row.features, str(len(row.seeds)) if row.run else "-", steps if row.run else "-"]
     for name in table.metrics:
         for values in (row.cells, row.random):
-            cells.append(_cell(name, values.get(name), plus_minus=plus_minus))
+            cells.append(cell_text(name, values.get(name)))
     return cells
 
 
-def _cell(name: str, cell: Cell | None, *, plus_minus: str) -> str:
-    return "-" if cell is None else metric(name).text(cell.mean, cell.deviation, plus_minus=plus_minus)
-
-
-def _markdown(tables: Sequence[RunsTable]) -> str:
-    blocks = []
-    for table in tables:
-        heads = _headings(table)
-        lines = [f"**{title(table)}**", "", _line(heads), _line(["---", "---", *["---:"] * (len(heads) - 2)])]
-        lines += [_line(_cells(table, row, plus_minus=" ± ")) for row in table.rows]
-        blocks.append("\n".join([*lines, "", note(table)]))
-    return "\n\n".join(blocks) + "\n"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |"
+def cell_text(name: str, cell: Cell | None) -> str:
+    """Return a metric's mean with its deviation, "-" for none."""
+    return "-" if cell is None else metric(name).text(cell.mean, cell.deviation)
 
 
 def _csv(tables: Sequence[RunsTable]) -> str:
@@ -88,33 +76,13 @@ def _csv(tables: Sequence[RunsTable]) -> str:
         for row in table.rows:
             for name in table.metrics:
                 own = [row.run, row.preset, row.features, len(row.seeds), row.steps[1], name]
-                numbers = [*_numbers(row.cells.get(name)), *_numbers(row.random.get(name))]
-                writer.writerow([*place, *own, *numbers, *counts])
+                values = [*numbers(row.cells.get(name)), *numbers(row.random.get(name))]
+                writer.writerow([*place, *own, *values, *counts])
     return text.getvalue()
 
 
-def _numbers(cell: Cell | None) -> list[float | str]:
+def numbers(cell: Cell | None) -> list[float | str]:
+    """Return mean and deviation, empty where there is none."""
     if cell is None:
         return ["", ""]
     return [cell.mean, "" if cell.deviation is None else cell.deviation]
-
-
-def _latex(tables: Sequence[RunsTable]) -> str:
-    blocks = []
-    for table in tables:
-        heads = _headings(table)
-        lines = [f"% {title(table)}", f"\\begin{{tabular}}{{ll{'r' * (len(heads) - 2)}}}", "\\hline"]
-        lines += [_latex_line(heads), "\\hline"]
-        before = table.rows[0].run
-        for row in table.rows:
-            if row.run != before:
-                lines.append("\\hline")
-            before = row.run
-            lines.append(_latex_line(_cells(table, row, plus_minus=" ± ")))
-        blocks.append("\n".join([*lines, "\\hline", "\\end{tabular}", f"% {note(table)}"]))
-    return "\n\n".join(blocks) + "\n"
-
-
-def _latex_line(cells: Sequence[str]) -> str:
-    escaped = ("".join(_LATEX.get(mark, mark) for mark in cell).replace("±", r"$\pm$") for cell in cells)
-    return " & ".join(escaped) + r" \\"

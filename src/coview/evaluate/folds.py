@@ -1,0 +1,46 @@
+"""k-fold by group: every labelled video is tested once, by videos of all other parts."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from coview.errors import UserError
+
+Folds = Annotated[int, Field(ge=2)]
+
+
+def deal(groups: Sequence[str], folds: int, *, seed: int) -> NDArray[np.int64]:
+    """Deal whole groups into parts of nearly one size.
+
+    Groups come in an order that depends on the seed and their names alone; each goes to the part that has the fewest
+    videos so far.
+
+    Args:
+        groups: n group names, one a video.
+        folds: number of parts.
+        seed: of the order.
+
+    Returns:
+        (n,) int64, the part of each video.
+
+    Raises:
+        UserError: fewer groups than parts.
+    """
+    sizes = Counter(groups)
+    if len(sizes) < folds:
+        raise UserError(
+            f"{folds} folds need as many groups of labelled videos, {len(sizes)} are there (a group is never "
+            f"divided); give at most {len(sizes)} folds"
+        )
+    filled = [0] * folds
+    part_of: dict[str, int] = {}
+    for group in sorted(sizes, key=lambda name: hashlib.sha256(f"{seed} {name}".encode()).digest()):
+        part = int(np.argmin(filled))
+        part_of[group] = part
+        filled[part] += sizes[group]
+    return np.array([part_of[group] for group in groups], dtype=np.int64)
