@@ -164,7 +164,7 @@ def analyses(facts: RunFacts) -> list[dict[str, Any]]:
         {
             "result": result,
             "caption": caption(result),
-            "figures": [(title, Markup(svg)) for title, svg in result.findings.figures.items()],
+            "figures": [(figure.title, Markup(figure.embedded())) for figure in result.findings.figures],
         }
         for result in facts.analyses
     ]
