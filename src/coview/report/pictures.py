@@ -16,9 +16,9 @@ from coview.views.base import View
 
 logger = logging.getLogger(__name__)
 
-STRIP_FRAMES, STRIP_HEIGHT = 3, 72
-LOOP_FRAMES, LOOP_HEIGHT, LOOP_STEP = 10, 120, 3
-QUALITY = 68
+STRIP_FRAMES, LOOP_FRAMES, LOOP_STEP = 3, 10, 3
+HEIGHTS = {"strip": 72, "loop": 120, "thumbnail": 56}
+QUALITIES = {"strip": 68, "loop": 68, "thumbnail": 60}
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,10 @@ class Album:
         """Return a few rgb frames spread over a video."""
         return self._picture("strip", "rgb", video_id)
 
+    def thumbnail(self, video_id: str) -> Picture | None:
+        """Return the strip of a video, smaller: a page may hold a thousand."""
+        return self._picture("thumbnail", "rgb", video_id)
+
     def loop(self, view: str, video_id: str) -> Picture | None:
         """Return frames of the middle of a video, close together, to be shown one after the other."""
         return self._picture("loop", view, video_id)
@@ -74,13 +78,14 @@ class Album:
 
     def _make(self, kind: str, view: str, entry: VideoEntry) -> Picture:
         count = entry.num_frames or 1
-        indices = spread(count, STRIP_FRAMES) if kind == "strip" else middle(count, LOOP_FRAMES, step=LOOP_STEP)
-        height = STRIP_HEIGHT if kind == "strip" else LOOP_HEIGHT
+        indices = middle(count, LOOP_FRAMES, step=LOOP_STEP) if kind == "loop" else spread(count, STRIP_FRAMES)
+        height = HEIGHTS[kind]
         width = shown_width(entry, height)
         reader = self.views[view]
         raw = reader.read(self.data.view_path(view, entry.id, reader.suffix), indices)
         frames = [reader.picture(frame, height=height, width=width) for frame in raw]
-        return Picture(jpeg_uri(np.concatenate(frames, axis=1)), len(frames), width, height)
+        joined = np.concatenate(frames, axis=1)
+        return Picture(jpeg_uri(joined, quality=QUALITIES[kind]), len(frames), width, height)
 
 
 def shown_width(entry: VideoEntry, height: int) -> int:
@@ -102,9 +107,9 @@ def middle(num_frames: int, wanted: int, *, step: int) -> NDArray[np.int64]:
     return start + step * np.arange(wanted, dtype=np.int64)
 
 
-def jpeg_uri(frame: Frame) -> str:
+def jpeg_uri(frame: Frame, *, quality: int = QUALITIES["strip"]) -> str:
     """Return an RGB picture as a data URI."""
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    done, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done, "a JPEG encoder that refuses an RGB picture"
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
