@@ -52,7 +52,7 @@ def test_help_imports_nothing_heavy():
         (["prepare", "no/such/folder", "OUT"], "no/such/folder"),
         (["evaluate", "no/run", "--data", "x"], "no/run"),
         (["analyse", "no/run", "--data", "x"], "no/run"),
-        (["analyse", "no/run", "--data", "x", "--tsne.k", "3"], "no setting of analysis class-relations"),
+        (["analyse", "no/run", "--data", "x", "--tsne.k", "3"], "no setting of an analysis"),
         (["table", "no/run"], "no/run"),
         (["embed", "no/run", "x", "--out", "y"], "no/run"),
     ],

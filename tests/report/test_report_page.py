@@ -5,11 +5,10 @@ import html.parser
 import re
 import shutil
 
-import numpy as np
 import pytest
 
 from coview.analyse.base import Findings, FoundTable
-from coview.analyse.heatmap import heatmap
+from coview.analyse.figure import draw
 from coview.analyse.result import AnalysisResult, write_analysis
 from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
@@ -179,7 +178,7 @@ def test_an_analysis_and_a_protocol_without_errors_are_shown(run_folder):
         tables=(FoundTable("nearest <classes>", ("class", "this run"), (("wave & jump", "none"),)),),
         values={},
         records=[{"class": "wave"}],
-        figures={"how alike": heatmap(np.eye(2), ["a", "b"], title="how alike")},
+        figures=[draw("", title="how alike", caption="c", size=(3, 3), paint=lambda canvas: canvas.subplots())],
     )
     shared = ("run", "checkpoint", "data", "preset", "seed", "remarks", "versions", "device", "seconds", "created_at")
     write_analysis(

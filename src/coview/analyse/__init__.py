@@ -2,7 +2,7 @@
 
 from coview.analyse.base import Analysis
 from coview.analyse.result import AnalysisResult, read_analyses
-from coview.analyse.running import analyse_run
+from coview.analyse.running import Outcome, analyse_all, analyse_run
 from coview.registry import Registry
 
 ANALYSES: Registry[type[Analysis]] = Registry(
@@ -12,4 +12,4 @@ ANALYSES: Registry[type[Analysis]] = Registry(
     },
 )
 
-__all__ = ["ANALYSES", "Analysis", "AnalysisResult", "analyse_run", "read_analyses"]
+__all__ = ["ANALYSES", "Analysis", "AnalysisResult", "Outcome", "analyse_all", "analyse_run", "read_analyses"]

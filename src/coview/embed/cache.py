@@ -44,15 +44,7 @@ def cached_embeddings(
     Raises:
         UserError: the data set lacks a view of the run.
     """
-    data.require_views(run.views)
-    identity = {
-        "format": FORMAT,
-        "weights": _hash_of_file(run.checkpoint / WEIGHTS) if weights == "trained" else "random",
-        "config": _what_features_depend_on(run),
-        "torch": torch.__version__,
-        "device": choose_device(device).type,
-        "data": data_identity(data, entries, run.views),
-    }
+    identity = identity_of(run, data, entries, weights=weights, device=device)
     if views is not None:
         identity["views"] = list(views)
 
@@ -62,6 +54,30 @@ def cached_embeddings(
         return run.embed_entries(data, entries, encoders=encoders, device=device, progress=progress)
 
     return remembered(run.path / FOLDER, identity, make)
+
+
+def identity_of(
+    run: Run,
+    data: PreparedDataset,
+    entries: Sequence[VideoEntry],
+    *,
+    weights: Literal["trained", "random"],
+    device: str,
+) -> dict[str, Any]:
+    """Return all that the features of some videos depend on: weights, settings, rows and stored files, device.
+
+    Raises:
+        UserError: the data set lacks a view of the run.
+    """
+    data.require_views(run.views)
+    return {
+        "format": FORMAT,
+        "weights": _hash_of_file(run.checkpoint / WEIGHTS) if weights == "trained" else "random",
+        "config": _what_features_depend_on(run),
+        "torch": torch.__version__,
+        "device": choose_device(device).type,
+        "data": data_identity(data, entries, run.views),
+    }
 
 
 def remembered(folder: Path, identity: Mapping[str, Any], make: Callable[[], Embeddings]) -> Embeddings:

@@ -1,14 +1,16 @@
 """The vectors a protocol scores: this run's, beside those of random weights and of plain pixels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coview.config import as_plain
-from coview.datatypes import Embeddings
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import Embeddings, ProgressSink, VideoEntry
 from coview.embed.cache import FOLDER, cached_embeddings, data_identity, remembered
+from coview.embed.run import Run
 from coview.embed.search import joined
 from coview.evaluate.base import RowKind, Task
 from coview.evaluate.baselines import BASELINES, baseline_embeddings
@@ -74,7 +76,7 @@ def gather_features(
         random = cached_embeddings(
             run, data, sides.entries, weights="random", device=task.device, progress=task.progress
         )
-        pixels = _pixels(task, sides, workers=workers)
+        pixels = cached_pixels(run, data, sides.entries, workers=workers, progress=task.progress)
         tables.append(FeatureTable("random", random.features, mixes))
         tables.append(FeatureTable("pixels", pixels.features, descriptions=BASELINES))
     return tables
@@ -99,11 +101,18 @@ def remarks_of(task: Task) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def _pixels(task: Task, sides: Sides, *, workers: int) -> Embeddings:
-    identity = {"pixels": BASELINES, "data": data_identity(task.data, sides.entries, ("rgb",))}
-    rgb = open_views(task.data.view_options, ("rgb",))["rgb"]
+def cached_pixels(
+    run: Run, data: PreparedDataset, entries: Sequence[VideoEntry], *, workers: int, progress: ProgressSink | None
+) -> Embeddings:
+    """Return the pixel baselines of some videos, computed once and kept with the run's embeddings.
+
+    Raises:
+        VideoError: a stored file is damaged.
+    """
+    identity = {"pixels": BASELINES, "data": data_identity(data, entries, ("rgb",))}
+    rgb = open_views(data.view_options, ("rgb",))["rgb"]
     return remembered(
-        task.run.path / FOLDER,
+        run.path / FOLDER,
         identity,
-        lambda: baseline_embeddings(task.data, sides.entries, rgb, workers=workers, progress=task.progress),
+        lambda: baseline_embeddings(data, entries, rgb, workers=workers, progress=progress),
     )

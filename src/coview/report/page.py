@@ -12,7 +12,7 @@ from markupsafe import Markup
 from coview import __version__
 from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
-from coview.report import sections
+from coview.report import found, sections
 from coview.report.charts import number
 from coview.report.facts import RunFacts, gather
 from coview.report.maps import thumbnails
@@ -53,8 +53,8 @@ def write_report(run_dir: Path | str, data: PreparedDataset | None = None) -> Pa
 
 def render(facts: RunFacts, album: Album | None, *, why_no_pictures: str = "") -> str:
     """Return the page."""
-    analyses = sections.analyses(facts)
-    groups, videos = sections.neighbour_groups(facts, album), sections.gallery(facts, album)
+    analyses = found.analyses(facts)
+    groups, videos = found.neighbour_groups(facts, album), sections.gallery(facts, album)
     pictures = sections.all_pictures(groups, videos)
     environment = Environment(
         autoescape=True,
@@ -69,14 +69,14 @@ def render(facts: RunFacts, album: Album | None, *, why_no_pictures: str = "") -
         facts=facts,
         first=overview(facts, data=data, num_labelled=num_labelled),
         evaluations=sections.evaluations(facts),
-        protocols_left=sections.protocols_left(facts),
+        protocols_left=found.protocols_left(facts),
         analyses=analyses,
         thumbnails=thumbnails([one for shown in analyses for one in shown["maps"]], album),
-        analyses_left=sections.analyses_left(facts),
+        analyses_left=found.analyses_left(facts, num_labelled=num_labelled),
         data_folder=data,
         num_labelled=num_labelled,
         groups=groups,
-        is_judged=any(found["is_right"] is not None for found in sections.neighbours_in(groups)),
+        is_judged=any(one["is_right"] is not None for one in found.neighbours_in(groups)),
         videos=videos,
         pictures=pictures,
         class_of={picture: name for name, picture in pictures.items()},

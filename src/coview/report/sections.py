@@ -1,28 +1,21 @@
 """The parts of the page as plain values for the template: bars, tables, charts, galleries."""
 
-import inspect
 import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
 from markupsafe import Markup
 
-from coview.analyse import ANALYSES
-from coview.analyse.table import caption
-from coview.evaluate import PROTOCOLS
 from coview.evaluate.base import ScoreRow
 from coview.evaluate.metrics import heading, metric
 from coview.evaluate.result import EvaluationResult
 from coview.evaluate.table import KIND_TITLES, row_title
-from coview.registry import Registry
 from coview.report.charts import Series, line_chart
 from coview.report.facts import RunFacts, StageFacts
-from coview.report.maps import maps_of
 from coview.report.pictures import Album, Picture, choose_examples
 from coview.report.stage_curve import curve_lines, first_metric, stages_in_words
 from coview.report.words import duration
@@ -162,70 +155,6 @@ def evaluations(facts: RunFacts) -> list[dict[str, Any]]:
 
 def _cell(name: str, row: ScoreRow) -> str:
     return metric(name).text(row.metrics.get(name, math.nan)).replace("-", "–")
-
-
-def protocols_left(facts: RunFacts) -> list[tuple[str, str]]:
-    """Return (name, what it does) of the protocols that the run has no result of."""
-    return _left(PROTOCOLS, {result.protocol for result in facts.results})
-
-
-def analyses_left(facts: RunFacts) -> list[tuple[str, str]]:
-    """Return (name, what it does) of the analyses that the run has no result of."""
-    return _left(ANALYSES, {result.analysis for result in facts.analyses})
-
-
-def _left(registry: Registry[Any], done: set[str]) -> list[tuple[str, str]]:
-    return [(name, (inspect.getdoc(registry.load(name)) or "").split("\n")[0]) for name in registry if name not in done]
-
-
-def analyses(facts: RunFacts) -> list[dict[str, Any]]:
-    """Return each analysis with its caption, its maps and its figures, ready to be shown."""
-    return [
-        {
-            "result": result,
-            "caption": caption(result),
-            "maps": maps_of(getattr(result.findings, "payload", {}), title=result.analysis),
-            "figures": [
-                {"title": title, "element": Markup(svg), "is_broad": False}
-                for title, svg in result.findings.figures.items()
-            ],
-            "files": f"{Path(result.path).parent}/{Path(result.path).stem}*",
-        }
-        for result in facts.analyses
-    ]
-
-
-def neighbour_groups(facts: RunFacts, album: Album | None) -> list[dict[str, Any]]:
-    """Return the newest result's example queries with their neighbours, a group for each of the run's rows."""
-    result = next((r for r in facts.results if r.examples), None)
-    if result is None or album is None:
-        return []
-    groups = []
-    for name, examples in result.examples.items():
-        shown = [
-            {
-                **example,
-                "picture": album.strip(example["id"]),
-                "neighbours": [
-                    {**found, "picture": album.strip(found["id"]), "is_right": _is_right(example, found)}
-                    for found in example["neighbours"]
-                ],
-            }
-            for example in examples
-        ]
-        groups.append({"name": name, "examples": shown})
-    return groups
-
-
-def neighbours_in(groups: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the neighbours of all groups' examples."""
-    return [found for group in groups for example in group["examples"] for found in example["neighbours"]]
-
-
-def _is_right(example: Mapping[str, Any], found: Mapping[str, Any]) -> bool | None:
-    if example.get("label") is None or found.get("label") is None:
-        return None
-    return bool(example["label"] == found["label"])
 
 
 def gallery(facts: RunFacts, album: Album | None) -> list[dict[str, Any]]:

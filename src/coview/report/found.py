@@ -1,0 +1,95 @@
+"""What was found about a run, as plain values for the template: analyses, maps, neighbours, what is still to run."""
+
+import inspect
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from coview.analyse import ANALYSES
+from coview.analyse.figure import Figure
+from coview.analyse.table import caption
+from coview.evaluate import PROTOCOLS
+from coview.registry import Registry
+from coview.report.facts import RunFacts
+from coview.report.maps import maps_of
+from coview.report.pictures import Album
+
+BROAD_POINTS = 440
+"""A figure wider than this (six inches) needs the page's whole width."""
+
+
+def analyses(facts: RunFacts) -> list[dict[str, Any]]:
+    """Return each analysis with its caption, its maps and its figures, ready to be shown."""
+    return [
+        {
+            "result": result,
+            "caption": caption(result),
+            "maps": maps_of(result.findings.payload, title=result.analysis),
+            "figures": [
+                {"title": figure.title, "element": Markup(figure.embedded()), "is_broad": is_broad(figure)}
+                for figure in result.findings.figures
+            ],
+            "files": Path(result.path).stem,
+        }
+        for result in facts.analyses
+    ]
+
+
+def is_broad(figure: Figure) -> bool:
+    """Whether a figure needs the whole width of the page to be read."""
+    box = re.search(r'viewBox="[^ "]+ [^ "]+ ([0-9.]+)', figure.svg)
+    return box is not None and float(box[1]) > BROAD_POINTS
+
+
+def protocols_left(facts: RunFacts) -> list[tuple[str, str]]:
+    """Return (name, what it does) of the protocols that the run has no result of."""
+    return _left(PROTOCOLS, {result.protocol for result in facts.results})
+
+
+def analyses_left(facts: RunFacts, *, num_labelled: int | None) -> list[tuple[str, str]]:
+    """Return (name, what it does, and what it lacks) of the analyses that the run has no result of."""
+    return [
+        (name, f"{does} Not shown: it compares classes, and no video has a label." if lacks_labels else does)
+        for name, does in _left(ANALYSES, {result.analysis for result in facts.analyses})
+        for lacks_labels in (num_labelled == 0 and ANALYSES.load(name).needs_labels,)
+    ]
+
+
+def _left(registry: Registry[Any], done: set[str]) -> list[tuple[str, str]]:
+    return [(name, (inspect.getdoc(registry.load(name)) or "").split("\n")[0]) for name in registry if name not in done]
+
+
+def neighbour_groups(facts: RunFacts, album: Album | None) -> list[dict[str, Any]]:
+    """Return the newest result's example queries with their neighbours, a group for each of the run's rows."""
+    result = next((r for r in facts.results if r.examples), None)
+    if result is None or album is None:
+        return []
+    groups = []
+    for name, examples in result.examples.items():
+        shown = [
+            {
+                **example,
+                "picture": album.strip(example["id"]),
+                "neighbours": [
+                    {**found, "picture": album.strip(found["id"]), "is_right": _is_right(example, found)}
+                    for found in example["neighbours"]
+                ],
+            }
+            for example in examples
+        ]
+        groups.append({"name": name, "examples": shown})
+    return groups
+
+
+def neighbours_in(groups: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the neighbours of all groups' examples."""
+    return [found for group in groups for example in group["examples"] for found in example["neighbours"]]
+
+
+def _is_right(example: Mapping[str, Any], found: Mapping[str, Any]) -> bool | None:
+    if example.get("label") is None or found.get("label") is None:
+        return None
+    return bool(example["label"] == found["label"])
