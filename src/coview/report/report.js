@@ -147,13 +147,13 @@ function closest(places, [x, y]) {
   return [best, least];
 }
 
-// The nearest place within 45 degrees of a heading; where there is none, stay.
+// The place that lies nearest in a direction, straight ahead before aside; where there is none, stay.
 function nextTowards(places, from, [dx, dy]) {
   let [best, least] = [from, Infinity];
   places.forEach(([x, y], index) => {
     const along = (x - places[from][0]) * dx + (y - places[from][1]) * dy;
     const aside = Math.abs((x - places[from][0]) * dy) + Math.abs((y - places[from][1]) * dx);
-    if (along > 0 && aside <= along && along + aside < least) [best, least] = [index, along + aside];
+    if (along > 0 && along + 2 * aside < least) [best, least] = [index, along + 2 * aside];
   });
   return best;
 }
