@@ -9,6 +9,7 @@ ANALYSES: Registry[type[Analysis]] = Registry(
     "analysis",
     {
         "class-relations": "coview.analyse.class_relations:ClassRelations",
+        "alignment": "coview.analyse.alignment:ActionAlignment",
     },
 )
 
