@@ -17,6 +17,8 @@ from coview.report.facts import RunFacts
 from coview.report.maps import maps_of
 from coview.report.pictures import Album
 
+NEIGHBOURS = "neighbours"
+"""The key of a payload whose strips have a section of their own."""
 BROAD_POINTS = 440
 """A figure wider than this (six inches) needs the page's whole width."""
 
@@ -27,6 +29,7 @@ def analyses(facts: RunFacts) -> list[dict[str, Any]]:
         {
             "result": result,
             "caption": caption(result),
+            "has_own_section": NEIGHBOURS in result.findings.payload,
             "maps": maps_of(result.findings.payload, title=result.analysis),
             "figures": [
                 {"title": figure.title, "element": Markup(figure.embedded()), "is_broad": is_broad(figure)}
@@ -63,12 +66,16 @@ def _left(registry: Registry[Any], done: set[str]) -> list[tuple[str, str]]:
 
 
 def neighbour_groups(facts: RunFacts, album: Album | None) -> list[dict[str, Any]]:
-    """Return the newest result's example queries with their neighbours, a group for each of the run's rows."""
-    result = next((r for r in facts.results if r.examples), None)
-    if result is None or album is None:
+    """Return example queries with their neighbours, a group for each view and ensemble.
+
+    Those of the newest analysis of neighbours; without one, those of the newest evaluation that kept examples.
+    """
+    analysed = (result.findings.payload.get(NEIGHBOURS) for result in facts.analyses)
+    found = next(filter(None, [*analysed, *(result.examples for result in facts.results)]), None)
+    if found is None or album is None:
         return []
     groups = []
-    for name, examples in result.examples.items():
+    for name, examples in found.items():
         shown = [
             {
                 **example,
