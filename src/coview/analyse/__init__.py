@@ -11,6 +11,7 @@ ANALYSES: Registry[type[Analysis]] = Registry(
         "class-relations": "coview.analyse.class_relations:ClassRelations",
         "alignment": "coview.analyse.alignment:ActionAlignment",
         "neighbours": "coview.analyse.neighbours:Neighbours",
+        "saliency": "coview.analyse.saliency:Saliency",
     },
 )
 

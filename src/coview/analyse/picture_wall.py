@@ -106,7 +106,8 @@ def compose(rows: Sequence[WallRow]) -> tuple[NDArray[np.uint8], list[_Words]]:
             top += heading_height
             parts.append(np.zeros((heading_height, width, 4), np.uint8))
         tall = max((tile.picture.shape[0] for tile in row.tiles), default=0) + 2 * FRAME
-        part = np.zeros((tall + words_height + GAP, width, 4), np.uint8)
+        below = words_height if any(tile.words or tile.is_right is not None for tile in row.tiles) else 0
+        part = np.zeros((tall + below + GAP, width, 4), np.uint8)
         left = 0
         for tile, span in zip(row.tiles, across, strict=True):
             _place(part, tile, left)

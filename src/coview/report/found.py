@@ -33,7 +33,7 @@ def analyses(facts: RunFacts) -> list[dict[str, Any]]:
             "maps": maps_of(result.findings.payload, title=result.analysis),
             "figures": [
                 {"title": figure.title, "element": Markup(figure.embedded()), "is_broad": is_broad(figure)}
-                for figure in result.findings.figures
+                for figure in (() if NEIGHBOURS in result.findings.payload else result.findings.figures)
             ],
             "files": Path(result.path).stem,
         }
