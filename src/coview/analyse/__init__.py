@@ -9,6 +9,8 @@ ANALYSES: Registry[type[Analysis]] = Registry(
     "analysis",
     {
         "class-relations": "coview.analyse.class_relations:ClassRelations",
+        "map": "coview.analyse.feature_map:FeatureMap",
+        "similarity": "coview.analyse.similarity:Similarity",
         "alignment": "coview.analyse.alignment:ActionAlignment",
         "neighbours": "coview.analyse.neighbours:Neighbours",
         "saliency": "coview.analyse.saliency:Saliency",

@@ -5,12 +5,13 @@ light and on dark; colours of data are chosen to stand out from both. The PNG ha
 """
 
 import base64
+import colorsys
 import hashlib
 import html
 import io
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +82,30 @@ def ramp() -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("coview", RAMP).with_extremes(bad="#b8b4ab")
+
+
+def class_colours(groups: Iterable[str]) -> dict[str, str]:
+    """Return name -> "#rrggbb" of the names that occur, sorted; what has no label comes last, in grey.
+
+    Numbers sort as numbers: "cluster 2" comes before "cluster 10".
+    """
+    names = sorted({*groups} - {"no label"}, key=lambda name: [int(p) if p.isdigit() else p for p in _parts(name)])
+    if len(names) <= len(TONES):
+        shades = list(TONES[: len(names)])
+    else:
+        turns = [(place / len(names), 0.5 + 0.13 * (place % 3 - 1)) for place in range(len(names))]
+        shades = [_hex(colorsys.hls_to_rgb(turn, light, 0.62)) for turn, light in turns]
+    found = dict(zip(names, shades, strict=True))
+    return {**found, "no label": "#8d8d8d"} if "no label" in {*groups} else found
+
+
+def _parts(name: str) -> list[str]:
+    """Return a name cut into texts and numbers in turn, a text first, so that any two can be compared."""
+    return re.split(r"([0-9]+)", name)
+
+
+def _hex(colour: tuple[float, float, float]) -> str:
+    return "#" + "".join(f"{round(255 * part):02x}" for part in colour)
 
 
 def file_word(name: str) -> str:

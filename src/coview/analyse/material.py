@@ -1,6 +1,5 @@
 """What an analysis looks at: videos, and whatever is asked of them, made when it is first asked for."""
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coview.clips.sampling import Indices
+from coview.config import as_plain
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import Frame, ProgressSink, VideoEntry
 from coview.embed.frames import ClipFeatures, clip_features
@@ -207,16 +207,9 @@ class Material:
 
 def settings_in_words(settings: Any) -> str:
     """Return "neighbours 5, method tsne" of an analysis's settings; those that are not set are left out."""
-    from coview.config import as_plain
-
     plain = as_plain(settings)
     return ", ".join(
         f"{name.replace('_', ' ')} {json.dumps(value) if isinstance(value, (dict, list)) else value}"
         for name, value in plain.items()
         if value not in (None, [], {})
     )
-
-
-def key_of(text: str) -> str:
-    """Return a short name for a text that may hold anything, such as the id of a video, for file names."""
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
