@@ -3,12 +3,14 @@
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browser import EXECUTABLE, look
 
 from coview.analyse.base import Findings
 from coview.analyse.figure import Figure
 from coview.analyse.result import AnalysisResult, write_analysis
+from coview.analyse.thumbnails import jpeg_uri
 from coview.report import write_report
 
 pytestmark = pytest.mark.skipif(EXECUTABLE is None, reason="no Chromium here: apt-get install chromium")
@@ -65,11 +67,17 @@ def page(run_folder):
     made = run_folder.evaluate()
     corners = [(0, 0), (1, 0), (0, 1), (1, 1), (0.4, 0.5), (0.6, 0.5)]
     points = [
-        {"x": x, "y": y, "video": f"v{n}", "label": "wave" if n % 2 else "jump"} for n, (x, y) in enumerate(corners)
+        {"x": x, "y": y, "video": f"v{n}", "label": None, "group": "wave" if n % 2 else "jump"}
+        for n, (x, y) in enumerate(corners)
     ]
     drawing = '<svg class="figure" role="img" aria-label="wide" viewBox="0 0 800 90"><path d="M0 0H800"/></svg>'
     wide = Figure("w", "wide " * 12, "c", drawing, b"a picture that is longer than the drawing" * 9)
-    findings = Findings(("A map.",), (), {}, (), figures=(wide,), payload={"maps": {"tsne, rgb": points}})
+    payload = {
+        "maps": [{"title": "rgb, this run", "points": points}],
+        "colours": {"jump": "#3b82d6", "wave": "#d9722e"},
+        "thumbnails": {f"v{n}": jpeg_uri(np.full((56, 225, 3), 40 * n, np.uint8)) for n in range(6)},
+    }
+    findings = Findings(("A map.",), (), {}, (), figures=(wide,), payload=payload)
     shared = ("run", "checkpoint", "data", "preset", "seed", "remarks", "versions", "device", "seconds", "created_at")
     result = AnalysisResult(
         analysis="class-relations",
@@ -97,7 +105,7 @@ def test_the_page_in_a_browser(page, tmp_path):
     assert seen["before"][:2] == seen["left"][:2]
     assert seen["before"][1] is True
     assert seen["hover"] == ["jump · v2", False, "frames of v2", "data:image/jpeg;base64"]
-    assert seen["frames"] == [3 * 75, 56]
+    assert seen["frames"] == [225, 56]
     assert seen["faded"] == 3
     assert seen["focus"] == "jump · v2"
     assert [seen["right"], seen["down"], seen["end"]] == ["wave · v3", "wave · v1", "wave · v1"]

@@ -5,60 +5,70 @@ import dataclasses
 import cv2
 import numpy as np
 
+from coview.analyse.base import Findings
+from coview.analyse.result import AnalysisResult
+from coview.analyse.thumbnails import thumbnails as made_thumbnails
 from coview.datatypes import VideoEntry
 from coview.report.facts import gather
-from coview.report.maps import MOST_THUMBNAILS, maps_of, thumbnails
+from coview.report.maps import maps_of, thumbnails
 from coview.report.page import render
-from coview.report.pictures import Album
+from stand_in_material import stand_in
 
 
-def points(count, **more):
-    return [{"x": n, "y": -n, "video": f"v{n}", "label": "", **more} for n in range(count)]
+def points(count):
+    same = {"y": 0.5, "label": None}
+    return [{"x": n / count, "video": f"v{n}", "group": f"cluster {n % 7}", **same} for n in range(count)]
 
 
-def test_points_and_maps_of_a_payload():
-    (one,) = maps_of({"points": points(2)}, title="t")
-    assert (one.title, [point["label"] for point in one.points]) == ("t", [None, None])
-    assert not one.has_labels
-    several = maps_of({"maps": {"a": points(1), "b": [], "c": points(3)}}, title="t")
-    assert [found.title for found in several] == ["a", "c"]
-    assert maps_of({}, title="t") == []
+def analysed(made, payload, name="map"):
+    shared = ("run", "checkpoint", "data", "preset", "seed", "remarks", "versions", "device", "seconds", "created_at")
+    return AnalysisResult(
+        analysis=name,
+        findings=Findings(("Said.",), (), {}, (), payload=payload),
+        beside=(),
+        split=None,
+        part="all",
+        settings={},
+        counts={"videos": 3, "of": 8, "classes": 0},
+        path="analysis/map.json",
+        **{key: getattr(made, key) for key in shared},
+    )
 
 
-def test_each_video_once_and_none_that_brings_its_own(run_folder, drawn_view):
-    album = Album(run_folder.data, {"rgb": drawn_view("rgb")})
-    maps = maps_of({"maps": {"a": points(2), "b": points(3), "c": points(5, thumbnail="data:,")}}, title="t")
-    assert list(thumbnails(maps, album)) == ["v0", "v1", "v2"]
-    assert thumbnails(maps, None) == {}
-    (one,) = points(1)
-    assert list(thumbnails(maps_of({"points": [one, {**one, "video": "gone"}]}, title=""), album)) == ["v0"]
+def test_maps_of_a_payload():
+    maps = [{"title": "rgb", "points": points(2)}, {"title": "flow", "points": []}]
+    (one,) = maps_of({"maps": maps, "colours": {"a": "#000"}})
+    assert (one.title, len(one.points), one.colours) == ("rgb", 2, {"a": "#000"})
+    assert maps_of({}) == []
 
 
-class Textured:
-    """Stands for a stored view of pictures with as much detail as a photograph."""
-
-    suffix = ".mp4"
-
-    def read(self, path, frame_indices):
-        return [(path.name, int(index)) for index in frame_indices]
-
-    def picture(self, raw, *, height, width):
-        generator = np.random.default_rng(raw[1])
-        coarse = generator.integers(0, 256, (height // 8, width // 8, 3), dtype=np.uint8)
-        smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
-        return np.clip(smooth + generator.normal(0, 8, smooth.shape), 0, 255).astype(np.uint8)
+def test_the_newest_picture_of_a_video_counts(run_folder):
+    made = run_folder.evaluate()
+    newest = analysed(made, {"thumbnails": {"v0": "new"}})
+    older = analysed(made, {"thumbnails": {"v0": "old", "v1": "x"}})
+    assert thumbnails([newest, older, analysed(made, {})]) == {"v0": "new", "v1": "x"}
 
 
-def test_a_page_of_more_than_a_thousand_videos_stays_small(run_folder, monkeypatch):
-    monkeypatch.setattr("coview.report.found.analyses", lambda facts: [])
-    count = MOST_THUMBNAILS + 500
-    shape = {"status": "ready", "num_frames": 40, "width": 80, "height": 60}
-    entries = [VideoEntry(id=f"v{n}", path="p", **shape) for n in range(count)]
-    album = Album(dataclasses.replace(run_folder.data, entries=tuple(entries)), {"rgb": Textured()})
-    kept = thumbnails(maps_of({"points": points(count)}, title="t"), album)
-    assert len(kept) == MOST_THUMBNAILS
-    assert list(kept)[:2] == ["v0", "v2"]
-    sizes = [len(uri) for uri in kept.values()]
-    assert min(sizes) > 2000, "textures as flat as these prove nothing"
-    whole = len(render(gather(run_folder.path), album)) + sum(sizes)
-    assert whole < 15e6
+def textured(material, entry, places, *, height):
+    """Pictures with as much detail as a photograph."""
+    generator = np.random.default_rng(int(entry.id[1:]) % 40)
+    coarse = generator.integers(0, 256, (height // 6, 10, 3), dtype=np.uint8)
+    smooth = cv2.resize(coarse, (height * 4 // 3, height), interpolation=cv2.INTER_CUBIC).astype(np.float32)
+    noise = generator.normal(0, 8, (len(places), *smooth.shape))
+    return list(np.clip(smooth + noise, 0, 255).astype(np.uint8))
+
+
+def test_a_page_of_a_thousand_videos_stays_small(run_folder, monkeypatch):
+    """With five maps, as four views and their ensemble have."""
+    run_folder.train()
+    made = run_folder.evaluate()
+    entries = [VideoEntry(id=f"v{n}", path="p", num_frames=40, width=80, height=60) for n in range(1000)]
+    material = stand_in(entries, {"this run": {}})
+    monkeypatch.setattr(type(material), "pictures", textured)
+    strips = made_thumbnails(material, entries)
+    assert len(strips) == 1000
+    assert min(map(len, strips.values())) > 2000, "pictures as flat as these prove nothing"
+    maps = [{"title": f"view {n}", "points": points(1000)} for n in range(5)]
+    result = analysed(made, {"maps": maps, "thumbnails": strips, "colours": {}})
+    page = render(dataclasses.replace(gather(run_folder.path), analyses=[result]), None)
+    assert sum(map(len, strips.values())) < len(page) < 15e6

@@ -2,7 +2,8 @@
 
 import os
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -76,25 +77,40 @@ def overlaid(frames: Sequence[Frame], saliency: NDArray[np.float32], *, most: fl
     return drawn
 
 
-def write_overlay(material: Material, one: Overlaid, name: str) -> dict[str, str]:
-    """Write a clip's frames beside the same with overlay as RUN/analysis/<name>; return its title and file.
+def write_overlays(material: Material, found: Mapping[str, Overlaid], *, stem: str) -> list[dict[str, str]]:
+    """Write videos of clips beside the same with overlay into RUN/analysis; those of an earlier call go.
+
+    Args:
+        material: reads the frames.
+        found: file name -> what to draw.
+        stem: what the names of all such files begin with.
+
+    Returns:
+        Title and file name of each.
 
     Raises:
         UserError: the run's folder cannot be written.
     """
+    folder = material.run.path / FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for earlier in folder.glob(f"{stem}*.mp4"):
+            if earlier.name not in found:
+                earlier.unlink()
+        for name, one in found.items():
+            _write(material, one, folder / name)
+    except OSError as error:
+        raise UserError(f"cannot write into {folder}: {error}") from error
+    return [{"title": f"{one.entry.label or one.entry.id}, {one.view}", "file": name} for name, one in found.items()]
+
+
+def _write(material: Material, one: Overlaid, path: Path) -> None:
     frames = squares(material, one.entry, one.frame_indices, side=VIDEO_SIDE)
     shown = overlaid(frames, one.saliency, most=float(one.saliency.max()))
     pictures = [np.concatenate(pair, axis=1) for pair in zip(frames, shown, strict=True)]
-    path = material.run.path / FOLDER / name
-    aside = path.with_name(f".{name}.{os.getpid()}.tmp")
     step = max(1, int(one.frame_indices[-1] - one.frame_indices[0]) // max(1, len(one.frame_indices) - 1))
     fps = max(SLOWEST_FPS, (one.entry.fps or 25.0) / step)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     coding = Encoding(fps=fps, gop=8, crf=VIDEO_CRF, tune="", color_range=ColorRange.MPEG)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        encode_pictures(rgb_pictures(pictures), aside, coding)
-        aside.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error}") from error
-    label = one.entry.label or one.entry.id
-    return {"title": f"{label}, {one.view}", "file": name}
+    encode_pictures(rgb_pictures(pictures), aside, coding)
+    aside.replace(path)

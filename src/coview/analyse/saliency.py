@@ -1,6 +1,6 @@
 """Where an encoder looks: the places and moments of a clip that make it like its neighbour, without any class."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -12,11 +12,10 @@ from torch import Tensor
 
 from coview.analyse.base import Analysis, Findings, FoundTable, Material
 from coview.analyse.figure import Figure
-from coview.analyse.material import key_of
 from coview.analyse.middle_clip import middle_clip, person_mask
 from coview.analyse.neighbours import nearest_videos
 from coview.analyse.occlusion import gradient_map, occlusion_map
-from coview.analyse.overlay import overlaid, squares, write_overlay
+from coview.analyse.overlay import overlaid, squares, write_overlays
 from coview.analyse.picture_wall import Tile, WallRow, strip, wall_figure
 from coview.analyse.strips import spread_places
 from coview.clips.sampling import Indices
@@ -106,13 +105,17 @@ class Saliency(Analysis):
                 found.append(self._looked(material, place, view))
                 if material.progress is not None:
                     material.progress(len(found), len(places) * len(views), {})
-        videos = [write_overlay(material, one, _name(one)) for one in found]
+        by_video = [[one for one in found if one.entry is material.entries[place]] for place in places]
+        names = {
+            f"saliency-clip{place}-{one.view}.mp4": one for place, own in enumerate(by_video, start=1) for one in own
+        }
+        videos = write_overlays(material, names, stem="saliency-clip")
         return Findings(
             sentences=_sentences(found),
             tables=_tables(found),
             values={"clips": [_values(one) for one in found]},
             records=[record for one in found for record in _records(one)],
-            figures=tuple(self._figure(material, own) for own in _by_video(found)),
+            figures=tuple(self._figure(material, own, f"clip{place}") for place, own in enumerate(by_video, start=1)),
             payload={"videos": videos},
         )
 
@@ -129,7 +132,7 @@ class Saliency(Analysis):
             raise UserError("saliency compares a clip with a neighbour: it needs two videos of different recordings")
         if not self.settings.videos:
             return spread_places(len(material.entries), self.settings.clips)
-        return [_place_of(material, name, "videos") for name in self.settings.videos]
+        return list(dict.fromkeys(_place_of(material, name, "videos") for name in self.settings.videos))
 
     def _looked(self, material: Material, place: int, view: str) -> Looked:
         """Look at the middle window of one video in one view."""
@@ -163,7 +166,7 @@ class Saliency(Analysis):
         groups = [group_of(entry) for entry in material.entries]
         return nearest_videos(rows, groups, count=1).of(place)[0][0]
 
-    def _figure(self, material: Material, found: Sequence[Looked]) -> Figure:
+    def _figure(self, material: Material, found: Sequence[Looked], name: str) -> Figure:
         """Draw one video: its frames, then each view's saliency on them, the neighbour beside."""
         first = found[0]
         chosen = spread_places(len(first.frame_indices), FIGURE_FRAMES)
@@ -176,7 +179,7 @@ class Saliency(Analysis):
             )
         words = f"{self.settings.how}, {self.settings.across} boxes across, {self.settings.moments} moments"
         return wall_figure(
-            key_of(first.entry.id),
+            name,
             title=f"where it looks: {_named(first.entry)}",
             caption=f"{first.entry.id}, the window in the middle · {material.run.path.resolve().name} at "
             f"{material.run.checkpoint.name} · {words} · red: what makes the clip like its neighbour",
@@ -196,15 +199,6 @@ def _place_of(material: Material, name: Any, setting: str) -> int:
 
 def _named(entry: VideoEntry) -> str:
     return f"{entry.label} ({entry.id.rsplit('/', 1)[-1]})" if entry.label else entry.id
-
-
-def _name(one: Looked) -> str:
-    return f"saliency-{key_of(one.entry.id)}-{one.view}.mp4"
-
-
-def _by_video(found: Sequence[Looked]) -> Iterator[list[Looked]]:
-    for video in dict.fromkeys(one.entry.id for one in found):
-        yield [one for one in found if one.entry.id == video]
 
 
 def _sentences(found: Sequence[Looked]) -> tuple[str, ...]:

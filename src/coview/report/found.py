@@ -1,5 +1,6 @@
 """What was found about a run, as plain values for the template: analyses, maps, neighbours, what is still to run."""
 
+import base64
 import inspect
 import re
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from markupsafe import Markup
 
 from coview.analyse import ANALYSES
 from coview.analyse.figure import Figure
+from coview.analyse.result import AnalysisResult
 from coview.analyse.table import caption
 from coview.evaluate import PROTOCOLS
 from coview.registry import Registry
@@ -19,8 +21,12 @@ from coview.report.pictures import Album
 
 NEIGHBOURS = "neighbours"
 """The key of a payload whose strips have a section of their own."""
+DRAWN_BY_THE_PAGE = {NEIGHBOURS, "maps"}
+"""Keys of payloads from which the page draws what the figures show: those stay files, and the page small."""
 BROAD_POINTS = 440
 """A figure wider than this (six inches) needs the page's whole width."""
+LARGEST_FILM = 400_000
+"""Bytes up to which a video stands inside the page."""
 
 
 def analyses(facts: RunFacts) -> list[dict[str, Any]]:
@@ -30,15 +36,27 @@ def analyses(facts: RunFacts) -> list[dict[str, Any]]:
             "result": result,
             "caption": caption(result),
             "has_own_section": NEIGHBOURS in result.findings.payload,
-            "maps": maps_of(result.findings.payload, title=result.analysis),
+            "maps": maps_of(result.findings.payload),
+            "films": films_of(result),
             "figures": [
                 {"title": figure.title, "element": Markup(figure.embedded()), "is_broad": is_broad(figure)}
-                for figure in (() if NEIGHBOURS in result.findings.payload else result.findings.figures)
+                for figure in (() if DRAWN_BY_THE_PAGE & result.findings.payload.keys() else result.findings.figures)
             ],
             "files": Path(result.path).stem,
         }
         for result in facts.analyses
     ]
+
+
+def films_of(result: AnalysisResult) -> list[dict[str, str]]:
+    """Return (title, data URI) of the small videos that an analysis wrote; one that is gone or large is left out."""
+    found = []
+    for film in result.findings.payload.get("videos", ()):
+        path = Path(result.path).with_name(film["file"])
+        if path.is_file() and path.stat().st_size <= LARGEST_FILM:
+            data = base64.b64encode(path.read_bytes()).decode("ascii")
+            found.append({"title": film["title"], "uri": f"data:video/mp4;base64,{data}"})
+    return found
 
 
 def is_broad(figure: Figure) -> bool:

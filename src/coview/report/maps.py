@@ -4,10 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from coview.report.pictures import Album, spread
-
-MOST_THUMBNAILS = 1000
-"""Videos of one page whose frames can be seen, so that it stays small; the others show their names."""
+from coview.analyse.result import AnalysisResult
 
 
 @dataclass(frozen=True)
@@ -16,41 +13,24 @@ class ClipMap:
 
     Attributes:
         title: what it shows.
-        points: {"x", "y", "video", "label"} each, and a "thumbnail" (URI) where the analysis made one.
+        points: {"x", "y", "video", "label", "group"} each, y upwards.
+        colours: group -> "#rrggbb".
     """
 
     title: str
     points: Sequence[Mapping[str, Any]]
-
-    @property
-    def has_labels(self) -> bool:
-        """Whether any clip has one."""
-        return any(point["label"] is not None for point in self.points)
+    colours: Mapping[str, str]
 
 
-def maps_of(payload: Mapping[str, Any], *, title: str) -> list[ClipMap]:
-    """Return the maps in the payload of an analysis: its "points", or several such under the titles of its "maps".
-
-    Args:
-        payload: of the analysis's findings.
-        title: for points without one of their own.
-    """
-    given = dict(payload.get("maps", {}))
-    if payload.get("points"):
-        given = {title: payload["points"], **given}
-    return [ClipMap(name, [_complete(point) for point in points]) for name, points in given.items() if points]
+def maps_of(payload: Mapping[str, Any]) -> list[ClipMap]:
+    """Return the maps in the payload of an analysis, see `coview.analyse.feature_map.FeatureMap`."""
+    colours = payload.get("colours", {})
+    return [ClipMap(one["title"], one["points"], colours) for one in payload.get("maps", ()) if one["points"]]
 
 
-def _complete(point: Mapping[str, Any]) -> dict[str, Any]:
-    return {**point, "label": point.get("label") or None}
-
-
-def thumbnails(maps: Sequence[ClipMap], album: Album | None) -> dict[str, str]:
-    """Return video id -> the URI of a strip of its frames, each video once, for points that bring none."""
-    videos = dict.fromkeys(p["video"] for one in maps for p in one.points if not p.get("thumbnail"))
-    if album is None or not videos:
-        return {}
-    names = list(videos)
-    chosen = names if len(names) <= MOST_THUMBNAILS else [names[i] for i in spread(len(names), MOST_THUMBNAILS)]
-    strips = {video: album.thumbnail(video) for video in chosen}
-    return {video: strip.uri for video, strip in strips.items() if strip is not None}
+def thumbnails(results: Sequence[AnalysisResult]) -> dict[str, str]:
+    """Return video id -> the URI of a strip of its frames, each video once however many maps it is on."""
+    found: dict[str, str] = {}
+    for result in reversed(results):  # the newest counts
+        found.update(result.findings.payload.get("thumbnails", {}))
+    return found

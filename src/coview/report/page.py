@@ -71,7 +71,7 @@ def render(facts: RunFacts, album: Album | None, *, why_no_pictures: str = "") -
         evaluations=sections.evaluations(facts),
         protocols_left=found.protocols_left(facts),
         analyses=analyses,
-        thumbnails=thumbnails([one for shown in analyses for one in shown["maps"]], album),
+        thumbnails=thumbnails(facts.analyses),
         analyses_left=found.analyses_left(facts, num_labelled=num_labelled),
         data_folder=data,
         num_labelled=num_labelled,

@@ -1,24 +1,23 @@
 """Thumbnails from a prepared data set: strips of frames and short loops, as small JPEGs inside the page."""
 
-import base64
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from coview.analyse.thumbnails import jpeg_uri
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import Frame, VideoEntry
+from coview.datatypes import VideoEntry
 from coview.errors import UserError
 from coview.views.base import View
 
 logger = logging.getLogger(__name__)
 
 STRIP_FRAMES, LOOP_FRAMES, LOOP_STEP = 3, 10, 3
-HEIGHTS = {"strip": 72, "loop": 120, "thumbnail": 56}
-QUALITIES = {"strip": 68, "loop": 68, "thumbnail": 60}
+HEIGHTS = {"strip": 72, "loop": 120}
+QUALITY = 68
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,6 @@ class Album:
         """Return a few rgb frames spread over a video."""
         return self._picture("strip", "rgb", video_id)
 
-    def thumbnail(self, video_id: str) -> Picture | None:
-        """Return the strip of a video, smaller: a page may hold a thousand."""
-        return self._picture("thumbnail", "rgb", video_id)
-
     def loop(self, view: str, video_id: str) -> Picture | None:
         """Return frames of the middle of a video, close together, to be shown one after the other."""
         return self._picture("loop", view, video_id)
@@ -85,7 +80,7 @@ class Album:
         raw = reader.read(self.data.view_path(view, entry.id, reader.suffix), indices)
         frames = [reader.picture(frame, height=height, width=width) for frame in raw]
         joined = np.concatenate(frames, axis=1)
-        return Picture(jpeg_uri(joined, quality=QUALITIES[kind]), len(frames), width, height)
+        return Picture(jpeg_uri(joined, quality=QUALITY), len(frames), width, height)
 
 
 def shown_width(entry: VideoEntry, height: int) -> int:
@@ -105,13 +100,6 @@ def middle(num_frames: int, wanted: int, *, step: int) -> NDArray[np.int64]:
     wanted = min(wanted, num_frames)
     start = (num_frames - 1 - (wanted - 1) * step) // 2
     return start + step * np.arange(wanted, dtype=np.int64)
-
-
-def jpeg_uri(frame: Frame, *, quality: int = QUALITIES["strip"]) -> str:
-    """Return an RGB picture as a data URI."""
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    assert done, "a JPEG encoder that refuses an RGB picture"
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
 
 def choose_examples(entries: Sequence[VideoEntry], count: int) -> list[VideoEntry]:

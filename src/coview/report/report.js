@@ -56,7 +56,6 @@ if (pause) {
 }
 
 // Maps: the clip under the pointer, or reached with the arrow keys, with its frames.
-const TONES = ["#3b82d6", "#d9722e", "#2f9e63", "#9a68d0", "#c2498b", "#8a8f2a", "#3fa7b5", "#b0574b", "#7a7f8c", "#d2a106"];
 const MOST_LEGEND = 16;
 const MAP_WIDTH = 600, MAP_HEIGHT = 420, MAP_MARGIN = 12;
 const REACH = 24;
@@ -67,16 +66,15 @@ const thumbnails = kept ? JSON.parse(kept.textContent) : {};
 for (const map of document.querySelectorAll("figure.map")) drawMap(map);
 
 function drawMap(map) {
-  const points = JSON.parse(map.querySelector("script").textContent);
+  const { points, colours } = JSON.parse(map.querySelector("script").textContent);
   const svg = map.querySelector("svg");
   const places = placed(points);
-  const labels = [...new Set(points.map((point) => point.label).filter((label) => label !== null))];
   const dots = points.map((point, index) => {
     const dot = document.createElementNS("http://www.w3.org/2000/svg", "circle");
     dot.setAttribute("cx", places[index][0].toFixed(1));
     dot.setAttribute("cy", places[index][1].toFixed(1));
     dot.setAttribute("r", points.length > 600 ? 3 : 4.5);
-    dot.setAttribute("fill", colour(labels.indexOf(point.label), labels.length));
+    dot.setAttribute("fill", colours[point.group] || "currentColor");
     svg.append(dot);
     return dot;
   });
@@ -88,15 +86,15 @@ function drawMap(map) {
     if (index === null || index === shown) return;
     hide();
     shown = index;
-    const { video, label } = points[index];
-    const picture = points[index].thumbnail || thumbnails[video];
+    const { video, group } = points[index];
+    const picture = thumbnails[video];
     dots[index].classList.add("chosen");
     svg.append(dots[index]);
-    if (label !== null) dots.forEach((dot, other) => dot.classList.toggle("other", points[other].label !== label));
+    dots.forEach((dot, other) => dot.classList.toggle("other", points[other].group !== group));
     frames.hidden = !picture;
     frames.src = picture || "data:,";
     frames.alt = `frames of ${video}`;
-    reading.textContent = label === null || label === video ? video : `${label} · ${video}`;
+    reading.textContent = `${group} · ${video}`;
   };
   const hide = () => {
     if (shown !== null) dots[shown].classList.remove("chosen");
@@ -124,7 +122,7 @@ function drawMap(map) {
     event.preventDefault();
     show((last = nextTowards(places, last, HEADINGS[event.key])));
   });
-  legend(map.querySelector(".legend"), labels);
+  legend(map.querySelector(".legend"), colours);
 }
 
 function placed(points) {
@@ -158,17 +156,13 @@ function nextTowards(places, from, [dx, dy]) {
   return best;
 }
 
-function colour(index, count) {
-  if (index < 0) return "currentColor";
-  return count <= TONES.length ? TONES[index] : `hsl(${(index * 137.5) % 360} 55% ${index % 2 ? 48 : 60}%)`;
-}
-
-function legend(place, labels) {
-  if (labels.length > MOST_LEGEND) return;
-  labels.forEach((label, index) => {
+function legend(place, colours) {
+  const groups = Object.keys(colours);
+  if (groups.length > MOST_LEGEND) return;
+  for (const group of groups) {
     const [entry, mark] = [document.createElement("span"), document.createElement("i")];
-    mark.style.background = colour(index, labels.length);
-    entry.append(mark, label);
+    mark.style.background = colours[group];
+    entry.append(mark, group);
     place.append(entry, " ");
-  });
+  }
 }
