@@ -9,6 +9,7 @@ ANALYSES: Registry[type[Analysis]] = Registry(
     "analysis",
     {
         "class-relations": "coview.analyse.class_relations:ClassRelations",
+        "health": "coview.analyse.health:Health",
         "map": "coview.analyse.feature_map:FeatureMap",
         "similarity": "coview.analyse.similarity:Similarity",
         "alignment": "coview.analyse.alignment:ActionAlignment",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-BINS = 2**19
+BINS = 2**16
 """Bins between the smallest and the largest cosine; values of one bin count as equal, so that AUC is off by about
 1 / BINS at most where cosines spread."""
 ROWS = 512

@@ -15,7 +15,7 @@ from coview.errors import UserError
 from coview.evaluate.sides import group_of
 
 SAME, OTHER = "#3b82d6", "#d64545"
-CURVE_BINS = 64
+CURVE_BINS, MANY_PAIRS = 64, 5000
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def _sentences(found: Sequence[Compared], *, has_groups: bool) -> tuple[str, ...
         f"(AUC {own.auc:.3f}; chance 0.5; {'; '.join(beside)})."
     ]
     if has_groups and not np.isnan(own.auc_across_groups):
+        lost = ": the difference was scene and person" if own.auc > own.auc_across_groups + 0.005 else ""
         parts.append(
-            f"Without pairs of one group, such as cuts of one recording, that is {own.auc_across_groups:.1%}: what is "
-            "lost was scene and person."
+            f"Without pairs of one group, such as cuts of one recording, that is {own.auc_across_groups:.1%}{lost}."
         )
     return tuple(parts)
 
@@ -167,7 +167,7 @@ def _paint(canvas: Any, *, found: Sequence[Compared], views: Sequence[str], sets
         axes.set_axis_on()
         lows, highs = [], []
         for kind, colour in zip(_together(one), (SAME, OTHER), strict=True):
-            edges, counts = kind.coarse(CURVE_BINS)
+            edges, counts = kind.coarse(CURVE_BINS if kind.pairs > MANY_PAIRS else CURVE_BINS // 2)
             density = counts / max(1, kind.pairs) / (edges[1] - edges[0])
             axes.stairs(density, edges, fill=True, color=colour, alpha=0.35)
             axes.stairs(density, edges, color=colour, linewidth=1.2)
