@@ -13,6 +13,8 @@ ANALYSES: Registry[type[Analysis]] = Registry(
         "map": "coview.analyse.feature_map:FeatureMap",
         "similarity": "coview.analyse.similarity:Similarity",
         "alignment": "coview.analyse.alignment:ActionAlignment",
+        "neighbours": "coview.analyse.neighbours:Neighbours",
+        "saliency": "coview.analyse.saliency:Saliency",
     },
 )
 
