@@ -30,7 +30,7 @@ GOAL_SECONDS, GOAL_GIGABYTES = 5.0, 2.0
 
 def unit_rows(count: int, size: int, *, seed: int) -> NDArray[np.float32]:
     rows = np.random.default_rng(seed).standard_normal((count, size), dtype=np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
 
 
 def labels(count: int) -> list[str]:
