@@ -53,7 +53,17 @@ def test_help_imports_nothing_heavy():
         (["evaluate", "no/run", "--data", "x"], "no/run"),
         (["analyse", "no/run", "--data", "x"], "no/run"),
         (["analyse", "no/run", "--data", "x", "--tsne.k", "3"], "no setting of an analysis"),
+        (["ensemble", "no/run", "no/other", "--data", "x"], "no/run"),
+        (["ensemble", "no/run=loud", "--data", "x"], "'loud' is not a number"),
+        (
+            ["ensemble", "no/run", "--data", "x", "--protocol", "knn", "--linear.head", "plain"],
+            "no setting of protocol",
+        ),
+        (["compare", "no/run", "no/other"], "no/run"),
+        (["compare", "no/run", "no/run"], "are the same"),
         (["table", "no/run"], "no/run"),
+        (["table", "no/run", "--shape", "cocon-4"], "holds names of classes"),
+        (["table", "no/run", "--shape", "cocn-1"], "did you mean 'cocon-1'"),
         (["embed", "no/run", "x", "--out", "y"], "no/run"),
     ],
 )

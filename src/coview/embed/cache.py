@@ -14,6 +14,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import Embeddings, ProgressSink, VideoEntry
 from coview.embed.run import Run
 from coview.embed.store import read_embeddings, write_embeddings
+from coview.encoders import Encoder
 from coview.errors import UserError
 from coview.training.checkpoint import WEIGHTS
 from coview.training.distributed import choose_device
@@ -33,12 +34,14 @@ def cached_embeddings(
     *,
     weights: Literal["trained", "random"] = "trained",
     views: Sequence[str] | None = None,
+    head: tuple[str, Mapping[str, Encoder]] | None = None,
     device: str = "auto",
     progress: ProgressSink | None = None,
 ) -> Embeddings:
     """Embed ready videos with a run's encoders, or with the weights they began from; reuse what an earlier call made.
 
-    Only those of `views`, where given. Reused only when weights, settings, the videos' rows and stored files (size
+    Only those of `views`, where given; with a head of the same weights on them, where that is given as its name and
+    the encoders with it. Reused only when weights, settings, the videos' rows and stored files (size
     and time) and the device are the same.
 
     Raises:
@@ -47,8 +50,12 @@ def cached_embeddings(
     identity = identity_of(run, data, entries, weights=weights, device=device)
     if views is not None:
         identity["views"] = list(views)
+    if head is not None:
+        identity["head"] = head[0]
 
     def make() -> Embeddings:
+        if head is not None:
+            return run.embed_entries(data, entries, encoders=head[1], device=device, progress=progress)
         encoders = run.encoders if weights == "trained" else run.random_encoders()
         encoders = {view: encoders[view] for view in (views or run.views)}
         return run.embed_entries(data, entries, encoders=encoders, device=device, progress=progress)
