@@ -2,9 +2,9 @@
 
     python benchmarks/bench_analyse.py [--videos 5000]
 
-The videos are links to a few files of the usual stored size, so that pictures are read as they would be; their features
-(101 classes, groups of 7, two views of 256 numbers; trained, random, and of a run beside it) are drawn at random and put
-where an evaluation would have kept them. Clips for alignment and for changed clips are encoded by a real, small
+The videos are links to a few files of the usual stored size, so that pictures are read as they would be. Their features
+(101 classes, groups of 7, two views of 256 numbers; trained, random, and those of a run beside it) are drawn at random
+and put where an evaluation would have kept them. Clips for alignment and for changed clips are encoded by a real, small
 encoder, for they are not cached before the first analysis.
 """
 
