@@ -14,6 +14,7 @@ ANALYSES: Registry[type[Analysis]] = Registry(
         "similarity": "coview.analyse.similarity:Similarity",
         "alignment": "coview.analyse.alignment:ActionAlignment",
         "neighbours": "coview.analyse.neighbours:Neighbours",
+        "prototypes": "coview.analyse.prototypes:PrototypeClips",
         "saliency": "coview.analyse.saliency:Saliency",
     },
 )
