@@ -115,7 +115,7 @@ class Analyse:
         options = options_by_analysis(override({}, assignments), only=self.analysis)
         names = [self.analysis] if self.analysis else list(ANALYSES)
         not_run = {}
-        with progress_bar("analyse", unit="videos") as progress:
+        with progress_bar("analyse", unit="done") as progress:
             outcomes = analyse_all(
                 self.run_folder,
                 self.data,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
+from coview.analyse.bars import paint_bars
 from coview.analyse.base import Analysis, FeatureSet, Findings, FoundTable, Material
 from coview.analyse.figure import Figure, draw, file_word
 from coview.analyse.heatmap import paint_heatmap
@@ -135,7 +136,7 @@ class ClassRelations(Analysis):
             tables=(_counts_table(found, chance, num_classes=num_classes), _classes_table(found)),
             values=_values(found, chance, num_classes=num_classes),
             records=_records(material.sets, found),
-            figures=_figures(material, self.settings),
+            figures=(_counts_figure(material, found, chance, self.settings), *_figures(material, self.settings)),
         )
 
 
@@ -206,6 +207,27 @@ def _records(sets: Sequence[FeatureSet], found: Mapping[str, Relations]) -> list
     ]
 
 
+def _counts_figure(
+    material: Material, found: Mapping[str, Relations], chance: Sequence[float], settings: ClassRelationsSettings
+) -> Figure:
+    """Draw how many classes the views agree on, over how much they are asked to agree."""
+    num_classes, k = len(set(material.labels)), settings.neighbours
+    groups = {
+        f"≥ {m} of {k}" if m < k else f"all {k}": {
+            **{name: float(relations.classes_that_share(m)) for name, relations in found.items()},
+            "chance": num_classes * chance[m],
+        }
+        for m in range(1, k + 1)
+    }
+    return draw(
+        "counts",
+        title=f"of {num_classes} classes, those whose nearest classes all views share",
+        caption=f"{material.about(settings=settings)} · views: {', '.join(material.own.features)}",
+        size=(6.8, 3.3),
+        paint=partial(paint_bars, groups=groups, label="classes"),
+    )
+
+
 def _figures(material: Material, settings: Any) -> tuple[Figure, ...]:
     """Draw how alike the classes are in each view, runs beside each other where several have the view."""
     return tuple(
@@ -213,7 +235,7 @@ def _figures(material: Material, settings: Any) -> tuple[Figure, ...]:
             file_word(view),
             title=f"mean cosine of classes, {view}",
             caption=material.about(view=view, settings=settings),
-            size=(4.4 * len(shown), 4.6),
+            size=(4.4 * len(shown), 4.0),
             paint=partial(_paint, shown=shown, labels=material.labels),
         )
         for view in material.own.features

@@ -161,8 +161,7 @@ class FeatureMap(Analysis):
                 kept = shared_neighbours(near, nearest_rows(points, k))
                 maps.append(DrawnMap(view, name, points, kept, share_alike(near, groups)))
                 done += 1
-                if material.progress is not None:
-                    material.progress(done, total, {})
+                material.tell(done, total)
         return maps
 
     def _figure(

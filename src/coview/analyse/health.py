@@ -121,8 +121,7 @@ class Health(Analysis):
             if whose != RANDOM and (RANDOM, view) in lists:
                 explained[RANDOM] = shared_neighbours(near, lists[RANDOM, view])
             found.append(OfView(whose, view, spread(tables[whose][view]), hubs(near), explained))
-            if material.progress is not None:
-                material.progress(len(found), len(lists), {})
+            material.tell(len(found), len(lists))
         return found
 
     def _seen(self, material: Material) -> list[Seen]:

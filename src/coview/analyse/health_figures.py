@@ -1,11 +1,12 @@
 """Pictures of a representation's health: its spectrum, what explains its neighbours, how it sees changed clips."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from coview.analyse.bars import paint_bars
 from coview.analyse.changed_clips import CHANGES
 from coview.analyse.figure import TONES, Figure, draw
 from coview.analyse.material import OWN, RANDOM, Material
@@ -53,7 +54,7 @@ def neighbours_figure(material: Material, found: Sequence["OfView"], *, k: int, 
         caption=f"{material.about()} · the line: by chance, {chance:.1%}",
         size=(max(5.5, 1.5 * len(own) + 1.8), 3.4),
         paint=partial(
-            _paint_bars, groups={one.view: one.explained for one in own}, line=chance, label="share of neighbours"
+            paint_bars, groups={one.view: one.explained for one in own}, line=chance, label="share of neighbours"
         ),
     )
 
@@ -69,33 +70,5 @@ def time_figure(material: Material, seen: Sequence["Seen"], *, clips: int) -> Fi
         caption=f"{material.about()} · clips of {clips} of them · ◇ random weights · {meanings}. Frames of a view are "
         "put in another order as they are: a reversed flow keeps its directions",
         size=(max(5.8, 1.6 * len(groups) + 2.0), 3.9),
-        paint=partial(_paint_bars, groups=groups, line=1.0, label="share of the distance", marks=marks),
+        paint=partial(paint_bars, groups=groups, line=1.0, label="share of the distance", marks=marks),
     )
-
-
-def _paint_bars(
-    canvas: Any,
-    *,
-    groups: Mapping[str, Mapping[str, float]],
-    line: float,
-    label: str,
-    marks: Mapping[str, Mapping[str, float]] | None = None,
-) -> None:
-    """Draw groups of bars with their legend beside them, and a line across."""
-    axes = canvas.subplots()
-    names = list(dict.fromkeys(name for shares in groups.values() for name in shares))
-    width = 0.8 / len(names)
-    for place, name in enumerate(names):
-        left = np.arange(len(groups)) + (place - (len(names) - 1) / 2) * width
-        heights = [shares.get(name, np.nan) for shares in groups.values()]
-        axes.bar(left, heights, width * 0.92, color=TONES[place % len(TONES)], label=name)
-        if marks:
-            others = [marks.get(view, {}).get(name, np.nan) for view in groups]
-            axes.scatter(
-                left, others, marker="D", s=16, facecolors="none", edgecolors=axes.spines["left"].get_edgecolor()
-            )
-    axes.axhline(line, linewidth=1, linestyle="--", color="#8d8d8d")
-    axes.set_xticks(np.arange(len(groups)), [name.replace("$", r"\$") for name in groups])
-    axes.set_ylabel(label)
-    axes.set_ylim(bottom=0)
-    canvas.legend(loc="outside right upper")

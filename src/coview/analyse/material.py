@@ -156,6 +156,11 @@ class Material:
         order = np.random.default_rng(seed).permutation(len(self.entries))[:most]
         return self.of(sorted(order.tolist()))
 
+    def tell(self, done: int, total: int) -> None:
+        """Tell of the progress of long work."""
+        if self.progress is not None:
+            self.progress(done, total, {})
+
     def clips(
         self, entries: Sequence[VideoEntry], frames: Sequence[Indices], *, num_blocks: int, whose: str = OWN
     ) -> ClipFeatures:

@@ -1,5 +1,6 @@
 """`coview analyse`: a run and a prepared data set in, findings beside those of random weights and other runs out."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from coview.errors import UserError
 from coview.evaluate.features import cached_pixels
 from coview.evaluate.provenance import provenance
 from coview.registry import did_you_mean
+
+logger = logging.getLogger(__name__)
 
 Options = Mapping[str, Mapping[str, Any]]
 
@@ -115,6 +118,7 @@ def analyse_all(
         progress=progress,
     )
     for name in names:
+        logger.info("analysis: %s", name)
         try:
             yield Outcome(name, subject.analysed(name, chosen.get(name, {})))
         except UserError as error:
@@ -213,7 +217,9 @@ class _Embedder:
         return FeatureSet(name, self._in_order(made))
 
     def pixels(self, run: Run) -> Mapping[str, Rows]:
-        """Return the vectors of the pixel baselines."""
+        """Return the vectors of the pixel baselines; none where no rgb is stored."""
+        if "rgb" not in self.data.view_options:
+            return {}
         made = [
             cached_pixels(run, self.data, group, workers=2, progress=self.progress).features
             for group in self.taking_part.groups

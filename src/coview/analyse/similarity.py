@@ -62,8 +62,7 @@ class Similarity(Analysis):
         for given in material.sets:
             for view, rows in given.with_ensemble().items():
                 found.append(Compared(given.name, view, pair_cosines(rows, labels, groups)))
-                if material.progress is not None:
-                    material.progress(len(found), len(material.sets) * len(given.with_ensemble()), {})
+                material.tell(len(found), len(material.sets) * len(given.with_ensemble()))
         has_groups = len(set(groups)) < len(groups)
         return Findings(
             sentences=_sentences(found, has_groups=has_groups),

@@ -46,6 +46,5 @@ def thumbnails(material: Material, entries: Sequence[VideoEntry]) -> dict[str, s
         for done, (entry, uri) in enumerate(zip(entries, threads.map(strip, entries), strict=True), start=1):
             if uri is not None:
                 found[entry.id] = uri
-            if material.progress is not None:
-                material.progress(done, len(entries), {})
+            material.tell(done, len(entries))
     return found
