@@ -14,7 +14,11 @@ ANALYSES: Registry[type[Analysis]] = Registry(
         "similarity": "coview.analyse.similarity:Similarity",
         "alignment": "coview.analyse.alignment:ActionAlignment",
         "neighbours": "coview.analyse.neighbours:Neighbours",
+        "prototypes": "coview.analyse.prototypes:PrototypeClips",
         "saliency": "coview.analyse.saliency:Saliency",
+        "views-gallery": "coview.analyse.views_gallery:ViewsGallery",
+        "class-gains": "coview.analyse.class_gains:ClassGains",
+        "stages": "coview.analyse.stages:Stages",
     },
 )
 

@@ -43,7 +43,7 @@ class Strips:
             return strip(self.material.pictures(entry, middles(entry, self.num_frames), height=self.height))
         except UserError as error:
             logger.warning("no picture of %s: %s", entry.id, error)
-            self.failures.append(f"no picture of {entry.id}: {error}")
+            self.failures.append(f"No picture of {entry.id}: {error}.")
             return np.full((self.height, self.height * self.num_frames, 3), 150, np.uint8)
 
 

@@ -24,8 +24,8 @@ class HasPrototypes(typing.Protocol):
     def projected(self, view: str) -> Encoder:
         """Return what makes the features of a view that are compared with its prototypes."""
 
-    def nearest_prototypes(self, view: str, projected: torch.Tensor) -> torch.Tensor:
-        """Return the nearest of a view's prototypes for features (n, D), (n,) int64."""
+    def prototype_cosines(self, view: str, projected: torch.Tensor) -> torch.Tensor:
+        """Return the cosines of features (n, D) with each of a view's prototypes, (n, K)."""
 
 
 def prototype_rows(kind: RowKind, task: Task, method: Method, entries: list[VideoEntry]) -> list[ScoreRow]:
@@ -73,5 +73,5 @@ def prototypes_of_videos(
     method.to("cpu")
     with torch.inference_mode():
         for view, features in made.features.items():
-            nearest[view] = method.nearest_prototypes(view, torch.tensor(features)).numpy()
+            nearest[view] = method.prototype_cosines(view, torch.tensor(features)).argmax(dim=1).numpy()
     return nearest

@@ -1,18 +1,22 @@
 """What was found about a run, as plain values for the template: analyses, maps, neighbours, what is still to run."""
 
 import base64
+import html
 import inspect
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 from markupsafe import Markup
 
 from coview.analyse import ANALYSES
 from coview.analyse.figure import Figure
 from coview.analyse.result import AnalysisResult
 from coview.analyse.table import caption
+from coview.analyse.thumbnails import jpeg_uri
 from coview.evaluate import PROTOCOLS
 from coview.registry import Registry
 from coview.report.facts import RunFacts
@@ -25,6 +29,8 @@ DRAWN_BY_THE_PAGE = {NEIGHBOURS, "maps"}
 """Keys of payloads from which the page draws what the figures show: those stay files, and the page small."""
 BROAD_POINTS = 440
 """A figure wider than this (six inches) needs the page's whole width."""
+LARGEST_DRAWING, JPEG_QUALITY = 250_000, 80
+"""Bytes up to which a figure stands on the page as it was drawn."""
 LARGEST_FILM = 400_000
 """Bytes up to which a video stands inside the page."""
 
@@ -39,13 +45,24 @@ def analyses(facts: RunFacts) -> list[dict[str, Any]]:
             "maps": maps_of(result.findings.payload),
             "films": films_of(result),
             "figures": [
-                {"title": figure.title, "element": Markup(figure.embedded()), "is_broad": is_broad(figure)}
+                {"title": figure.title, "element": Markup(element(figure)), "is_broad": is_broad(figure)}
                 for figure in (() if DRAWN_BY_THE_PAGE & result.findings.payload.keys() else result.findings.figures)
             ],
             "files": Path(result.path).stem,
         }
         for result in facts.analyses
     ]
+
+
+def element(figure: Figure) -> str:
+    """Return what shows a figure on the page: large ones, which hold photographs, as JPEG."""
+    made = figure.embedded()
+    if len(made) <= LARGEST_DRAWING or not figure.png:
+        return made
+    pixels = cv2.imdecode(np.frombuffer(figure.png, np.uint8), cv2.IMREAD_COLOR)
+    uri = jpeg_uri(np.asarray(pixels[..., ::-1], np.uint8), quality=JPEG_QUALITY)
+    text = html.escape(f"{figure.title}. {figure.caption}", quote=True)
+    return f'<img class="figure" alt="{text}" src="{uri}">'
 
 
 def films_of(result: AnalysisResult) -> list[dict[str, str]]:
