@@ -60,9 +60,11 @@ class Contender:
         self.processor_seconds.append(time.process_time() - processor_started)
 
 
-def measure(config: RunConfig, *, batch_size: int, repeats: int) -> list[Contender]:
+def measure(
+    config: RunConfig, settings: Sequence[tuple[str, bool]], *, batch_size: int, repeats: int
+) -> list[Contender]:
     """Let every setting take one step to warm up, which is not counted, and then turns."""
-    contenders = [Contender(config, dtype_name=name, channels_last=layout) for name, layout in SETTINGS]
+    contenders = [Contender(config, dtype_name=name, channels_last=layout) for name, layout in settings]
     side, frames = config.views["rgb"].size, config.clip.num_frames
     batch = ViewBatch({"rgb": torch.randn(batch_size, 1, 3, frames, side, side)}, torch.arange(batch_size))
     for _ in range(repeats + 1):
@@ -94,11 +96,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4, help="videos, each of 8 blocks of 5 frames")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--emulated", action="store_true", help="bf16 also where the processor has no units for it")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     given: dict[str, Any] = {"views": {"rgb": {"size": arguments.size}}, "encoder": {"name": arguments.encoder}}
     config = parse(RunConfig, given, source="benchmark")
-    contenders = measure(config, batch_size=arguments.batch, repeats=arguments.repeats)
+    settings = SETTINGS if arguments.emulated or bf16_units() else [one for one in SETTINGS if one[0] != "bf16"]
+    contenders = measure(config, settings, batch_size=arguments.batch, repeats=arguments.repeats)
     wall = compare({contender.name: contender.wall_seconds for contender in contenders})
     values = {
         "sizes": vars(arguments) | {"blocks": config.clip.num_blocks, "frames": config.clip.block_length},

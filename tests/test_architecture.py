@@ -23,7 +23,9 @@ ROAD = [
     "serve",
 ]
 ANYWHERE = {"config", "configs", "registry", "datatypes", "errors", ""}
-TOP = {"cli", "cli_compare", "cli_scores", "terminal", "doctor", "demo", "reference", "configs", "__main__", "__init__"}
+TOP = {
+    "cli", "cli_compare", "cli_scores", "terminal", "doctor", "demo", "reference", "configs", "__main__", "__init__",
+}  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

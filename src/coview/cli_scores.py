@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
 from coview.errors import UserError
 from coview.terminal import progress_bar
+
+if TYPE_CHECKING:
+    from coview.analyse import AnalysisResult
 
 Assignments = list[tuple[str, str]]
 RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
@@ -57,6 +60,9 @@ class Evaluate:
         from coview.report import write_report
 
         options = options_of("protocol", self.protocol, assignments)
+        if len(self.split) > 1:  # a misspelt last one shall not wait for the others
+            for split in self.split:
+                PreparedDataset.open(self.data).part(split, "test")
         results = []
         for split in dict.fromkeys(self.split) or (None,):
             with progress_bar("evaluate", unit="done") as progress:
@@ -86,20 +92,22 @@ class Evaluate:
 class Analyse:
     """Look into a run: what its encoders find alike, beside random weights and other runs.
 
-    Writes RUN/analysis/<name>.json and .csv, prints the tables and renews RUN/report.html. Settings of an analysis
-    are given with a dot: --class-relations.neighbours 4.
+    Runs every analysis (`coview list analyses`), or one. Those that need labels say so where there are none. Writes
+    RUN/analysis/<name>.json and .csv, each figure as .svg and .png, prints the tables and renews RUN/report.html.
+    Settings of an analysis are given with a dot: --class-relations.neighbours 4.
 
     Examples:
         coview analyse runs/cocon --data data/ucf10
+        coview analyse runs/cocon --data data/ucf10 --analysis map --map.method pca
         coview analyse runs/cocon --data data/ucf10 --beside runs/cpc --class-relations.neighbours 4
     """
 
     run_folder: RunFolder
     """Folder of a run."""
     data: Path
-    """Folder made by `coview prepare`, with labels."""
-    what: str = "class-relations"
-    """One of `coview list analyses`."""
+    """Folder made by `coview prepare`; labels are used where there are any."""
+    analysis: str | None = None
+    """One of `coview list analyses`; not set: all of them."""
     beside: tuple[Path, ...] = ()
     """Folders of other runs to stand beside it, on the same videos."""
     split: str | None = None
@@ -112,20 +120,21 @@ class Analyse:
     """auto, cpu, cuda, or cuda:N."""
 
     def run(self, assignments: Assignments) -> int:
-        """Analyse, print what was found, renew the report."""
-        from rich.console import Console
-
-        from coview.analyse import analyse_run
-        from coview.analyse.table import finding_tables
+        """Analyse, print what was found as it comes, renew the report."""
+        from coview.analyse import ANALYSES, analyse_all
+        from coview.analyse.running import options_by_analysis
+        from coview.config import override
         from coview.datasets.prepared import PreparedDataset
         from coview.report import write_report
 
-        options = options_of("analysis", self.what, assignments)
-        with progress_bar("analyse", unit="videos") as progress:
-            result = analyse_run(
+        options = options_by_analysis(override({}, assignments), only=self.analysis)
+        names = [self.analysis] if self.analysis else list(ANALYSES)
+        not_run = {}
+        with progress_bar("analyse", unit="done") as progress:
+            outcomes = analyse_all(
                 self.run_folder,
                 self.data,
-                analysis=self.what,
+                analyses=names,
                 beside=self.beside,
                 split=self.split,
                 part=self.part,
@@ -134,14 +143,34 @@ class Analyse:
                 device=self.device,
                 progress=progress,
             )
-        console = Console(highlight=False)
-        for table in finding_tables(result):
-            console.print(table)
-        for sentence in result.findings.sentences:
-            console.print(sentence, markup=False)
+            for outcome in outcomes:
+                if outcome.result is None:
+                    not_run[outcome.analysis] = outcome.reason
+                else:
+                    _print_findings(outcome.result)
+        if len(not_run) == len(names):
+            raise UserError("; ".join(dict.fromkeys(not_run.values())))
         report = write_report(self.run_folder, PreparedDataset.open(self.data))
-        print(f"result: {result.path}\nreport: {report}")
+        for name, reason in not_run.items():
+            print(f"not run: {name}: {reason}")
+        print(f"results: {self.run_folder / 'analysis'}\nreport: {report}")
         return 0
+
+
+def _print_findings(result: "AnalysisResult") -> None:
+    """Print the tables and sentences of one analysis."""
+    from rich.console import Console
+
+    from coview.analyse.table import finding_tables
+
+    console = Console(highlight=False)
+    console.rule(result.analysis, align="left")
+    for table in finding_tables(result):
+        console.print(table)
+    for sentence in result.findings.sentences:
+        console.print(sentence, markup=False)
+    for figure in result.findings.figures:
+        print(f"figure: {result.figure_path(figure).with_suffix('.png')}")
 
 
 @dataclass(frozen=True)

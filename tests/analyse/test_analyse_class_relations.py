@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from coview.analyse.base import FeatureSet, Material
+from coview.analyse.base import FeatureSet
 from coview.analyse.class_relations import (
     ClassRelations,
     ClassRelationsSettings,
@@ -15,6 +15,7 @@ from coview.analyse.class_relations import (
 )
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
+from stand_in_material import stand_in
 
 
 def unit_rows(generator, n, size):
@@ -107,7 +108,7 @@ def material(*names):
     sets = [FeatureSet(name, {view: unit_rows(generator, 24, 5) for view in ("rgb", "flow")}) for name in names]
     same = sets[0].features["rgb"]
     sets[0] = FeatureSet(names[0], {"rgb": same, "flow": same})
-    return Material(run=None, data=None, entries=entries, sets=tuple(sets))
+    return stand_in(entries, {given.name: given for given in sets})
 
 
 def test_findings_stand_beside_each_other():

@@ -8,6 +8,7 @@ import pytest
 from coview.cli import run_arguments
 from coview.datasets.manifest import write_manifest
 from coview.datasets.prepared import PreparedDataset
+from coview.errors import UserError
 from coview.evaluate import read_results
 from coview.evaluate.over_splits import mean_over_splits
 from small_run import make_data, make_run
@@ -46,3 +47,11 @@ def test_every_split_and_their_mean(two_splits, capsys):
         assert mean.row(kind, name).standard_errors["R@1"] == pytest.approx(statistics.stdev(values))
     assert len(list((two_splits / "run" / "embeddings").iterdir())) == 1  # one embedding served both splits
     assert mean.remarks[0].startswith("± is the standard deviation over 2 splits")
+
+
+def test_a_split_that_is_not_there_is_said_at_once(two_splits):
+    words = ["evaluate", str(two_splits / "run"), "--data", str(two_splits / "data"), "--split", "split1", "split9"]
+    before = len(list((two_splits / "run").glob("evaluation/*")))
+    with pytest.raises(UserError, match="no split 'split9'"):
+        run_arguments(words)
+    assert len(list((two_splits / "run").glob("evaluation/*"))) == before

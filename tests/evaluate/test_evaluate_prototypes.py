@@ -7,7 +7,7 @@ import pytest
 
 from coview.config import ClipSettings
 from coview.datasets.prepared import PreparedDataset
-from coview.embed.run import load
+from coview.embed.run import Run, load
 from coview.errors import UserError
 from coview.evaluate import evaluate_run
 from coview.evaluate.cluster_metrics import cluster_metrics
@@ -39,6 +39,15 @@ def test_scores_follow_from_the_nearest_prototypes(vicc_run, small_run):
         assert result.row("trained", view).metrics == pytest.approx(expected)
     assert result.row("random", "rgb") is not None
     assert (result.counts["queries_scored"], result.split) == (4, "split1")
+
+
+def test_projected_features_are_kept(vicc_run, small_run, monkeypatch):
+    def score():
+        return evaluate_run(vicc_run, small_run.data, protocol="clusters", options={"by": "prototypes"}).rows
+
+    before = score()
+    monkeypatch.setattr(Run, "embed_entries", lambda *_, **__: pytest.fail("embedded again"))
+    assert score() == before
 
 
 def test_projected_features_are_the_mean_of_windows_not_of_pooled_features(vicc_run, small_run):

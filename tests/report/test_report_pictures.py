@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from coview.datatypes import VideoEntry
-from coview.report.pictures import Album, choose_examples, jpeg_uri, middle, shown_width, spread
+from coview.report.pictures import Album, choose_examples, middle, shown_width, spread
 
 
 @pytest.mark.parametrize(("count", "expected"), [(90, [15, 45, 75]), (3, [0, 1, 2]), (1, [0, 0, 0])])
@@ -28,13 +28,6 @@ def test_width_follows_the_video_within_bounds():
         return shown_width(VideoEntry(id="v", path="v", width=w, height=h), 72)
 
     assert [width(4, 3), width(16, 9), width(1, 9), width(9, 1), width(None, None)] == [96, 128, 36, 144, 96]
-
-
-def test_a_jpeg_keeps_its_colours():
-    frame = np.full((16, 16, 3), (200, 40, 90), np.uint8)
-    data = base64.b64decode(jpeg_uri(frame).removeprefix("data:image/jpeg;base64,"))
-    back = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
-    assert np.abs(back.astype(int) - frame).max() < 8
 
 
 def test_examples_cover_the_classes():

@@ -5,47 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+from coview.analyse.figure import Figure
+from coview.analyse.material import FeatureSet, Material
 
-from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import VideoEntry
-from coview.embed.run import Run
-
-
-@dataclass(frozen=True)
-class FeatureSet:
-    """What one run's encoders, or random ones, make of the videos.
-
-    Attributes:
-        name: "this run", "random weights", or another run's folder.
-        features: view name -> (n, D) float32 unit rows, in the order of `Material.entries`.
-    """
-
-    name: str
-    features: Mapping[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True)
-class Material:
-    """What an analysis looks at.
-
-    Attributes:
-        run: the run.
-        data: the prepared data set.
-        entries: the labelled, ready videos that take part.
-        sets: their features: this run's first, then random weights, then those of other runs.
-    """
-
-    run: Run
-    data: PreparedDataset
-    entries: tuple[VideoEntry, ...]
-    sets: tuple[FeatureSet, ...]
-
-    @property
-    def labels(self) -> list[str]:
-        """Class names of the entries."""
-        return [entry.label or "" for entry in self.entries]
+__all__ = ["Analysis", "FeatureSet", "Findings", "FoundTable", "Material"]
 
 
 @dataclass(frozen=True)
@@ -77,14 +40,17 @@ class Findings:
         tables: to print and for the report.
         values: all numbers behind them, for the JSON file.
         records: one mapping a fact, all with the same keys, for the CSV file.
-        figures: title -> SVG element, for the report.
+        figures: drawings, for files of their own and for the report.
+        payload: plain values that the report's script draws from, such as the points of a map; the analysis that
+            makes it says what is in it.
     """
 
     sentences: tuple[str, ...]
     tables: tuple[FoundTable, ...]
     values: Mapping[str, Any]
     records: Sequence[Mapping[str, Any]]
-    figures: Mapping[str, str] = field(default_factory=dict)
+    figures: tuple[Figure, ...] = ()
+    payload: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Analysis(abc.ABC):
@@ -96,6 +62,8 @@ class Analysis(abc.ABC):
 
     Settings: ClassVar[type[Any]]
     """Frozen dataclass, every field with a default and a line of meaning."""
+    needs_labels: ClassVar[bool] = False
+    """Whether it looks at labelled videos only, and cannot be run without any."""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

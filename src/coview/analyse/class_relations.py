@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
+from coview.analyse.bars import paint_bars
 from coview.analyse.base import Analysis, FeatureSet, Findings, FoundTable, Material
-from coview.analyse.heatmap import heatmap
+from coview.analyse.figure import Figure, draw, file_word
+from coview.analyse.heatmap import paint_heatmap
 from coview.config import Positive
 from coview.errors import UserError
 
@@ -116,6 +119,7 @@ class ClassRelations(Analysis):
     """The nearest classes of each class in each view, and how many of them all views share."""
 
     Settings = ClassRelationsSettings
+    needs_labels = True
 
     def analyse(self, material: Material) -> Findings:
         """Compare this run's relations with those of random weights, of other runs and of chance."""
@@ -132,7 +136,7 @@ class ClassRelations(Analysis):
             tables=(_counts_table(found, chance, num_classes=num_classes), _classes_table(found)),
             values=_values(found, chance, num_classes=num_classes),
             records=_records(material.sets, found),
-            figures=_figures(material.sets[0], material.labels),
+            figures=(_counts_figure(material, found, chance, self.settings), *_figures(material, self.settings)),
         )
 
 
@@ -203,11 +207,44 @@ def _records(sets: Sequence[FeatureSet], found: Mapping[str, Relations]) -> list
     ]
 
 
-def _figures(given: FeatureSet, labels: Sequence[str]) -> dict[str, str]:
-    """Draw how alike the classes are in each view."""
-    figures = {}
-    for view, rows in given.features.items():
-        title = f"mean cosine of classes, {view}"
-        names, similarities = class_similarities(rows, labels)
-        figures[title] = heatmap(similarities, names, title=title)
-    return figures
+def _counts_figure(
+    material: Material, found: Mapping[str, Relations], chance: Sequence[float], settings: ClassRelationsSettings
+) -> Figure:
+    """Draw how many classes the views agree on, over how much they are asked to agree."""
+    num_classes, k = len(set(material.labels)), settings.neighbours
+    groups = {
+        f"≥ {m} of {k}" if m < k else f"all {k}": {
+            **{name: float(relations.classes_that_share(m)) for name, relations in found.items()},
+            "chance": num_classes * chance[m],
+        }
+        for m in range(1, k + 1)
+    }
+    return draw(
+        "counts",
+        title=f"of {num_classes} classes, those whose nearest classes all views share",
+        caption=f"{material.about(settings=settings)} · views: {', '.join(material.own.features)}",
+        size=(6.8, 3.3),
+        paint=partial(paint_bars, groups=groups, label="classes"),
+    )
+
+
+def _figures(material: Material, settings: Any) -> tuple[Figure, ...]:
+    """Draw how alike the classes are in each view, runs beside each other where several have the view."""
+    return tuple(
+        draw(
+            file_word(view),
+            title=f"mean cosine of classes, {view}",
+            caption=material.about(view=view, settings=settings),
+            size=(4.4 * len(shown), 4.0),
+            paint=partial(_paint, shown=shown, labels=material.labels),
+        )
+        for view in material.own.features
+        for shown in [{one.name: one.features[view] for one in material.trained_sets if view in one.features}]
+    )
+
+
+def _paint(canvas: Any, *, shown: Mapping[str, NDArray[np.float32]], labels: Sequence[str]) -> None:
+    for axes, (name, rows) in zip(canvas.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True):
+        classes, similarities = class_similarities(rows, labels)
+        paint_heatmap(axes, similarities, classes)
+        axes.set_title(name if len(shown) > 1 else "")

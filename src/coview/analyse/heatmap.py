@@ -1,49 +1,32 @@
-"""A square matrix as a small SVG picture: a pixel a cell, the names beside it where there is room."""
+"""A matrix as a picture: a cell a square, names beside the rows where there is room."""
 
-import base64
-import html
 from collections.abc import Sequence
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-SIDE, LABELS = 300, 130
+from coview.analyse.figure import ramp
+
 MOST_NAMES = 30
-LOW, HIGH, NOTHING = (247, 245, 240), (23, 78, 148), (200, 196, 188)
-"""Colours (r, g, b) of the smallest value, the largest, and of none."""
 
 
-def heatmap(matrix: NDArray[np.float64], names: Sequence[str], *, title: str) -> str:
-    """Draw a matrix from its smallest value (light) to its largest (dark); nan in grey.
+def paint_heatmap(
+    axes: Any, matrix: NDArray[np.float64], names: Sequence[str], *, limits: tuple[float, float] | None = None
+) -> None:
+    """Draw a matrix from its smallest value (light) to its largest (dark), with the scale beside it; nan in grey.
 
     Args:
+        axes: a `matplotlib.axes.Axes`.
         matrix: (C, C), at least one value a number.
-        names: C names of rows and columns, written beside the rows of up to 30.
-        title: read aloud to those who cannot see it.
-
-    Returns:
-        An SVG element.
+        names: C names of rows and columns, written at the rows and columns of up to 30.
+        limits: values of the lightest and the darkest colour, where not the smallest and the largest.
     """
-    low, high = float(np.nanmin(matrix)), float(np.nanmax(matrix))
-    shares = (matrix - low) / max(high - low, 1e-12)
-    colours = np.array(LOW) + shares[..., None] * (np.array(HIGH) - np.array(LOW))  # (C, C, 3)
-    colours[np.isnan(matrix)] = NOTHING
-    _, png = cv2.imencode(".png", np.ascontiguousarray(colours.round().astype(np.uint8)[..., ::-1]))
-    picture = base64.b64encode(png.tobytes()).decode()
-    text = html.escape(f"{title}: from {low:.2f} (light) to {high:.2f} (dark)", quote=True)
-    left = LABELS if len(names) <= MOST_NAMES else 0
-    step = SIDE / len(names)
-    parts = [
-        f'<text class="tick" x="{left - 5}" y="{(place + 0.5) * step + 4:.1f}" text-anchor="end">'
-        f"{html.escape(name[:20])}</text>"
-        for place, name in enumerate(names)
-        if left
-    ]
-    parts.append(
-        f'<image x="{left}" y="0" width="{SIDE}" height="{SIDE}" preserveAspectRatio="none" '
-        f'style="image-rendering: pixelated" href="data:image/png;base64,{picture}"/>'
-    )
-    return (
-        f'<svg class="chart" viewBox="0 0 {left + SIDE} {SIDE}" role="img" aria-label="{text}">{"".join(parts)}</svg>'
-    )
+    low, high = limits or (float(np.nanmin(matrix)), float(np.nanmax(matrix)))
+    image = axes.imshow(np.ma.masked_invalid(matrix), cmap=ramp(), vmin=low, vmax=max(high, low + 1e-9))
+    places = range(len(names)) if len(names) <= MOST_NAMES else ()
+    shown = [names[place][:20] for place in places]
+    axes.set_yticks(places, shown, fontsize=7, parse_math=False)
+    axes.set_xticks(places, shown, fontsize=7, rotation=90, parse_math=False)
+    axes.tick_params(length=0)
+    axes.figure.colorbar(image, ax=axes, shrink=0.7, label="cosine")

@@ -17,9 +17,10 @@ def finding_tables(result: AnalysisResult) -> list[Table]:
 
 def caption(result: AnalysisResult) -> str:
     """Say which videos took part, and what the reader should know."""
-    place = f"{result.part} of {result.split}" if result.split else "all labelled"
+    place = f"{result.part} of {result.split}" if result.split else result.part
     counts = result.counts
-    text = f"{counts['videos']} of {counts['of']} videos ({place}), {counts['classes']} classes."
+    classes = f"{counts['classes']} classes" if counts["classes"] else "no labels"
+    text = f"{counts['videos']} of {counts['of']} videos ({place}), {classes}."
     return text + "".join(f" {remark}." for remark in result.remarks)
 
 

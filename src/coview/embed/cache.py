@@ -14,6 +14,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import Embeddings, ProgressSink, VideoEntry
 from coview.embed.run import Run
 from coview.embed.store import read_embeddings, write_embeddings
+from coview.encoders import Encoder
 from coview.errors import UserError
 from coview.training.checkpoint import WEIGHTS
 from coview.training.distributed import choose_device
@@ -33,19 +34,50 @@ def cached_embeddings(
     *,
     weights: Literal["trained", "random"] = "trained",
     views: Sequence[str] | None = None,
+    head: tuple[str, Mapping[str, Encoder]] | None = None,
     device: str = "auto",
     progress: ProgressSink | None = None,
 ) -> Embeddings:
     """Embed ready videos with a run's encoders, or with the weights they began from; reuse what an earlier call made.
 
-    Only those of `views`, where given. Reused only when weights, settings, the videos' rows and stored files (size
+    Only those of `views`, where given; with a head of the same weights on them, where that is given as its name and
+    the encoders with it. Reused only when weights, settings, the videos' rows and stored files (size
     and time) and the device are the same.
 
     Raises:
         UserError: the data set lacks a view of the run.
     """
+    identity = identity_of(run, data, entries, weights=weights, device=device)
+    if views is not None:
+        identity["views"] = list(views)
+    if head is not None:
+        identity["head"] = head[0]
+
+    def make() -> Embeddings:
+        if head is not None:
+            return run.embed_entries(data, entries, encoders=head[1], device=device, progress=progress)
+        encoders = run.encoders if weights == "trained" else run.random_encoders()
+        encoders = {view: encoders[view] for view in (views or run.views)}
+        return run.embed_entries(data, entries, encoders=encoders, device=device, progress=progress)
+
+    return remembered(run.path / FOLDER, identity, make)
+
+
+def identity_of(
+    run: Run,
+    data: PreparedDataset,
+    entries: Sequence[VideoEntry],
+    *,
+    weights: Literal["trained", "random"],
+    device: str,
+) -> dict[str, Any]:
+    """Return all that the features of some videos depend on: weights, settings, rows and stored files, device.
+
+    Raises:
+        UserError: the data set lacks a view of the run.
+    """
     data.require_views(run.views)
-    identity = {
+    return {
         "format": FORMAT,
         "weights": _hash_of_file(run.checkpoint / WEIGHTS) if weights == "trained" else "random",
         "config": _what_features_depend_on(run),
@@ -53,15 +85,6 @@ def cached_embeddings(
         "device": choose_device(device).type,
         "data": data_identity(data, entries, run.views),
     }
-    if views is not None:
-        identity["views"] = list(views)
-
-    def make() -> Embeddings:
-        encoders = run.encoders if weights == "trained" else run.random_encoders()
-        encoders = {view: encoders[view] for view in (views or run.views)}
-        return run.embed_entries(data, entries, encoders=encoders, device=device, progress=progress)
-
-    return remembered(run.path / FOLDER, identity, make)
 
 
 def remembered(folder: Path, identity: Mapping[str, Any], make: Callable[[], Embeddings]) -> Embeddings:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from coview.config import as_plain
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import Embeddings, VideoEntry
+from coview.datatypes import Embeddings, ProgressSink, VideoEntry
 from coview.embed.cache import FOLDER, cached_embeddings, data_identity, remembered
 from coview.embed.run import Run
 from coview.embed.search import joined
@@ -129,15 +129,25 @@ def remarks_of(task: Task) -> tuple[str, ...]:
 
 
 def _pixels(task: Task, sides: Sides, *, workers: int) -> dict[str, NDArray[np.float32]]:
-    parts = [_pixels_of(task, data, entries, workers=workers).features for data, entries in sides.by_data(task.data)]
+    parts = [
+        cached_pixels(task.run, data, entries, workers=workers, progress=task.progress).features
+        for data, entries in sides.by_data(task.data)
+    ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _pixels_of(task: Task, data: PreparedDataset, entries: Sequence[VideoEntry], *, workers: int) -> Embeddings:
+def cached_pixels(
+    run: Run, data: PreparedDataset, entries: Sequence[VideoEntry], *, workers: int, progress: ProgressSink | None
+) -> Embeddings:
+    """Return the pixel baselines of some videos, computed once and kept with the run's embeddings.
+
+    Raises:
+        VideoError: a stored file is damaged.
+    """
     identity = {"pixels": BASELINES, "data": data_identity(data, entries, ("rgb",))}
     rgb = open_views(data.view_options, ("rgb",))["rgb"]
     return remembered(
-        task.run.path / FOLDER,
+        run.path / FOLDER,
         identity,
-        lambda: baseline_embeddings(data, entries, rgb, workers=workers, progress=task.progress),
+        lambda: baseline_embeddings(data, entries, rgb, workers=workers, progress=progress),
     )

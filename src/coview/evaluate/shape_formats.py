@@ -7,7 +7,8 @@ from pathlib import Path
 
 from coview.evaluate.metrics import metric
 from coview.evaluate.published import PublishedColumn
-from coview.evaluate.shape_tables import Beside, ShapeRow, ShapeTable
+from coview.evaluate.shape_groups import Beside
+from coview.evaluate.shape_tables import ShapeRow, ShapeTable
 from coview.evaluate.table_formats import cell_text, numbers
 from coview.evaluate.text_table import Format, TextTable, written
 

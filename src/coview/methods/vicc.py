@@ -265,10 +265,10 @@ class ViCC(Method):
         """Return a view's encoder with its projection head on top: what is compared with prototypes."""
         return ProjectedEncoder(cast(Encoder, self.encoders[view]), cast(ProjectionHead, self.heads[view]))
 
-    def nearest_prototypes(self, view: str, projected: Tensor) -> Tensor:
-        """Return the nearest of a view's prototypes for z (n, size): (n,) int64."""
-        scores: Tensor = self.prototypes[view](projected)
-        return scores.argmax(dim=1)
+    def prototype_cosines(self, view: str, projected: Tensor) -> Tensor:
+        """Return the cosines of z (n, size) with each of a view's prototypes: (n, K)."""
+        cosines: Tensor = self.prototypes[view](projected)
+        return cosines
 
 
 def _check(settings: ViCCSettings, config: RunConfig) -> None:

@@ -6,16 +6,19 @@ from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from coview import __version__
 from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
-from coview.report import sections
+from coview.report import found, sections
+from coview.report.charts import number
 from coview.report.facts import RunFacts, gather
+from coview.report.maps import thumbnails
+from coview.report.overview import overview
 from coview.report.pictures import Album
-from coview.report.words import counted, duration, first_lines
+from coview.report.words import counted, duration, score_text
 from coview.views.opened import open_views
 
 logger = logging.getLogger(__name__)
@@ -50,16 +53,30 @@ def write_report(run_dir: Path | str, data: PreparedDataset | None = None) -> Pa
 
 def render(facts: RunFacts, album: Album | None, *, why_no_pictures: str = "") -> str:
     """Return the page."""
-    groups, videos = sections.neighbour_groups(facts, album), sections.gallery(facts, album)
+    analyses = found.analyses(facts)
+    groups, videos = found.neighbour_groups(facts, album), sections.gallery(facts, album)
     pictures = sections.all_pictures(groups, videos)
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    template = environment.from_string(_own_file("report.html.j2"))
-    return template.render(
+    environment = Environment(
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        loader=FunctionLoader(_own_file),
+    )
+    data = str(album.data.root) if album else str(facts.resolved["data"]["root"])
+    num_labelled = sum(entry.label is not None for entry in album.data.ready) if album else None
+    return environment.get_template("report.html.j2").render(
         facts=facts,
-        lines=first_lines(facts),
+        first=overview(facts, data=data, num_labelled=num_labelled),
         evaluations=sections.evaluations(facts),
-        analyses=sections.analyses(facts),
+        protocols_left=found.protocols_left(facts),
+        analyses=analyses,
+        thumbnails=thumbnails(facts.analyses),
+        analyses_left=found.analyses_left(facts, num_labelled=num_labelled),
+        data_folder=data,
+        num_labelled=num_labelled,
         groups=groups,
+        is_judged=any(one["is_right"] is not None for one in found.neighbours_in(groups)),
         videos=videos,
         pictures=pictures,
         class_of={picture: name for name, picture in pictures.items()},
@@ -69,6 +86,8 @@ def render(facts: RunFacts, album: Album | None, *, why_no_pictures: str = "") -
         settings=sections.settings_text(facts),
         why_no_pictures=why_no_pictures or "; ".join((album.failures if album else [])[:3]),
         counted=counted,
+        number=number,
+        score_text=score_text,
         options_text=sections.options_text,
         duration=duration,
         version=__version__,

@@ -1,23 +1,22 @@
 """Thumbnails from a prepared data set: strips of frames and short loops, as small JPEGs inside the page."""
 
-import base64
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from coview.analyse.thumbnails import jpeg_uri
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import Frame, VideoEntry
+from coview.datatypes import VideoEntry
 from coview.errors import UserError
 from coview.views.base import View
 
 logger = logging.getLogger(__name__)
 
-STRIP_FRAMES, STRIP_HEIGHT = 3, 72
-LOOP_FRAMES, LOOP_HEIGHT, LOOP_STEP = 10, 120, 3
+STRIP_FRAMES, LOOP_FRAMES, LOOP_STEP = 3, 10, 3
+HEIGHTS = {"strip": 72, "loop": 120}
 QUALITY = 68
 
 
@@ -74,13 +73,14 @@ class Album:
 
     def _make(self, kind: str, view: str, entry: VideoEntry) -> Picture:
         count = entry.num_frames or 1
-        indices = spread(count, STRIP_FRAMES) if kind == "strip" else middle(count, LOOP_FRAMES, step=LOOP_STEP)
-        height = STRIP_HEIGHT if kind == "strip" else LOOP_HEIGHT
+        indices = middle(count, LOOP_FRAMES, step=LOOP_STEP) if kind == "loop" else spread(count, STRIP_FRAMES)
+        height = HEIGHTS[kind]
         width = shown_width(entry, height)
         reader = self.views[view]
         raw = reader.read(self.data.view_path(view, entry.id, reader.suffix), indices)
         frames = [reader.picture(frame, height=height, width=width) for frame in raw]
-        return Picture(jpeg_uri(np.concatenate(frames, axis=1)), len(frames), width, height)
+        joined = np.concatenate(frames, axis=1)
+        return Picture(jpeg_uri(joined, quality=QUALITY), len(frames), width, height)
 
 
 def shown_width(entry: VideoEntry, height: int) -> int:
@@ -100,13 +100,6 @@ def middle(num_frames: int, wanted: int, *, step: int) -> NDArray[np.int64]:
     wanted = min(wanted, num_frames)
     start = (num_frames - 1 - (wanted - 1) * step) // 2
     return start + step * np.arange(wanted, dtype=np.int64)
-
-
-def jpeg_uri(frame: Frame) -> str:
-    """Return an RGB picture as a data URI."""
-    done, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
-    assert done, "a JPEG encoder that refuses an RGB picture"
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
 
 def choose_examples(entries: Sequence[VideoEntry], count: int) -> list[VideoEntry]:

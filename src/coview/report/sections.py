@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from coview.analyse.table import caption
 from coview.evaluate.base import ScoreRow
 from coview.evaluate.metrics import heading, metric
 from coview.evaluate.result import EvaluationResult
@@ -156,46 +155,6 @@ def evaluations(facts: RunFacts) -> list[dict[str, Any]]:
 
 def _cell(name: str, row: ScoreRow) -> str:
     return metric(name).text(row.metrics.get(name, math.nan)).replace("-", "–")
-
-
-def analyses(facts: RunFacts) -> list[dict[str, Any]]:
-    """Return each analysis with its caption and its figures, ready to be shown."""
-    return [
-        {
-            "result": result,
-            "caption": caption(result),
-            "figures": [(title, Markup(svg)) for title, svg in result.findings.figures.items()],
-        }
-        for result in facts.analyses
-    ]
-
-
-def neighbour_groups(facts: RunFacts, album: Album | None) -> list[dict[str, Any]]:
-    """Return the newest result's example queries with their neighbours, a group for each of the run's rows."""
-    result = next((r for r in facts.results if r.examples), None)
-    if result is None or album is None:
-        return []
-    groups = []
-    for name, examples in result.examples.items():
-        shown = [
-            {
-                **example,
-                "picture": album.strip(example["id"]),
-                "neighbours": [
-                    {**found, "picture": album.strip(found["id"]), "is_right": _is_right(example, found)}
-                    for found in example["neighbours"]
-                ],
-            }
-            for example in examples
-        ]
-        groups.append({"name": name, "examples": shown})
-    return groups
-
-
-def _is_right(example: Mapping[str, Any], found: Mapping[str, Any]) -> bool | None:
-    if example.get("label") is None or found.get("label") is None:
-        return None
-    return bool(example["label"] == found["label"])
 
 
 def gallery(facts: RunFacts, album: Album | None) -> list[dict[str, Any]]:

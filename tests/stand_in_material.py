@@ -1,0 +1,18 @@
+"""Material of given features, without a run on disk."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+from coview.analyse.base import FeatureSet, Material
+
+
+def stand_in(entries, features, **options) -> Material:
+    """Return material whose run and data set have a name and nothing else.
+
+    Args:
+        entries: the videos.
+        features: name -> `FeatureSet`, or view name -> (n, D).
+    """
+    run = SimpleNamespace(path=Path("runs/mine"), checkpoint=Path("checkpoints/together-00000009"))
+    sets = {n: given if isinstance(given, FeatureSet) else FeatureSet(n, given) for n, given in features.items()}
+    return Material(run, SimpleNamespace(root=Path("data/some")), tuple(entries), sets, **options)
