@@ -15,7 +15,7 @@ SAYINGS = {
     "linear": "a linear classifier on frozen features is right",
     "finetune": "after fine-tuning on labels it is right",
     "inference": "the classifier is right",
-    "few-labels": "a linear classifier on the fewest labels is right",
+    "few-labels": "a classifier taught by the fewest labels is right",
     "knn": "the vote of the nearest videos is right",
     "clusters": "clusters found without labels match the classes",
 }
