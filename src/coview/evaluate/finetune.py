@@ -27,6 +27,7 @@ class Finetune(Protocol):
         problem = learnable(sides, protocol="finetune")
         rows: list[ScoreRow] = []
         details: dict[str, Any] = {}
+        outcomes: dict[str, Any] = {}
         settings: dict[str, Any] = {}
         remarks = list(remarks_of(task))
         for start in chosen.starts:
@@ -34,7 +35,8 @@ class Finetune(Protocol):
             child_task = replace(task, run=child)
             found = classified(child_task, sides, crops=chosen.crops, weights=chosen.weights, kind=start)
             rows += found.rows
-            details |= found.details if start == chosen.starts[0] else {}
+            if start == chosen.starts[0]:
+                details, outcomes = dict(found.details), dict(found.outcomes)
             settings = {**found.settings, "classifier": recipe_of(child)}
             counts = counts_of(child, task.data, sides)
             remarks.append(f"fine-tuned from {WHOSE[start]}: {child.path.relative_to(task.run.path)}")
@@ -47,6 +49,7 @@ class Finetune(Protocol):
             split=task.split,
             variant=_variant(chosen),
             details=details,
+            outcomes=outcomes,
             remarks=tuple(remarks),
         )
 

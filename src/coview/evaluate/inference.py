@@ -23,6 +23,7 @@ from coview.evaluate.base import Protocol, RowKind, ScoreRow, Scores, Task
 from coview.evaluate.classification import METRICS, chance_outcome, outcome
 from coview.evaluate.ensemble import DEFAULT_WEIGHTS, ensembles, in_words, mixed
 from coview.evaluate.features import settings_of_features
+from coview.evaluate.outcomes import Outcomes
 from coview.evaluate.recall import bootstrap_error
 from coview.evaluate.sides import SPLIT, Sides, choose_sides, group_of
 from coview.methods import METHODS, Method
@@ -77,6 +78,7 @@ class Inference(Protocol):
             settings={**as_plain(chosen), **found.settings},
             split=task.split,
             details=found.details,
+            outcomes=found.outcomes,
             remarks=found.remarks,
         )
 
@@ -89,6 +91,7 @@ class Classified:
         classes: names it knows.
         rows: one a view and ensemble.
         details: row name -> accuracy per class, confusion matrix.
+        outcomes: what became of each test video, as `coview.evaluate.outcomes` packs it.
         settings: what was averaged.
         remarks: what a reader should know.
     """
@@ -96,6 +99,7 @@ class Classified:
     classes: tuple[str, ...]
     rows: tuple[ScoreRow, ...]
     details: Mapping[str, Any]
+    outcomes: Mapping[str, Any]
     settings: Mapping[str, Any]
     remarks: tuple[str, ...]
 
@@ -124,19 +128,22 @@ def classified(
     for name, shares in ensembles(run.views, weights).items():
         named[name] = (mixed(single, shares), f"weighted mean of the views' softmax: {in_words(shares)}")
     labels, groups = [entry.label or "" for entry in entries], [group_of(entry) for entry in entries]
-    rows, details = [], {}
+    rows, details, given = [], {}, {}
     for name, (scores, description) in named.items():
         judged = outcome(scores, labels, method.classes)
         error = {METRICS[0]: bootstrap_error(judged.hits, groups, seed=run.config.seed)}
         rows.append(ScoreRow(kind, name, judged.metrics, error, description))
         details[name] = {"per_class": judged.per_class, "confusion": judged.confusion}
+        given[name] = tuple(judged.given)
+    outcomes = Outcomes(tuple(entry.id for entry in entries), tuple(labels), tuple(groups), given)
     settings = {
         "crops": count,
         **settings_of_features(task),
         "windows": f"uniform, half overlapping, {crops_in_words(count)}",
         "standard_error": "bootstrap of top-1 over whole groups of test videos",
     }
-    return Classified(method.classes, tuple(rows), details, settings, _remarks(task, labels, method.classes))
+    remarks = _remarks(task, labels, method.classes)
+    return Classified(method.classes, tuple(rows), details, outcomes.packed(), settings, remarks)
 
 
 def names_classes(config: RunConfig) -> bool:
