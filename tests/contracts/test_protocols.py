@@ -12,6 +12,7 @@ from coview.errors import UserError
 from coview.evaluate import PROTOCOLS, evaluate_run, result_table
 from coview.evaluate.many_runs import tables_of_runs
 from coview.evaluate.metrics import metric
+from coview.evaluate.outcomes import Outcomes
 from coview.evaluate.result import read_result
 from coview.evaluate.table_formats import as_text
 from coview.report import write_report
@@ -64,6 +65,15 @@ def test_no_test_video_is_dropped(result):
     assert result.counts["not_ready_videos"] == {"broken": "corrupt: made so"}
     for details in result.details.values():
         assert sum(sum(row.values()) for row in details["confusion"].values()) == 4
+
+
+def test_what_became_of_each_video_agrees_with_the_scores(result):
+    """Protocols that name a class for every video keep it; the share that is right is their first metric."""
+    assert bool(result.outcomes) or result.protocol in ("few-labels", "clusters")
+    kept = Outcomes.unpacked(result.outcomes) if result.outcomes else None
+    for row in result.rows if kept else ():
+        if row.kind == "trained":
+            assert kept.hits(row.name).mean() == pytest.approx(next(iter(row.metrics.values())))
 
 
 def test_the_file_and_a_second_time_say_the_same(result, small_run, run_of):

@@ -1,15 +1,16 @@
 """Whole videos as windows, for evaluation: every frame is decoded once though windows overlap, memory stays bounded."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from torch.utils.data import Dataset
 
 from coview.clips.dataset import ClipSample, VideoTable, collate
-from coview.clips.sampling import Indices, window_indices
+from coview.clips.sampling import Indices, clip_indices, start_range, window_indices
 from coview.clips.workers import worker_loader
 from coview.config import ClipSettings
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import ClipBatch, VideoEntry
+from coview.datatypes import ClipBatch, VideoEntry, random_generator
 from coview.views.base import View
 
 WindowKey = tuple[int, int, int]
@@ -17,7 +18,7 @@ WindowKey = tuple[int, int, int]
 
 
 class WindowDataset(Dataset[list[ClipSample]]):
-    """The uniform half-overlapping windows of videos; nothing in them is random.
+    """The uniform half-overlapping windows of videos, the same every time.
 
     Args:
         data: the prepared data set.
@@ -25,6 +26,7 @@ class WindowDataset(Dataset[list[ClipSample]]):
         views: view name -> view.
         clip: which frames make a window.
         max_windows: at most this many a video, evenly spread; None: all.
+        clip_seed: instead of all that, one clip of each video at a place drawn by this seed and the video's id.
     """
 
     def __init__(
@@ -35,18 +37,25 @@ class WindowDataset(Dataset[list[ClipSample]]):
         clip: ClipSettings,
         *,
         max_windows: int | None = None,
+        clip_seed: int | None = None,
     ) -> None:
         self.videos = VideoTable(data, entries)
         self.views = dict(views)
         self.clip = clip
         self.max_windows = max_windows
+        self.clip_seed = clip_seed
 
     def __len__(self) -> int:
         return len(self.videos)
 
     def indices(self, index: int) -> Indices:
         """Return the frames of every window of one video: (W, T)."""
-        return window_indices(int(self.videos.num_frames[index]), self.clip, max_windows=self.max_windows)
+        num_frames = int(self.videos.num_frames[index])
+        if self.clip_seed is None:
+            return window_indices(num_frames, self.clip, max_windows=self.max_windows)
+        name = hashlib.sha256(self.videos.video_id(index).encode()).digest()
+        generator = random_generator(self.clip_seed, int.from_bytes(name[:8]))
+        return clip_indices(num_frames, self.clip, int(generator.integers(start_range(num_frames, self.clip))))[None]
 
     def __getitem__(self, key: int | WindowKey) -> list[ClipSample]:
         """Read windows of one video, in order, one sample (M = 1) a window.

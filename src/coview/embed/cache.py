@@ -35,14 +35,15 @@ def cached_embeddings(
     weights: Literal["trained", "random"] = "trained",
     views: Sequence[str] | None = None,
     head: tuple[str, Mapping[str, Encoder]] | None = None,
+    clip_seed: int | None = None,
     device: str = "auto",
     progress: ProgressSink | None = None,
 ) -> Embeddings:
     """Embed ready videos with a run's encoders, or with the weights they began from; reuse what an earlier call made.
 
     Only those of `views`, where given; with a head of the same weights on them, where that is given as its name and
-    the encoders with it. Reused only when weights, settings, the videos' rows and stored files (size
-    and time) and the device are the same.
+    the encoders with it; with `clip_seed` of one clip a video, drawn by it. Reused only when weights, settings, the
+    videos' rows and stored files (size and time) and the device are the same.
 
     Raises:
         UserError: the data set lacks a view of the run.
@@ -52,13 +53,18 @@ def cached_embeddings(
         identity["views"] = list(views)
     if head is not None:
         identity["head"] = head[0]
+    if clip_seed is not None:
+        identity["clip_seed"] = clip_seed
 
     def make() -> Embeddings:
         if head is not None:
-            return run.embed_entries(data, entries, encoders=head[1], device=device, progress=progress)
-        encoders = run.encoders if weights == "trained" else run.random_encoders()
-        encoders = {view: encoders[view] for view in (views or run.views)}
-        return run.embed_entries(data, entries, encoders=encoders, device=device, progress=progress)
+            encoders = head[1]
+        else:
+            own = run.encoders if weights == "trained" else run.random_encoders()
+            encoders = {view: own[view] for view in (views or run.views)}
+        return run.embed_entries(
+            data, entries, encoders=encoders, device=device, clip_seed=clip_seed, progress=progress
+        )
 
     return remembered(run.path / FOLDER, identity, make)
 

@@ -45,6 +45,7 @@ def embed_entries(
     config: RunConfig,
     pool: Pool,
     device: torch.device,
+    clip_seed: int | None = None,
     progress: ProgressSink | None = None,
 ) -> Embeddings:
     """Embed videos: each the mean of the unit features of its uniform half-overlapping windows, made unit again.
@@ -58,13 +59,15 @@ def embed_entries(
         config: clips, sizes of the views, windows.
         pool: the method's way from feature maps to features.
         device: where to compute.
+        clip_seed: in place of all windows, one clip a video at a place drawn by this seed.
         progress: told (videos finished, videos in all, {"windows": so far}).
 
     Raises:
         UserError: a stored view cannot be read; names the video and what to do.
     """
     views = open_views(data.view_options, encoders)
-    windows = WindowDataset(data, entries, views, config.clip, max_windows=config.evaluation.max_windows)
+    most = config.evaluation.max_windows
+    windows = WindowDataset(data, entries, views, config.clip, max_windows=most, clip_seed=clip_seed)
     rows = {int(row): place for place, row in enumerate(windows.videos.entry_indices)}
     sums = {
         view: torch.zeros(len(entries), encoder.to(device).feature_size, device=device)

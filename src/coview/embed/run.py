@@ -140,9 +140,12 @@ class Run:
         *,
         encoders: Mapping[str, Encoder] | None = None,
         device: str = "auto",
+        clip_seed: int | None = None,
         progress: ProgressSink | None = None,
     ) -> Embeddings:
         """Turn some ready videos of a prepared data set into vectors, with these encoders in place of the run's own.
+
+        With `clip_seed` a video is one clip at a place drawn by it, in place of all its windows.
 
         Raises:
             UserError: the data set lacks a view of the run.
@@ -156,6 +159,7 @@ class Run:
             config=self.config,
             pool=self.method.pool,
             device=choose_device(device),
+            clip_seed=clip_seed,
             progress=progress,
         )
         unread = {entry.id: entry.reason or entry.status for entry in data.entries if entry.status != "ready"}

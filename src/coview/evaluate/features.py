@@ -73,31 +73,46 @@ def gather_features(
         UserError: the data set lacks a view, or a weight cannot be used.
     """
     mixes = {ENSEMBLE: shares_of_members(task.members)} if task.members else ensembles(task.run.views, weights)
-    tables = [FeatureTable("trained", _encoded(task, sides, weights="trained"), mixes)]
+    tables = [FeatureTable("trained", encoded(task, sides, weights="trained"), mixes)]
     if baselines:
-        tables.append(FeatureTable("random", _encoded(task, sides, weights="random"), mixes))
+        tables.append(FeatureTable("random", encoded(task, sides, weights="random"), mixes))
         tables.append(FeatureTable("pixels", _pixels(task, sides, workers=workers), descriptions=BASELINES))
     return tables
 
 
 def embedded(
-    run: Run, task: Task, sides: Sides, *, weights: Weights = "trained", views: Sequence[str] | None = None
+    run: Run,
+    task: Task,
+    sides: Sides,
+    *,
+    weights: Weights = "trained",
+    views: Sequence[str] | None = None,
+    clip_seed: int | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Return view name -> (n, D) features of one run in the order of `Sides.entries`, from one data set or two."""
     parts = [
         cached_embeddings(
-            run, data, entries, weights=weights, views=views, device=task.device, progress=task.progress
+            run,
+            data,
+            entries,
+            weights=weights,
+            views=views,
+            clip_seed=clip_seed,
+            device=task.device,
+            progress=task.progress,
         ).features
         for data, entries in sides.by_data(task.data)
     ]
     return {view: np.concatenate([part[view] for part in parts]) for view in parts[0]}
 
 
-def _encoded(task: Task, sides: Sides, *, weights: Weights) -> dict[str, NDArray[np.float32]]:
-    """Return the features of the run's views, or of each member of an ensemble by its name."""
+def encoded(
+    task: Task, sides: Sides, *, weights: Weights, clip_seed: int | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Return the features of the run's views, or of each member of an ensemble by its name; of windows or one clip."""
     if not task.members:
-        return embedded(task.run, task, sides, weights=weights)
-    by_run = {id(run): embedded(run, task, sides, weights=weights) for run in task.runs}
+        return embedded(task.run, task, sides, weights=weights, clip_seed=clip_seed)
+    by_run = {id(run): embedded(run, task, sides, weights=weights, clip_seed=clip_seed) for run in task.runs}
     return {member.name: by_run[id(member.run)][member.view] for member in task.members}
 
 

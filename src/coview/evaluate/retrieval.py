@@ -15,6 +15,7 @@ from coview.evaluate.features import FeatureTable, gather_features, remarks_of, 
 from coview.evaluate.folds import Folds
 from coview.evaluate.outcomes import NOTHING
 from coview.evaluate.recall import RECALL_AT, chance_recall, recall_at_k
+from coview.evaluate.released_retrieval import RELEASED_CODE, as_released
 from coview.evaluate.rounds import Judged, Rounds, choose_rounds, judged_row, mean_of_rounds
 from coview.evaluate.sides import SPLIT, Sides
 from coview.evaluate.stage_curve import stage_curve
@@ -26,9 +27,10 @@ NUM_EXAMPLES, EXAMPLE_NEIGHBOURS = 6, 5
 class RetrievalSettings:
     """How retrieval is scored."""
 
-    variant: Literal["auto", "split", "leave-group-out"] = "auto"
+    variant: Literal["auto", "split", "leave-group-out", "released-code"] = "auto"
     """split: test videos query the training videos; leave-group-out: every labelled video queries those of all other
-    groups, the steadier measure of a small data set; auto: split where the data set has splits."""
+    groups, the steadier measure of a small data set; auto: split where the data set has splits; released-code: as
+    split, but a gallery video is one random clip and queries are taken around their own mean, as ViCC's code does."""
     baselines: bool = True
     """Also score random weights and the pixel baselines."""
     stages: bool = True
@@ -66,6 +68,8 @@ class Retrieval(Protocol):
         tables = gather_features(
             task, sides, weights=chosen.weights, baselines=chosen.baselines, workers=chosen.workers
         )
+        if chosen.variant == RELEASED_CODE:
+            tables = [as_released(task, sides, table) for table in tables]
         rows: list[ScoreRow] = []
         given: dict[str, list[str]] = {}
         examples: dict[str, Any] = {}
@@ -76,7 +80,7 @@ class Retrieval(Protocol):
                 given = named
                 examples = _examples(table, sides)
         curve: tuple[StageScore, ...] = ()
-        if chosen.stages and not task.members:
+        if chosen.stages and not task.members and chosen.variant != RELEASED_CODE:
             curve = stage_curve(task, sides, tables, lambda table: _rows(table, rounds, seed=seed)[0])
         chance = mean_of_rounds(rounds, lambda sides: chance_recall(**sides.names()))
         rows.append(ScoreRow("chance", "chance", chance, description="random order"))
@@ -85,7 +89,7 @@ class Retrieval(Protocol):
             counts=rounds.counts,
             settings={
                 **as_plain(chosen),
-                "variant": SPLIT if rounds.split else rounds.variant,
+                "variant": chosen.variant if chosen.variant != "auto" else rounds.variant or SPLIT,
                 "gallery": rounds.counts.get("gallery_data"),
                 **settings_of_features(task),
                 "standard_error": rounds.spread_in_words(f"R@{RECALL_AT[0]}", tested="queries"),

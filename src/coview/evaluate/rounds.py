@@ -83,7 +83,8 @@ def choose_rounds(
 
     Args:
         task: the data and its split.
-        variant: "split", "leave-group-out", or "auto": split where the data set has splits.
+        variant: "split", "leave-group-out", or "auto": split where the data set has splits. Any other word is another
+            way to compare the two sides of a split.
         folds: deal the groups of all labelled videos into this many parts, each tested by the others.
         fold_seed: of the deal.
         gallery: folder of another data set whose videos are to be found.
@@ -97,9 +98,10 @@ def choose_rounds(
         return _folded(task, folds, seed=fold_seed, variant=variant)
     if variant == "auto":
         variant = SPLIT if task.data.splits else LEAVE_GROUP_OUT
-    sides = choose_sides(task.data, task.split, variant=variant, along_with=task.along_with)
-    split, word = (task.split, "") if variant == SPLIT else (None, variant)
-    return Rounds((sides,), split, word, sides.counts)
+    by_groups = variant == LEAVE_GROUP_OUT
+    kind = variant if by_groups else SPLIT
+    sides = choose_sides(task.data, task.split, variant=kind, along_with=task.along_with)
+    return Rounds((sides,), None if by_groups else task.split, "" if variant == SPLIT else variant, sides.counts)
 
 
 def judged_row(
@@ -128,8 +130,8 @@ def mean_of_rounds(rounds: Rounds, measure: Callable[[Sides], Mapping[str, float
 
 
 def _folded(task: Task, folds: int, *, seed: int, variant: str) -> Rounds:
-    if variant == LEAVE_GROUP_OUT:
-        raise UserError("folds and the variant leave-group-out exclude each other: give one of them")
+    if variant not in ("auto", SPLIT):
+        raise UserError(f"folds and the variant {variant} exclude each other: give one of them")
     everyone = choose_sides(task.data, None, variant=LEAVE_GROUP_OUT)
     parts = deal([group_of(entry) for entry in everyone.entries], folds, seed=seed)
     sides = tuple(
@@ -152,8 +154,8 @@ def _folded(task: Task, folds: int, *, seed: int, variant: str) -> Rounds:
 
 
 def _with_gallery(task: Task, root: Path, *, variant: str, folds: int | None) -> Rounds:
-    if folds is not None or variant == LEAVE_GROUP_OUT:
-        other = "folds" if folds is not None else "the variant leave-group-out"
+    if folds is not None or variant not in ("auto", SPLIT):
+        other = "folds" if folds is not None else f"the variant {variant}"
         raise UserError(f"a gallery from another data set and {other} exclude each other: give one of them")
     gallery = PreparedDataset.open(root)
     sides = gallery_elsewhere(task.data, task.split, gallery)
