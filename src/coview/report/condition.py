@@ -98,7 +98,7 @@ def conditions(stages: Sequence[StageFacts]) -> list[ViewCondition]:
     """Return the condition of each view in the newest stage that measured it, in the order views first appear."""
     found: dict[str, ViewCondition] = {}
     for stage in stages:
-        newest = next((step for step in reversed(stage.steps) if step.get("health")), {})
+        newest: Mapping[str, Any] = next((step for step in reversed(stage.steps) if step.get("health")), {})
         for view, meters in newest.get("health", {}).items():
             part = _part_of(view, newest)
             known = newest.get("uninformative", {}).get(part)
