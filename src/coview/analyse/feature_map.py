@@ -197,7 +197,8 @@ def _paint(canvas: Any, *, maps: Sequence[DrawnMap], groups: Sequence[str], colo
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.set_title(f"{one.whose}: {one.kept:.0%} of neighbours kept" if len(maps) > 1 else f"{one.kept:.0%} kept")
+        kept = f"{one.kept:.0%} of neighbours kept"
+        axes.set_title(f"{one.whose}: {kept}" if len(maps) > 1 else kept, parse_math=False)
         if len(colours) > MOST_NAMES:
             _name_groups(axes, one.points, groups)
     if len(colours) <= MOST_NAMES:

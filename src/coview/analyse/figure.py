@@ -22,8 +22,8 @@ TONES = ("#3b82d6", "#d9722e", "#2f9e63", "#9a68d0", "#c2498b", "#8a8f2a", "#3fa
 RAMP = ("#f7f5f0", "#9ec3e6", "#3b82d6", "#174e94", "#0b2447")
 """Colours of a heatmap, from the smallest value to the largest."""
 DOTS_PER_INCH = 144
-LINE = 118
-"""Characters of a caption's line in a figure of 8 inches."""
+LINE, TITLE_LINE = 124, 82
+"""Characters of a line of the caption and of the title in a figure of 8 inches."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,13 @@ def draw(name: str, *, title: str, caption: str, size: tuple[float, float], pain
 
     with mpl.rc_context(_theme()):
         canvas = Canvas(figsize=size, layout="constrained")
-        canvas.suptitle(title, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
+        canvas.suptitle(
+            "\n".join(textwrap.wrap(title, max(30, round(TITLE_LINE * size[0] / 8)))),
+            x=0.01,
+            ha="left",
+            fontsize=10.5,
+            fontweight="bold",
+        )
         lines = textwrap.wrap(caption, max(40, round(LINE * size[0] / 8)))
         canvas.supxlabel("\n".join(lines), x=0.01, ha="left", fontsize=7.5)
         paint(canvas)
