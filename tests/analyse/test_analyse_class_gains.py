@@ -57,6 +57,7 @@ def test_findings_of_two_runs():
     (values,) = found.values.values()
     total = sum(v["videos"] * (v["own"] - v["other"]) for v in values.values()) / 24
     assert f"{100 * total:+.1f} points over all videos" in found.sentences[0]
+    assert found.sentences[-1].startswith("In the smallest class one video is 12 points")
     assert len(found.records) == 3
 
 

@@ -1,5 +1,8 @@
 """Health: the newest meters of each view, and what the log warned of."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import pytest
 
 from coview.report.condition import ViewCondition, conditions, health
@@ -61,3 +64,12 @@ def test_time_adds_up_over_calls_and_leaves_out_the_pause(run_folder):
     facts = gather(run_folder.path)
     assert facts.elapsed_seconds == 15 * 60
     assert not facts.is_complete
+
+
+def test_what_the_analysis_of_health_found_stands_beside(run_folder):
+    run_folder.train()
+    facts = gather(run_folder.path)
+    assert health(facts).looked == ()
+    result = SimpleNamespace(analysis="health", findings=SimpleNamespace(sentences=("a.", "b.", "c.")))
+    other = SimpleNamespace(analysis="map", findings=SimpleNamespace(sentences=("x.",)))
+    assert health(dataclasses.replace(facts, analyses=[other, result])).looked == ("a.", "b.")

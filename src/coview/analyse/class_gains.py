@@ -58,7 +58,7 @@ def class_gains(own: Sequence[bool | None], other: Sequence[bool | None], labels
     for name in sorted(set(labels)):
         asked = [(a, b) for a, b, label in zip(own, other, labels, strict=True) if label == name and a is not None]
         if asked:
-            a, b = (float(np.mean([pair[side] for pair in asked])) for side in (0, 1))
+            a, b = (float(np.mean([bool(pair[side]) for pair in asked])) for side in (0, 1))
             gains.append(Gain(name, len(asked), a, b))
     return sorted(gains, key=lambda gain: (-gain.difference, gain.name))
 
@@ -90,7 +90,10 @@ class ClassGains(Analysis):
         if not found:
             raise UserError(f"{', '.join(given.name for given in others)}: no view in common with this run")
         return Findings(
-            sentences=tuple(_sentence(name, view, gains) for (name, view), gains in found.items()),
+            sentences=(
+                *(_sentence(name, view, gains) for (name, view), gains in found.items()),
+                _caution(next(iter(found.values()))),
+            ),
             tables=tuple(_table(name, view, gains) for (name, view), gains in found.items()),
             values={f"{view}, against {name}": _values(gains) for (name, view), gains in found.items()},
             records=[record for (name, view), gains in found.items() for record in _records(name, view, gains)],
@@ -137,6 +140,12 @@ def _sentence(name: str, view: str, gains: Sequence[Gain]) -> str:
     ends = [gain for gain in (gains[0], gains[-1]) if gain.difference]
     named = [f"{gain.name} {100 * gain.difference:+.0f} ({gain.videos} videos)" for gain in dict.fromkeys(ends)]
     return f"{text}; the ends: {', '.join(named)}." if named else f"{text}."
+
+
+def _caution(gains: Sequence[Gain]) -> str:
+    """Say how much a single video weighs."""
+    least = min(gain.videos for gain in gains)
+    return f"In the smallest class one video is {100 / least:.0f} points: coview compare says what is more than luck."
 
 
 def _table(name: str, view: str, gains: Sequence[Gain]) -> FoundTable:

@@ -205,13 +205,14 @@ def _sentences(found: Sequence[Looked]) -> tuple[str, ...]:
     """Say for each view whether it looks at the person more than at as much of anything else."""
     sentences = []
     for view in dict.fromkeys(one.view for one in found):
-        own = [one for one in found if one.view == view and one.on_person is not None]
-        if own:
-            share = float(np.mean([one.on_person for one in own]))
-            area = float(np.mean([one.person_area for one in own]))
+        own = [one for one in found if one.view == view]
+        shares = [one.on_person for one in own if one.on_person is not None]
+        areas = [one.person_area for one in own if one.person_area is not None]
+        if shares:
+            share, area = float(np.mean(shares)), float(np.mean(areas))
             sentences.append(
                 f"{view}: {100 * share:.0f}% of what makes a clip like its neighbour lies on the person, who covers "
-                f"{100 * area:.0f}% of the clip ({len(own)} clips): {share / area:.1f} times as much as by chance."
+                f"{100 * area:.0f}% of the clip ({len(shares)} clips): {share / area:.1f} times as much as by chance."
             )
     return tuple(sentences) or (
         "Red marks what makes a clip like its neighbour. Whether that is the person cannot be counted without masks "

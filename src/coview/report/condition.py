@@ -10,7 +10,9 @@ from coview.report.words import Level, and_list
 from coview.training.health import COLLAPSED_RANK, COLLAPSED_SPREAD
 
 State = Literal["healthy", "collapsed", "learns nothing"]
-MOST_WARNINGS = 3
+MOST_WARNINGS, MOST_LOOKED = 3, 2
+ANALYSIS = "health"
+"""The analysis whose findings belong here: does the encoder see the motion or the scene?"""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Health:
         views: the newest condition of each view.
         warnings: the first few of the log's.
         num_more_warnings: how many others there are.
+        looked: the first findings of the newest analysis of health.
     """
 
     level: Level
@@ -67,6 +70,7 @@ class Health:
     views: Sequence[ViewCondition]
     warnings: Sequence[str] = ()
     num_more_warnings: int = 0
+    looked: Sequence[str] = ()
 
 
 def health(facts: RunFacts) -> Health:
@@ -74,7 +78,8 @@ def health(facts: RunFacts) -> Health:
     views = conditions(facts.stages)
     level, headline = _judged(views, has_warnings=bool(facts.warnings))
     more = max(0, len(facts.warnings) - MOST_WARNINGS)
-    return Health(level, headline, views, facts.warnings[:MOST_WARNINGS], more)
+    analysed = next((one.findings.sentences for one in facts.analyses if one.analysis == ANALYSIS), ())
+    return Health(level, headline, views, facts.warnings[:MOST_WARNINGS], more, analysed[:MOST_LOOKED])
 
 
 def _judged(views: Sequence[ViewCondition], *, has_warnings: bool) -> tuple[Level, str]:
@@ -98,7 +103,7 @@ def conditions(stages: Sequence[StageFacts]) -> list[ViewCondition]:
     """Return the condition of each view in the newest stage that measured it, in the order views first appear."""
     found: dict[str, ViewCondition] = {}
     for stage in stages:
-        newest = next((step for step in reversed(stage.steps) if step.get("health")), {})
+        newest: Mapping[str, Any] = next((step for step in reversed(stage.steps) if step.get("health")), {})
         for view, meters in newest.get("health", {}).items():
             part = _part_of(view, newest)
             known = newest.get("uninformative", {}).get(part)
