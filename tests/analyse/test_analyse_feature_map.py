@@ -105,7 +105,9 @@ def test_colours_are_distinct_and_sorted_as_people_count():
 
 
 def test_a_run_with_pictures(small_run):
-    result = analyse_run(small_run.run, small_run.data, analysis="map", part="all", options={"thumbnails": 4})
+    result = analyse_run(
+        small_run.run, small_run.data, analysis="map", part="all", options={"thumbnails": 4, "method": "pca"}
+    )
     values = json.loads((small_run.run / "analysis" / "map.json").read_text())
     pictures = values["findings"]["payload"]["thumbnails"]
     assert len(pictures) == 4

@@ -111,9 +111,9 @@ def test_random_weights_and_pixels_explain_neighbours():
 
 
 def test_a_run_without_labels_needed(small_run):
-    result = analyse_run(small_run.run, small_run.data, analysis="health", part="all", options={"clips": 5})
+    result = analyse_run(small_run.run, small_run.data, analysis="health", part="all", options={"clips": 3})
     values = json.loads((small_run.run / "analysis" / "health.json").read_text())["findings"]["values"]
-    assert values["clips"] == 5
+    assert values["clips"] == 3
     assert [(one["whose"], one["view"]) for one in values["changed_clips"]] == [
         ("this run", "rgb"),
         ("this run", "flow"),

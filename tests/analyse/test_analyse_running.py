@@ -125,8 +125,8 @@ def test_the_parts_hold_the_right_videos(many_classes, monkeypatch):
 
 
 def test_the_command_prints_and_reports(many_classes, capsys):
-    words = ["analyse", str(many_classes.run), "--data", str(many_classes.data), "--class-relations.neighbours", "2"]
-    assert run_arguments([*words, "--beside", str(many_classes.run)]) == 0
+    words = ["analyse", str(many_classes.run), "--data", str(many_classes.data), "--analysis", "class-relations"]
+    assert run_arguments([*words, "--class-relations.neighbours", "2", "--beside", str(many_classes.run)]) == 0
     text = " ".join(capsys.readouterr().out.split())
     assert "of 4 classes have at least 1 of their 2 nearest classes in common over rgb, flow" in text
     assert "[class 0]" in text  # a name with brackets is no markup
@@ -165,7 +165,7 @@ def test_folders_of_one_name_are_told_apart(tmp_path, many_classes):
     assert list(running._owners(run, [other]))[2:] == ["run"]
 
 
-def test_without_labels_the_rest_is_run(many_classes, tmp_path, monkeypatch):
+def test_without_labels_the_rest_is_run(many_classes, tmp_path, monkeypatch, capsys):
     class Any(Analysis):
         """Needs no labels."""
 
@@ -187,6 +187,11 @@ def test_without_labels_the_rest_is_run(many_classes, tmp_path, monkeypatch):
     assert relations.reason.startswith("class-relations compares classes, and none of the 9 videos has a label")
     assert other.result is not None
     assert (other.result.part, other.result.split, other.result.counts["classes"]) == ("all", None, 0)
+    words = ["analyse", str(many_classes.run), "--data", str(bare)]
+    assert run_arguments(words) == 0
+    assert "not run: class-relations: class-relations compares classes, and none of" in capsys.readouterr().out
+    with pytest.raises(UserError, match="compares classes"):
+        run_arguments([*words, "--analysis", "class-relations"])
     with pytest.raises(UserError, match="needs a split"):
         list(analyse_all(many_classes.run, bare, part="test"))
     with pytest.raises(UserError, match="has no split 'split2'"):

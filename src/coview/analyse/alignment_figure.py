@@ -86,7 +86,7 @@ def _paint_repetition(axes: Any, found: Repetition) -> None:
     axes.set_ylim(min(-0.5, float(found.autocorrelation.min()) - 0.05), 1.05)
     axes.set_xlabel("blocks apart")
     text = "no period stands out\nconfidence 0"
-    if np.isfinite(found.period):
+    if found.confidence > 0:
         axes.axvline(found.period, color=PATH_TONE, linewidth=1.4, linestyle="--")
         text = (
             f"period {found.period:.1f} blocks, {found.repetitions:.1f} times\nconfidence {found.confidence:.2f} (of 1)"

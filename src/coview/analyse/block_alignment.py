@@ -44,11 +44,11 @@ def align(
         is_relative: compare what changes in each video: its blocks without their mean, made unit again.
     """
     rows, columns = (relative(blocks) if is_relative else blocks.astype(np.float64) for blocks in (first, second))
-    cosines = (rows @ columns.T).clip(-1, 1)  # (N, N)
+    cosines: NDArray[np.float64] = (rows @ columns.T).clip(-1, 1)  # (N, N)
     if videos[0] == videos[1]:
         return Alignment(videos, cosines, repetition=repetition(first))
-    found = warp(1 - cosines)
-    others = other_orders(1 - cosines)
+    costs = np.asarray(1 - cosines, dtype=np.float64)
+    found, others = warp(costs), other_orders(costs)
     share = (1 + int((others <= found.cost).sum())) / (1 + len(others))
     return Alignment(videos, cosines, found, float(others.mean()), share)
 

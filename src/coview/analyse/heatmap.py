@@ -23,7 +23,7 @@ def paint_heatmap(
         limits: values of the lightest and the darkest colour, where not the smallest and the largest.
     """
     low, high = limits or (float(np.nanmin(matrix)), float(np.nanmax(matrix)))
-    image = axes.imshow(np.ma.masked_invalid(matrix), cmap=ramp(), vmin=low, vmax=max(high, low + 1e-9))
+    image = axes.imshow(matrix, cmap=ramp(), vmin=low, vmax=max(high, low + 1e-9))
     places = range(len(names)) if len(names) <= MOST_NAMES else ()
     shown = [names[place][:20] for place in places]
     axes.set_yticks(places, shown, fontsize=7, parse_math=False)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Generic, Literal, TypeVar
 
 import numpy as np
@@ -141,13 +142,16 @@ class Material:
         """Return the material of some of the videos, in this order."""
         if list(rows) == list(range(len(self.entries))):
             return self
-        features = OnDemand({name: lambda name=name: self.features[name].taken(rows) for name in self.features})
+        features = OnDemand({name: partial(self._taken, name, rows) for name in self.features})
         return replace(
             self,
             entries=tuple(self.entries[row] for row in rows),
             features=features,
             pixels=lambda: {name: vectors[list(rows)] for name, vectors in self.pixels().items()},
         )
+
+    def _taken(self, name: str, rows: Sequence[int]) -> FeatureSet:
+        return self.features[name].taken(rows)
 
     def drawn(self, most: int, *, seed: int = 0) -> "Material":
         """Return the material of at most so many videos, drawn at random, in the order of the data set."""

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ class _Subject:
             run,
             data,
             taking_part.entries,
-            OnDemand({name: lambda name=name: embedder.features(name, owners[name]) for name in owners}),
+            OnDemand({name: partial(embedder.features, name, owner) for name, owner in owners.items()}),
             pixels=lambda: embedder.pixels(run),
             owners=owners,
             part=taking_part.part,
