@@ -1,12 +1,15 @@
 """Nearest neighbours against plain loops, and what the wall of pictures shows."""
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from coview.analyse import analyse_run
 from coview.analyse.neighbours import Neighbours, NeighboursSettings, nearest_videos, share_right, shared_neighbours
 from coview.datatypes import VideoEntry
-from coview.errors import UserError
+from coview.errors import UserError, VideoError
 from stand_in_material import stand_in
 
 
@@ -74,3 +77,22 @@ def test_a_real_run(small_run):
     assert ("✓" in svg) or ("✗" in svg)
     assert (small_run.run / "analysis" / "neighbours-rgb.png").is_file()
     assert "same class in: rgb" in result.findings.sentences[0]
+
+
+def test_without_labels_nothing_is_called_right_or_wrong(drawn, monkeypatch):
+    entries, features = drawn
+    entries = [dataclasses.replace(entry, label=None) for entry in entries]
+    material = stand_in(entries, {"this run": features})
+
+    def pictures(self, entry, places, *, height):
+        if entry.id == "v3":
+            raise VideoError("corrupt", Path("v3.mp4"), "made so")
+        return [np.zeros((height, 64, 3), np.uint8) for _ in places]
+
+    monkeypatch.setattr(type(material), "pictures", pictures)
+    found = Neighbours(NeighboursSettings(queries=12, neighbours=2)).analyse(material)
+    assert found.sentences[0] == "No video has a label: nobody can say which neighbours are right."
+    assert found.tables == ()
+    assert not any(mark in figure.svg for figure in found.figures for mark in "✓✗")
+    assert len(found.records) == 3 * 12 * 2
+    assert any(sentence.startswith("No picture of v3: ") for sentence in found.sentences)

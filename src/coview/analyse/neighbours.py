@@ -97,6 +97,7 @@ class Neighbours(Analysis):
         found = {name: nearest_videos(rows, groups, count=depth) for name, rows in material.own.with_ensemble().items()}
         examples = {name: self._examples(material, one, queries) for name, one in found.items()}
         strips = Strips(material)
+        figures = tuple(self._figure(material, name, one, queries, strips) for name, one in found.items())
         labels = [entry.label for entry in material.entries]
         right = {name: share_right(one, labels) for name, one in found.items()} if material.is_labelled else {}
         return Findings(
@@ -104,7 +105,7 @@ class Neighbours(Analysis):
             tables=_tables(right),
             values={"nearest is right": right, "examples": examples},
             records=_records(material, found, count=self.settings.neighbours),
-            figures=tuple(self._figure(material, name, one, queries, strips) for name, one in found.items()),
+            figures=figures,
             payload={"neighbours": examples},
         )
 
