@@ -61,8 +61,8 @@ class Evaluate:
 
         options = options_of("protocol", self.protocol, assignments)
         if len(self.split) > 1:  # a misspelt last one shall not wait for the others
-            for split in self.split:
-                PreparedDataset.open(self.data).part(split, "test")
+            for name in self.split:
+                PreparedDataset.open(self.data).part(name, "test")
         results = []
         for split in dict.fromkeys(self.split) or (None,):
             with progress_bar("evaluate", unit="done") as progress:

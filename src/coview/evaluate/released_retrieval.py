@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coview.evaluate.base import Task
-from coview.evaluate.features import FeatureTable, encoded
+from coview.evaluate.features import FeatureTable, Weights, encoded
 from coview.evaluate.sides import Sides
 
 RELEASED_CODE = "released-code"
@@ -24,7 +24,8 @@ def as_released(task: Task, sides: Sides, table: FeatureTable) -> FeatureTable:
     """
     if table.kind == "pixels":
         return table
-    clips = encoded(task, sides, weights=table.kind, clip_seed=task.run.config.seed)
+    weights: Weights = "trained" if table.kind == "trained" else "random"
+    clips = encoded(task, sides, weights=weights, clip_seed=task.run.config.seed)
     return replace(
         table,
         features=_compared(table.features, clips, sides),
