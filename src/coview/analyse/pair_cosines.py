@@ -90,7 +90,8 @@ def pair_cosines(rows: NDArray[np.float32], labels: Sequence[str], groups: Seque
     counts = np.zeros((4, BINS), dtype=np.int64)
     for cosines, is_pair, first in _blocks(rows):
         stop = first + len(cosines)
-        kinds = 2 * (classes[first:stop, None] != classes) + (owners[first:stop, None] == owners)  # (rows, n)
+        is_other = classes[first:stop, None] != classes[first:]  # (r, n - first)
+        kinds = 2 * is_other + (owners[first:stop, None] == owners[first:])
         places = ((cosines[is_pair].astype(np.float64) - low) * (BINS / (high - low))).astype(np.int64)
         flat = kinds[is_pair] * BINS + np.clip(places, 0, BINS - 1)
         counts += np.bincount(flat, minlength=4 * BINS).reshape(4, BINS)
@@ -98,11 +99,10 @@ def pair_cosines(rows: NDArray[np.float32], labels: Sequence[str], groups: Seque
 
 
 def _blocks(rows: NDArray[np.float32]) -> Iterator[tuple[NDArray[np.float32], NDArray[np.bool_], int]]:
-    """Yield cosines (r, n) of some rows with all, which of them are pairs not yet seen, and the first row."""
-    columns = np.arange(len(rows))
+    """Yield cosines (r, n - first) of r rows with all from the first of them on, which are pairs, and that first."""
     for first in range(0, len(rows), ROWS):
-        block = rows[first : first + ROWS]
-        yield block @ rows.T, columns > np.arange(first, first + len(block))[:, None], first
+        block, rest = rows[first : first + ROWS], rows[first:]
+        yield block @ rest.T, np.arange(len(rest)) > np.arange(len(block))[:, None], first
 
 
 def area_under_curve(same: Distribution, other: Distribution) -> float:

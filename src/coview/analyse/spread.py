@@ -40,10 +40,9 @@ def spread(rows: Rows) -> Spread:
     shares = values / max(float(values.sum()), 1e-12)
     total, sum_exp, sum_cosines = 0, 0.0, 0.0
     for first in range(0, len(rows), _ROWS):
-        block = rows[first : first + _ROWS]
-        cosines = (block @ rows.T).astype(np.float64)
-        is_pair = np.arange(len(rows)) > np.arange(first, first + len(block))[:, None]
-        found = cosines[is_pair]
+        block, rest = rows[first : first + _ROWS], rows[first:]
+        is_pair = np.arange(len(rest)) > np.arange(len(block))[:, None]
+        found = (block @ rest.T)[is_pair].astype(np.float64)
         total += found.size
         sum_exp += float(np.exp(-4 * (1 - found)).sum())  # |x - y|^2 = 2 - 2 cos
         sum_cosines += float(found.sum())
