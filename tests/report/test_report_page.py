@@ -78,7 +78,7 @@ def test_a_whole_run(run_folder):
         "Yes: features are spread out and every loss is below that of a guess.",
         "What to try next?",
         "coview evaluate",
-        "4 other protocols have not been run",
+        "Protocols that have not been run: ",
         "2 of 3 query videos scored against 5 of 5 gallery videos",
         "corrupt: <made so>",
         "a remark.",
