@@ -86,9 +86,10 @@ def standing(result: EvaluationResult) -> Standing | None:
 
 
 def standings(facts: RunFacts) -> list[Standing]:
-    """Return the standing under each protocol by its newest result, the newest first."""
+    """Return the standing under each protocol by its newest result, the newest first; other runs have no part in it."""
     newest: dict[str, EvaluationResult] = {}
     for result in facts.results:
-        newest.setdefault(result.protocol, result)
+        if not result.settings.get("members"):  # else it is an ensemble with other runs
+            newest.setdefault(result.protocol, result)
     found = [standing(result) for result in newest.values()]
     return [one for one in found if one is not None]
