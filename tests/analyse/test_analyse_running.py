@@ -87,10 +87,18 @@ def test_results_from_before_figures_were_files_are_read(many_classes, tmp_path)
 
 def test_embeddings_of_an_evaluation_are_used_again(many_classes, monkeypatch):
     evaluate_run(many_classes.run, many_classes.data)
-    monkeypatch.setattr(Run, "embed_entries", lambda *args, **kwargs: pytest.fail("embedded again"))
+    original, embedded = Run.embed_entries, []
+
+    def embed(run, data, entries, **options):
+        embedded.extend(entries)
+        return original(run, data, entries, **options)
+
+    monkeypatch.setattr(Run, "embed_entries", embed)
     result = relations(many_classes, options={"neighbours": 2})
     assert (result.part, result.split, result.counts["videos"]) == ("test", "split1", 4)
+    assert embedded == []
     assert relations(many_classes, part="train", options={"neighbours": 2}).counts["videos"] == 4
+    assert [entry.label for entry in embedded if entry.label is not None] == []
 
 
 def test_the_parts_hold_the_right_videos(many_classes, monkeypatch):
