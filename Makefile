@@ -26,8 +26,9 @@ $(STAMP): $(BASE)
 demo: $(BASE) ## the whole road on synthetic videos, into demo/
 	$(BIN)/coview demo --out $(DEMO)
 
+# One thread for each of the two processes: threads that wait for each other on two cores cost more than they give.
 test: check ## lint, types and every test
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
 check: $(STAMP) ## lint and types
 	$(BIN)/ruff check src tests benchmarks

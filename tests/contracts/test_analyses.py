@@ -11,6 +11,8 @@ from coview.analyse import ANALYSES, analyse_all, read_analyses
 from coview.config import as_plain
 from small_run import make_data, make_run
 
+pytestmark = pytest.mark.xdist_group("analyses")  # so that one process runs all of them, once
+
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
