@@ -292,9 +292,10 @@ def run_until(signal_number: int, source: Path, out: Path, *, finished: int) -> 
     It prints how many were finished then.
     """
     code = (
-        "import os, pathlib, sys\n"
+        "import os, pathlib, signal, sys\n"
         "from coview.views.base import StorageSettings\n"
         "from coview.views.extract import PrepareSettings, prepare\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
         "source, out = map(pathlib.Path, sys.argv[1:3])\n"
         "number, finished = map(int, sys.argv[3:])\n"
         "seen = None\n"
