@@ -11,10 +11,14 @@ import torch
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:
-    """Give every test the same random numbers, whatever ran before it in its process."""
+    """Give every test the same random numbers and one thread, whatever ran before it and however many cores there are.
+
+    On other numbers of threads sums round otherwise, and what two processes of one thread each make of them differs.
+    """
     random.seed(0)
     numpy.random.seed(0)  # libraries under test may draw from the global state
     torch.manual_seed(0)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

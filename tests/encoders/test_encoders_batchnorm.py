@@ -61,8 +61,10 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
     for name in ("mean", "variance", "count"):
         assert torch.equal(first[name], second[name])
         torch.testing.assert_close(first[name], whole[name])
-    for name in ("output", "clips"):  # what rounding leaves of a channel of mean 10 and spread 0.1, by processor
-        torch.testing.assert_close(torch.cat([first[name], second[name]]), whole[name], rtol=1e-3, atol=1e-3)
+    for name in ("output", "clips"):
+        both = torch.cat([first[name], second[name]])
+        # Rounding goes with the largest values: a channel of mean 10 and spread 0.1 keeps five digits of its own.
+        torch.testing.assert_close(both, whole[name], rtol=0, atol=1e-5 * float(whole[name].abs().max()))
     for name in ("weight", "bias"):  # a sum over clips here, hence the sum over processes
         torch.testing.assert_close(first[name] + second[name], whole[name], rtol=1e-4, atol=1e-3)
     assert not torch.allclose(

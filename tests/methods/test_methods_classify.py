@@ -174,5 +174,4 @@ def test_two_processes_equal_one(tmp_path):
     together = mean_over_processes(run_in_processes(loss_and_gradients, 2, folder=tmp_path))
     assert together.keys() == alone.keys()
     for name, value in alone.items():
-        # By length: a rounding that decides which of two pixels is the larger moves a single value much.
-        assert float((together[name] - value).norm()) <= 0.01 * float(value.norm()), name
+        torch.testing.assert_close(together[name], value, rtol=1e-3, atol=1e-4, msg=name)
