@@ -6,6 +6,7 @@ import statistics
 
 import pytest
 import yaml
+from written_results import COUNTS, write_filled
 
 from coview.cli import run_arguments
 from coview.config import RunConfig, as_plain
@@ -13,10 +14,7 @@ from coview.errors import UserError
 from coview.evaluate.base import ScoreRow
 from coview.evaluate.many_runs import tables_of_runs
 from coview.evaluate.naming import names_of_configs
-from coview.evaluate.result import EvaluationResult, write_result
 from coview.evaluate.table_formats import as_text
-
-COUNTS = {"videos": 9, "queries": 5, "queries_scored": 4, "gallery": 4, "gallery_used": 4, "classes": 2}
 
 
 def add_result(folder, value, *, seed=0, step=10, file="retrieval-split1", **changes):
@@ -29,26 +27,13 @@ def add_result(folder, value, *, seed=0, step=10, file="retrieval-split1", **cha
     rows += [row("random", "rgb", value - 0.2), row("random", "flow", value - 0.1)]
     rows += [row("pixels", "mean frame", 0.3), row("chance", "chance", 0.25)]
     values = {
-        "protocol": "retrieval",
-        "variant": "",
-        "run": str(folder),
         "checkpoint": {"stage": "together", "global_step": step},
         "data": {"root": "/data/ucf10", "views": {}, "storage": {"short_side": 144}},
-        "split": "split1",
-        "preset": "cpu",
         "seed": seed,
         "settings": {"workers": 2, "weights": {"rgb": 2}},
-        "counts": COUNTS,
         "rows": tuple(rows),
-        "examples": {},
-        "remarks": (),
-        "versions": {},
-        "device": "cpu",
-        "seconds": 1.0,
-        "created_at": "2026-01-01T00:00:00+00:00",
-        "path": str(folder / "evaluation" / f"{file}.json"),
     }
-    write_result(EvaluationResult(**{**values, **changes}))
+    write_filled(folder, file, **{**values, **changes})
 
 
 @pytest.fixture

@@ -6,16 +6,15 @@ import statistics
 
 import pytest
 import yaml
+from written_results import write_filled
 
 from coview.cli import run_arguments
 from coview.config import RunConfig, ViewInput, as_plain
 from coview.errors import UserError
 from coview.evaluate.base import ScoreRow, StageScore
-from coview.evaluate.result import EvaluationResult, write_result
 from coview.evaluate.shape_formats import shapes_as_text
 from coview.evaluate.shape_tables import shape_tables
 
-COUNTS = {"videos": 9, "queries": 5, "queries_scored": 4, "gallery": 4, "gallery_used": 4, "classes": 2}
 COCON, VICC = {"name": "cocon"}, {"name": "vicc"}
 
 
@@ -47,25 +46,12 @@ def score(folder, values, *, protocol="finetune", metric="top-1", stage="togethe
     data = changes.pop("data", "/data/ucf101")
     fields = {
         "protocol": protocol,
-        "variant": "",
-        "run": str(folder),
         "checkpoint": {"stage": stage, "global_step": 20, "checkpoint": "x", "trained_views": list(config["views"])},
         "data": {"root": data, "views": dict.fromkeys(config["views"], {}), "storage": {}},
-        "split": split,
-        "preset": "cpu",
         "seed": config["seed"],
-        "settings": {},
-        "counts": COUNTS,
         "rows": rows_of(values, metric=metric, random=random),
-        "examples": {},
-        "remarks": (),
-        "versions": {},
-        "device": "cpu",
-        "seconds": 1.0,
-        "created_at": "2026-01-01T00:00:00+00:00",
-        "path": str(folder / "evaluation" / f"{protocol}-{split}-{data[-3:]}-{changes.get('variant', '')}.json"),
     }
-    write_result(EvaluationResult(**{**fields, **changes}))
+    write_filled(folder, f"{protocol}-{split}-{data[-3:]}-{changes.get('variant', '')}", **{**fields, **changes})
     return folder
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from coview.analyse.result import AnalysisResult, write_analysis
 from coview.config import RunConfig, as_plain
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
@@ -133,6 +134,24 @@ class RunFolder:
             path=str(self.path / "evaluation" / "retrieval-split1.json"),
         )
         write_result(result)
+        return result
+
+    def analyse(self, made, findings, *, analysis="class-relations", videos=3):
+        """Write an analysis of the checkpoint that the result `made` is of."""
+        shared = ("run", "checkpoint", "data", "preset", "seed", "remarks", "versions")
+        shared += ("device", "seconds", "created_at")
+        result = AnalysisResult(
+            analysis=analysis,
+            findings=findings,
+            beside=(),
+            split="split1",
+            part="test",
+            settings={},
+            counts={"videos": videos, "of": 8, "classes": 2},
+            path=str(self.path / "analysis" / f"{analysis}.json"),
+            **{name: getattr(made, name) for name in shared},
+        )
+        write_analysis(result)
         return result
 
 

@@ -1,15 +1,11 @@
 """The page in a real browser: no errors, maps answer to pointer and keyboard, it fits a phone, dark is dark."""
 
-import dataclasses
-from pathlib import Path
-
 import numpy as np
 import pytest
 from browser import EXECUTABLE, look
 
 from coview.analyse.base import Findings
 from coview.analyse.figure import Figure
-from coview.analyse.result import AnalysisResult, write_analysis
 from coview.analyse.thumbnails import jpeg_uri
 from coview.report import write_report
 
@@ -78,22 +74,8 @@ def page(run_folder):
         "thumbnails": {f"v{n}": jpeg_uri(np.full((56, 225, 3), 40 * n, np.uint8)) for n in range(6)},
     }
     findings = Findings(("A map.",), (), {}, (), figures=(wide,), payload=payload)
-    shared = ("run", "checkpoint", "data", "preset", "seed", "remarks", "versions", "device", "seconds", "created_at")
-    result = AnalysisResult(
-        analysis="class-relations",
-        findings=findings,
-        beside=(),
-        split="split1",
-        part="test",
-        settings={},
-        counts={"videos": 6, "of": 8, "classes": 2},
-        path=str(run_folder.path / "analysis" / "class-relations.json"),
-        **{name: getattr(made, name) for name in shared},
-    )
-    write_analysis(result)
-    lengthy = Findings(("A figure.",), (), {}, (), figures=(wide,))
-    path = Path(result.path).with_name("wide.json")
-    write_analysis(dataclasses.replace(result, analysis="wide", findings=lengthy, path=str(path)))
+    run_folder.analyse(made, findings, videos=6)
+    run_folder.analyse(made, Findings(("A figure.",), (), {}, (), figures=(wide,)), analysis="wide", videos=6)
     return write_report(run_folder.path, run_folder.data)
 
 

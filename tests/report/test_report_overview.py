@@ -1,5 +1,10 @@
 """The first screen says what the numbers say."""
 
+import dataclasses
+
+import pytest
+
+from coview.evaluate.result import write_result
 from coview.report.facts import gather
 from coview.report.overview import overview
 
@@ -39,20 +44,32 @@ def test_better_than_everything_is_good_news(run_folder):
     )
 
 
-def test_better_than_random_but_not_than_pixels_is_no_good_news(run_folder):
+@pytest.mark.parametrize(
+    ("trained", "random", "level", "headline"),
+    [
+        (0.6, 0.3, "note", "Clearly better than random weights and chance, but not than pixels (colour histogram)."),
+        (0.1, 0.4, "bad", "Not clearly better than random weights, pixels (colour histogram) or chance."),
+    ],
+)
+def test_what_it_does_not_beat_is_named(run_folder, trained, random, level, headline):
     run_folder.train()
-    run_folder.evaluate(trained=0.6, random=0.3, pixels=0.59)
+    run_folder.evaluate(trained=trained, random=random, pixels=0.59)
     quality = seen(run_folder).quality
-    assert quality.level == "note"
-    assert quality.headline == "Clearly better than random weights and chance, but not than pixels (colour histogram)."
+    assert (quality.level, quality.headline) == (level, headline)
 
 
-def test_worse_than_random_is_bad_news(run_folder):
+def test_an_ensemble_with_other_runs_is_no_score_of_this_one(run_folder):
     run_folder.train()
-    run_folder.evaluate(trained=0.1, random=0.4, pixels=0.59)
-    quality = seen(run_folder).quality
-    assert quality.level == "bad"
-    assert quality.headline == "Not clearly better than random weights, pixels (colour histogram) or chance."
+    made = run_folder.evaluate(trained=0.2, random=0.3, pixels=0.2)
+    rows = tuple(dataclasses.replace(row, metrics=dict.fromkeys(row.metrics, 0.9)) for row in made.rows[:1])
+    settings = {**made.settings, "members": [{"name": "a:rgb"}]}
+    path = str(run_folder.path / "evaluation" / "retrieval-split1-ensemble.json")
+    later = "2027-01-01T00:00:00+00:00"
+    write_result(
+        dataclasses.replace(made, rows=rows, settings=settings, variant="ensemble", created_at=later, path=path)
+    )
+    assert "90%" not in seen(run_folder).quality.text
+    assert "20%" in seen(run_folder).quality.text
 
 
 def test_without_labels_there_is_no_score_and_it_says_so(run_folder):

@@ -9,7 +9,6 @@ import pytest
 
 from coview.analyse.base import Findings, FoundTable
 from coview.analyse.figure import draw
-from coview.analyse.result import AnalysisResult, write_analysis
 from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
 from coview.evaluate import evaluate_run
@@ -180,20 +179,7 @@ def test_an_analysis_and_a_protocol_without_errors_are_shown(run_folder):
         records=[{"class": "wave"}],
         figures=[draw("", title="how alike", caption="c", size=(3, 3), paint=lambda canvas: canvas.subplots())],
     )
-    shared = ("run", "checkpoint", "data", "preset", "seed", "remarks", "versions", "device", "seconds", "created_at")
-    write_analysis(
-        AnalysisResult(
-            analysis="class-relations",
-            findings=findings,
-            beside=(),
-            split="split1",
-            part="test",
-            settings={},
-            counts={"videos": 3, "of": 8, "classes": 2},
-            path=str(run_folder.path / "analysis" / "class-relations.json"),
-            **{name: getattr(made, name) for name in shared},
-        )
-    )
+    run_folder.analyse(made, findings)
     path = write_report(run_folder.path, run_folder.data)
     page = outline(path)
     assert page.unnamed == []
