@@ -52,6 +52,8 @@ class Prepare:
     """Height or width of stored pictures, whichever is smaller, in pixels."""
     fps: float | None = None
     """Resample in time to this rate; not set: every frame of the source."""
+    folds: int | None = None
+    """Add splits fold1 to fold<n>, each with another n-th of the groups to test; a made data set can get them too."""
     workers: int | None = None
     """Processes; not set: one a core."""
     cluster: str | None = None
@@ -79,6 +81,7 @@ class Prepare:
             views=self.views,
             storage=StorageSettings(short_side=self.short_side, fps=self.fps),
             options=options,
+            folds=self.folds,
             workers=self.workers,
             cluster=self.cluster,
             shard=self.shard,

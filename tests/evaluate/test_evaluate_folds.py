@@ -1,40 +1,15 @@
-"""k-fold by group: whole groups, every video once, even parts, the same for the same seed."""
+"""Scores over folds: mean and spread of plain loops, every video tested once."""
 
 import statistics
-from collections import Counter
 
 import numpy as np
 import pytest
 
+from coview.datasets.folds import deal
 from coview.datasets.prepared import PreparedDataset
 from coview.embed.run import load
 from coview.errors import UserError
 from coview.evaluate import evaluate_run
-from coview.evaluate.folds import deal
-
-GROUPS = [f"g{number // 3}" for number in range(30)] + ["big"] * 9
-
-
-def test_groups_stay_whole_and_parts_are_even():
-    parts = deal(GROUPS, 4, seed=0)
-    assert len(parts) == len(GROUPS)
-    for group in set(GROUPS):
-        assert len({int(part) for part, name in zip(parts, GROUPS, strict=True) if name == group}) == 1
-    sizes = Counter(parts.tolist())
-    assert set(sizes) == {0, 1, 2, 3}
-    assert max(sizes.values()) - min(sizes.values()) <= 9  # the largest group
-
-
-def test_the_seed_alone_decides():
-    order = np.random.default_rng(0).permutation(len(GROUPS))
-    shuffled = deal([GROUPS[place] for place in order], 4, seed=0)
-    np.testing.assert_array_equal(shuffled, deal(GROUPS, 4, seed=0)[order])
-    assert any((deal(GROUPS, 4, seed=seed) != deal(GROUPS, 4, seed=0)).any() for seed in range(1, 4))
-
-
-def test_too_few_groups_are_the_users_error():
-    with pytest.raises(UserError, match="5 folds need as many groups of labelled videos, 2 are there"):
-        deal(["a", "a", "b"], 5, seed=0)
 
 
 def test_scores_are_mean_and_spread_over_folds_of_plain_loops(small_run):

@@ -174,6 +174,16 @@ def test_an_occupied_folder_is_refused_and_left_alone(whole, data, tmp_path):
         pretrain(config(), data=data, out=tmp_path)
 
 
+def test_a_run_that_another_process_trains_is_left_alone(whole, data):
+    fcntl = pytest.importorskip("fcntl")
+    before = weights(whole)
+    with (whole / ".lock").open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="is being trained by another process"):
+            pretrain(config(), data=data, out=whole, resume=True)
+    assert all(torch.equal(value, weights(whole)[name]) for name, value in before.items())
+
+
 def test_a_finished_run_resumed_does_nothing(whole, data):
     before = weights(whole)
     assert pretrain(config(), data=data, out=whole, resume=True).is_complete

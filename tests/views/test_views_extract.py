@@ -83,6 +83,27 @@ def test_adding_a_view_leaves_the_stored_one_alone(source: Path, tmp_path: Path)
     assert snapshot(tmp_path / "out") == after
 
 
+def test_folds_are_added_later_and_stay(source: Path, tmp_path: Path) -> None:
+    prepare(source, tmp_path / "out", HERE)
+    before = stored(tmp_path / "out")
+    data = prepare(source, tmp_path / "out", replace(HERE, folds=3))
+    assert stored(tmp_path / "out") == before
+    assert {"fold1", "fold2", "fold3"} <= set(data.splits)
+    assert sorted(entry.id for n in (1, 2, 3) for entry in data.part(f"fold{n}", "test")) == sorted(
+        entry.id for entry in data.ready
+    )
+    assert data.info["folds"] == 3
+    after = snapshot(tmp_path / "out")
+    assert prepare(source, tmp_path / "out", HERE).entries == data.entries
+    assert snapshot(tmp_path / "out") == after
+    with pytest.raises(UserError, match="folds was 3, now 2"):
+        prepare(source, tmp_path / "out", replace(HERE, folds=2))
+    with pytest.raises(UserError, match="folds is 1, expected 2 or more"):
+        prepare(source, tmp_path / "new", replace(HERE, folds=1))
+    with pytest.raises(UserError, match="9 folds need as many groups of videos, 6 are there"):
+        prepare(source, tmp_path / "new", replace(HERE, folds=9))
+
+
 def test_a_new_video_gets_every_view_of_the_data_set(source: Path, tmp_path: Path, write_clip: Any) -> None:
     prepare(source, tmp_path / "out", WITH_FLOW)
     write_clip(source / "walk" / "late.mp4")

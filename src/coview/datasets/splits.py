@@ -33,15 +33,16 @@ def hold_out(
         raise ValueError(f"share is {share}, expected 0 to 1")
     sizes: dict[str, int] = {}
     for entry in entries:
-        sizes[_group(entry)] = sizes.get(_group(entry), 0) + 1
+        sizes[group_of(entry)] = sizes.get(group_of(entry), 0) + 1
     held = _drawn(sizes, wanted=share * len(entries), seed=seed) if share > 0 else set()
-    train = tuple(entry for entry in entries if _group(entry) not in held)
-    validation = tuple(entry for entry in entries if _group(entry) in held)
+    train = tuple(entry for entry in entries if group_of(entry) not in held)
+    validation = tuple(entry for entry in entries if group_of(entry) in held)
     return train, validation
 
 
-def _group(entry: VideoEntry) -> str:
-    return f"video {entry.id}" if entry.group is None else f"group {entry.group}"
+def group_of(entry: VideoEntry) -> str:
+    """Return the group of a video; one without a group is a group by itself."""
+    return f"group {entry.group}" if entry.group is not None else f"video {entry.id}"
 
 
 def _drawn(sizes: dict[str, int], *, wanted: float, seed: int) -> set[str]:

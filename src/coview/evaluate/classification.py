@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.evaluate.sides import Sides, group_of
+from coview.datasets.splits import group_of
+from coview.evaluate.sides import Sides
 
 TOP = (1, 5)
 METRICS = ("top-1", "top-5", "mean per class")

@@ -15,6 +15,7 @@ from coview.augment.geometry import crops_of_a_picture
 from coview.clips.windows import WindowDataset, evaluation_batches
 from coview.config import NonNegativeFloat, RunConfig, as_plain
 from coview.datasets.prepared import PreparedDataset
+from coview.datasets.splits import group_of
 from coview.datatypes import VideoEntry
 from coview.embed.extract import evaluation_workers
 from coview.embed.run import Run
@@ -26,7 +27,7 @@ from coview.evaluate.features import settings_of_features
 from coview.evaluate.members import ENSEMBLE, shares_of_members
 from coview.evaluate.outcomes import Outcomes
 from coview.evaluate.recall import bootstrap_error
-from coview.evaluate.sides import SPLIT, Sides, choose_sides, group_of
+from coview.evaluate.sides import SPLIT, Sides, choose_sides
 from coview.methods import METHODS, Method
 from coview.methods.base import reached_views
 from coview.training.distributed import choose_device

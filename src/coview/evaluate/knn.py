@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from coview.config import Count, NonNegativeFloat, Positive, PositiveFloat
+from coview.datasets.folds import Folds
 from coview.embed.search import NOBODY, nearest
 from coview.evaluate.base import Protocol, Scores, Task
 from coview.evaluate.classification import Problem
 from coview.evaluate.classified import classified
 from coview.evaluate.ensemble import DEFAULT_WEIGHTS
 from coview.evaluate.features import FeatureTable, gather_features
-from coview.evaluate.folds import Folds
 from coview.evaluate.rounds import choose_rounds
 from coview.evaluate.sides import SPLIT, Sides
 

@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 
 from coview.config import Count, Fraction, NonNegativeFloat, Positive, PositiveFloat
+from coview.datasets.folds import Folds
 from coview.errors import UserError
 from coview.evaluate.base import Protocol, Scores, Task
 from coview.evaluate.classification import Problem, problem_of
 from coview.evaluate.classified import TEST_ROLES, classified
 from coview.evaluate.ensemble import DEFAULT_WEIGHTS, in_words, mixed
 from coview.evaluate.features import FeatureTable, gather_features
-from coview.evaluate.folds import Folds
 from coview.evaluate.linear_model import Recipe, fit_linear, probabilities
 from coview.evaluate.rounds import choose_rounds
 from coview.evaluate.sides import SPLIT, Sides

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coview.config import Count, NonNegativeFloat, as_plain
+from coview.datasets.folds import Folds
 from coview.embed.search import NOBODY
 from coview.evaluate.base import Protocol, ScoreRow, Scores, StageScore, Task
 from coview.evaluate.ensemble import DEFAULT_WEIGHTS
 from coview.evaluate.features import FeatureTable, gather_features, remarks_of, settings_of_features
-from coview.evaluate.folds import Folds
 from coview.evaluate.outcomes import NOTHING
 from coview.evaluate.recall import RECALL_AT, chance_recall, recall_at_k
 from coview.evaluate.released_retrieval import RELEASED_CODE, as_released

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coview.datasets.folds import deal
 from coview.datasets.prepared import PreparedDataset
+from coview.datasets.splits import group_of
 from coview.errors import UserError
 from coview.evaluate.base import RowKind, ScoreRow, Task
-from coview.evaluate.folds import deal
 from coview.evaluate.outcomes import Outcomes
 from coview.evaluate.recall import bootstrap_error
-from coview.evaluate.sides import LEAVE_GROUP_OUT, SPLIT, Sides, choose_sides, gallery_elsewhere, group_of
+from coview.evaluate.sides import LEAVE_GROUP_OUT, SPLIT, Sides, choose_sides, gallery_elsewhere
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypedDict
 
 from coview.datasets.prepared import PreparedDataset
+from coview.datasets.splits import group_of
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
 
@@ -57,11 +58,6 @@ class Sides:
             "query_groups": [groups[i] for i in self.queries] if groups else None,
             "gallery_groups": [groups[i] for i in self.gallery] if groups else None,
         }
-
-
-def group_of(entry: VideoEntry) -> str:
-    """Return the group of a video; one without a group is a group by itself."""
-    return f"group {entry.group}" if entry.group is not None else f"video {entry.id}"
 
 
 def choose_sides(data: PreparedDataset, split: str | None, *, variant: str, along_with: Sequence[str] = ()) -> Sides:

@@ -4,7 +4,7 @@ import logging
 import os
 import platform
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from coview.methods.base import build_method, learnable_videos
 from coview.training.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
 from coview.training.distributed import Processes, joined_processes
 from coview.training.precision import Precision, choose_precision
-from coview.training.runfolder import CONFIG, RESOLVED, describe_run, open_run
+from coview.training.runfolder import CONFIG, RESOLVED, claimed_run, describe_run, open_run
 from coview.training.runlog import RunLog
 from coview.training.settled import derived, settled
 from coview.training.start_from import as_record, recorded_sources, sources_of, start_from
@@ -79,14 +79,14 @@ def pretrain(
     train, validation = hold_out(learnable, share=share, seed=config.seed)
     classes = tuple(sorted({entry.label for entry in learnable if entry.label is not None}))
     asked, config = config, settled(config, num_videos=len(train), classes=classes)
-    with joined_processes(device) as processes, _random_states_kept(processes.device):
+    with joined_processes(device) as processes, _random_states_kept(processes.device), ExitStack() as claim:
         torch.manual_seed(config.seed)
         method = build_method(config, channels)
         newest = latest_checkpoint(out) if resume else None
         began = _begin(method, config, out, is_resumed=newest is not None)
         feed = VideoFeed(dataset, train, validation, views, config=config, processes=processes)
         description = describe_run(config, dataset, train=train, validation=validation, channels=channels)
-        before = _agreed(processes, lambda: open_run(out, description, resume=resume))
+        before = _agreed(processes, lambda: _opened(out, description, claim, resume=resume))
         precision = _precision(config, method, channels, processes, before)
         if processes.is_main and before is None:
             write_yaml(out / RESOLVED, {**description, **began, **_machine(processes, precision)})
@@ -147,6 +147,13 @@ def _begin(method: Method, config: RunConfig, out: Path, *, is_resumed: bool) ->
 def input_channels(views: Mapping[str, View], inputs: Mapping[str, ViewInput]) -> dict[str, int]:
     """Return view name -> C, the channels of its clips as they enter the encoder."""
     return {name: item.pad_channels or views[name].channels for name, item in inputs.items()}
+
+
+def _opened(out: Path, description: Mapping[str, Any], claim: ExitStack, *, resume: bool) -> dict[str, Any] | None:
+    """Open the run's folder and keep other processes out of it until `claim` is closed."""
+    before = open_run(out, description, resume=resume)
+    claim.enter_context(claimed_run(out))
+    return before
 
 
 def _agreed(processes: Processes, open_folder: Any) -> dict[str, Any] | None:

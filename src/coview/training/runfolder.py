@@ -6,17 +6,19 @@ What was asked stands in config.yaml, what was derived from it and the data in r
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from coview.config import RunConfig, as_plain, read_yaml
+from coview.datasets.claim import claimed
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
 
 logger = logging.getLogger(__name__)
 
-CONFIG, RESOLVED = "config.yaml", "resolved.yaml"
+CONFIG, RESOLVED, LOCK = "config.yaml", "resolved.yaml", ".lock"
 MAY_CHANGE = (
     "config.training.workers",
     "config.training.log_every",
@@ -66,7 +68,7 @@ def open_run(out: Path, description: Mapping[str, Any], *, resume: bool) -> dict
     Raises:
         UserError: the folder is taken, or holds a run with other settings or data (each difference is named).
     """
-    is_taken = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    is_taken = out.exists() and (not out.is_dir() or any(path.name != LOCK for path in out.iterdir()))
     if is_taken and not resume:
         holds = "already holds a run; go on with --resume or" if (out / RESOLVED).is_file() else "is not empty;"
         raise UserError(f"{out} {holds} choose another --out")
@@ -83,6 +85,15 @@ def open_run(out: Path, description: Mapping[str, Any], *, resume: bool) -> dict
             "Resume with the same ones, or start anew in another --out"
         )
     return before
+
+
+def claimed_run(out: Path) -> AbstractContextManager[None]:
+    """Keep other processes from training the same run until the end of the block.
+
+    Raises:
+        UserError: one is at it.
+    """
+    return claimed(out / LOCK, otherwise=f"{out} is being trained by another process; wait for its end, or stop it")
 
 
 def _differences(before: Any, now: Any, place: str = "") -> Iterator[str]:

@@ -8,10 +8,13 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from coview.datasets import LAYOUTS
+from coview.datasets.claim import claimed
+from coview.datasets.folds import with_folds
 from coview.datasets.listing import Listing
 from coview.datasets.prepared import WORK_FOLDER, PreparedDataset
 from coview.datasets.synthetic import SyntheticSettings
@@ -21,17 +24,25 @@ from coview.errors import UserError
 from coview.video.synthetic_files import write_synthetic
 from coview.views.base import View
 from coview.views.extract_aside import disk_errors
-from coview.views.extract_claim import claimed
 from coview.views.extract_fold import describe, fold_outcome, read_about, remove_unfinished_manifests, write_data_set
 from coview.views.extract_outcomes import OutcomeLog, VideoOutcome
 from coview.views.extract_plan import known_outcomes, plan
 from coview.views.extract_pool import run_pool
-from coview.views.extract_settings import PrepareSettings, build_views, check_record, make_record, write_record
+from coview.views.extract_settings import (
+    PrepareSettings,
+    build_views,
+    check_record,
+    make_record,
+    read_record,
+    write_record,
+)
 from coview.views.extract_video import VideoTask, prepare_video
 
 __all__ = ["PrepareSettings", "prepare"]
 
 log = logging.getLogger(__name__)
+
+_AT_WORK = "another coview prepare is at work on {}; wait for it, or share the work with --shard 1/2 and --shard 2/2"
 
 
 def prepare(
@@ -58,6 +69,7 @@ def prepare(
     with disk_errors(out):
         finished_views = read_about(out).get("views", {})
         views = build_views(settings, stored=finished_views)
+        settings = replace(settings, folds=settings.folds or (read_record(out) or {}).get("folds"))
         record = make_record(source, settings, views)
         check_record(out, record)
         for name in settings.views:  # one that cannot be made must not be remembered as a view of this data set
@@ -67,7 +79,7 @@ def prepare(
         write_record(out, record)
         share = f"-{settings.shard.replace('/', 'of')}" if settings.shard else ""
         remove_unfinished_manifests(out)
-        with claimed(out / WORK_FOLDER / f"lock{share}"):
+        with claimed(out / WORK_FOLDER / f"lock{share}", otherwise=_AT_WORK.format(out)):
             known = known_outcomes(out, views, finished_views=tuple(finished_views))
             tasks = plan(listing.entries, known, views=views, out=out, settings=settings)
             for name in {name for task in tasks for name in task.missing if name in finished_views}:
@@ -92,7 +104,9 @@ def _list(source: Path, settings: PrepareSettings, progress: ProgressSink | None
         log.warning("%s", remark)
     if not listing.entries:
         raise UserError(f"no videos in {source} (layout {settings.layout})")
-    return listing
+    if settings.folds is None:
+        return listing
+    return replace(listing, entries=with_folds(listing.entries, settings.folds, seed=0))
 
 
 def _render(source: Path, settings: PrepareSettings, progress: ProgressSink | None) -> None:

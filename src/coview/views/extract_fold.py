@@ -69,6 +69,7 @@ def describe(entries: Sequence[VideoEntry], *, record: Mapping[str, Any], remark
         "source": record["source"],
         "layout": record["layout"],
         "lists": record["lists"],
+        "folds": record["folds"],
         "storage": dict(record["storage"]),
         "views": {name: dict(options) for name, options in record["views"].items()},
         "counts": {

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from coview.config import as_plain, parse, read_yaml
+from coview.datasets.folds import Folds
 from coview.datasets.prepared import INFO_NAME, WORK_FOLDER
 from coview.datasets.synthetic import SyntheticSettings
 from coview.errors import UserError
@@ -47,6 +48,8 @@ class PrepareSettings:
     """A video is given up when no frame came out of it for this long."""
     retry_failed: bool = False
     """Try videos again that failed before. Those whose file has changed are tried in any case."""
+    folds: Folds | None = None
+    """Add this many splits, fold1 to fold<n>: whole groups, each tested in one of them. Not set: as before."""
     synthetic: SyntheticSettings | None = None
     """For the layout "synthetic": what to render where SOURCE does not exist yet."""
 
@@ -62,6 +65,8 @@ class PrepareSettings:
             raise UserError(
                 f"short_side {side}, fps {fps}, gop {gop}: expected at least 2 pixels, 1 frame, fps above 0"
             )
+        if self.folds is not None and self.folds < 2:
+            raise UserError(f"folds is {self.folds}, expected 2 or more")
         share_of(self.shard)
 
     @property
@@ -118,6 +123,7 @@ def make_record(source: Path, settings: PrepareSettings, views: Mapping[str, Vie
         "source": str(source),
         "layout": settings.layout,
         "lists": str(settings.lists.resolve()) if settings.lists is not None else None,
+        "folds": settings.folds,
         "storage": as_plain(settings.storage),
         "views": {name: view.recorded_options() for name, view in views.items()},
     }
@@ -151,14 +157,14 @@ def write_record(out: Path, wanted: Mapping[str, Any]) -> None:
 
 
 def read_record(out: Path) -> dict[str, Any] | None:
-    """Return source, layout, storage and views that `out` was begun or made with; None for a new folder."""
+    """Return source, layout, folds, storage and views that `out` was begun or made with; None for a new folder."""
     keys = ("source", "layout", "lists", "storage", "views")
     for path in (out / WORK_FOLDER / _RECORD, out / INFO_NAME):
         if path.is_file():
             values = read_yaml(path)
             if not all(key in values for key in keys):
                 raise UserError(f"{path} is damaged; prepare into a new folder")
-            return {key: values[key] for key in keys}
+            return {**{key: values[key] for key in keys}, "folds": values.get("folds")}
     return None
 
 
@@ -167,6 +173,8 @@ def _check_same(out: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any
     differences = _differences(recorded["storage"], wanted["storage"], prefix="")
     for name in recorded["views"].keys() & wanted["views"].keys():
         differences += _differences(recorded["views"][name], wanted["views"][name], prefix=f"{name}.")
+    if recorded["folds"] is not None and recorded["folds"] != wanted["folds"]:
+        differences.append(f"folds was {recorded['folds']}, now {wanted['folds']}")
     if recorded["layout"] != wanted["layout"]:
         differences.append(f"layout was {recorded['layout']}, now {wanted['layout']}")
     if recorded["source"] != wanted["source"]:
