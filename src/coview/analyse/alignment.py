@@ -15,10 +15,10 @@ from coview.analyse.block_alignment import Alignment, align, smoothed
 from coview.analyse.figure import Figure, draw
 from coview.analyse.material import FeatureSet
 from coview.config import NonNegativeFloat, Positive
+from coview.datasets.splits import group_of
 from coview.datatypes import VideoEntry
 from coview.embed.frames import ClipFeatures, block_indices
 from coview.errors import UserError
-from coview.evaluate.sides import group_of
 
 STRIP_PICTURES, PICTURE_SIDE = 9, 56
 CLEAR, WEAK = 0.5, 0.25

@@ -11,8 +11,8 @@ from coview.analyse.figure import TONES, Figure, draw, file_word
 from coview.analyse.material import OWN
 from coview.analyse.neighbours import nearest_videos
 from coview.config import Positive
+from coview.datasets.splits import group_of
 from coview.errors import UserError
-from coview.evaluate.sides import group_of
 
 
 @dataclass(frozen=True)

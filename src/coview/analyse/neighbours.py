@@ -14,10 +14,10 @@ from coview.analyse.figure import Figure, file_word
 from coview.analyse.picture_wall import Tile, WallRow, wall_figure
 from coview.analyse.strips import Strips, spread_places
 from coview.config import Positive
+from coview.datasets.splits import group_of
 from coview.datatypes import VideoEntry
 from coview.embed.search import NOBODY, nearest
 from coview.errors import UserError
-from coview.evaluate.sides import group_of
 
 SHARED_AMONG = 5
 """Neighbours over which views are compared."""

@@ -20,10 +20,10 @@ from coview.analyse.picture_wall import Tile, WallRow, strip, wall_figure
 from coview.analyse.strips import spread_places
 from coview.clips.sampling import Indices
 from coview.config import Positive
+from coview.datasets.splits import group_of
 from coview.datatypes import VideoEntry
 from coview.embed.extract import window_features
 from coview.errors import UserError
-from coview.evaluate.sides import group_of
 from coview.training.distributed import choose_device
 
 FIGURE_FRAMES, FIGURE_SIDE = 8, 96

@@ -11,8 +11,8 @@ from coview.analyse.base import Analysis, Findings, FoundTable, Material
 from coview.analyse.figure import Figure, draw
 from coview.analyse.material import OWN
 from coview.analyse.pair_cosines import PairCosines, area_under_curve, pair_cosines
+from coview.datasets.splits import group_of
 from coview.errors import UserError
-from coview.evaluate.sides import group_of
 
 SAME, OTHER = "#3b82d6", "#d64545"
 CURVE_BINS, MANY_PAIRS = 64, 5000
