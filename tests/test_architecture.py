@@ -24,7 +24,8 @@ ROAD = [
 ]
 ANYWHERE = {"config", "configs", "registry", "datatypes", "errors", ""}
 TOP = {
-    "cli", "cli_compare", "cli_scores", "terminal", "doctor", "demo", "reference", "configs", "__main__", "__init__",
+    "cli", "cli_compare", "cli_make", "cli_scores",
+    "terminal", "doctor", "demo", "reference", "configs", "__main__", "__init__",
 }  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))
 
