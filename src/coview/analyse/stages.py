@@ -1,6 +1,7 @@
 """How retrieval grew from stage to stage of a run (ViCC, Figure 3), from the newest evaluation that scored stages."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from coview.analyse.base import Analysis, Findings, FoundTable, Material
@@ -76,8 +77,8 @@ class Stages(Analysis):
         return draw(
             "",
             title=f"{result.protocol} after each stage",
-            caption=f"{result.counts['queries_scored']} videos scored ({place}) of {result.data['root']} · dots: the "
-            f"views that a stage taught · evaluated {result.created_at}",
+            caption=f"{result.counts['queries_scored']} videos scored ({place}) of {Path(result.data['root']).name} · "
+            f"{Path(result.run).name} at {result.checkpoint['checkpoint']} · dots: the views that a stage taught",
             size=(6.6, 4.0),
             paint=paint,
         )

@@ -38,14 +38,21 @@ def result_table(result: EvaluationResult) -> Table:
 
 
 def curve_table(result: EvaluationResult) -> Table:
-    """Return the first two metrics after each finished stage; a star marks the views that the stage trained."""
+    """Return the first two metrics after each finished stage; a star marks the views that the stage trained.
+
+    Standard errors, which hardly differ from stage to stage, are in the file: with them it would not fit a terminal.
+    """
     table = Table(title=f"{result.protocol} after each stage")
-    table.add_column("after stage")
+    table.add_column("after stage", no_wrap=True, min_width=max(len(one.stage) for one in result.curve))
     columns = list(dict.fromkeys((row.name, name) for one in result.curve for row in one.rows for name in shown(row)))
     for row_name, name in columns:
         table.add_column(f"{row_name} {name}", justify="right")
     for one in result.curve:
-        cells = {(row.name, name): _cell(row, name) for row in one.rows for name in shown(row)}
+        cells = {
+            (row.name, name): metric(name).text(row.metrics.get(name, math.nan))
+            for row in one.rows
+            for name in shown(row)
+        }
         marks = [f"{cells.get(key, '-')}{'*' if key[0] in one.trained else ' '}" for key in columns]
         table.add_row(one.stage, *marks)
     return table
