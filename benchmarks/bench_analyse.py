@@ -3,7 +3,7 @@
     python benchmarks/bench_analyse.py [--videos 5000]
 
 The videos are links to a few files of the usual stored size, so that pictures are read as they would be. Their features
-(101 classes, groups of 7, two views of 256 numbers; trained, random, and those of a run beside it) are drawn at random
+(101 classes, groups of 7, two views of 128 numbers; trained, random, and those of a run beside it) are drawn at random
 and put where an evaluation would have kept them. Clips for alignment and for changed clips are encoded by a real, small
 encoder, for they are not cached before the first analysis.
 """
@@ -36,7 +36,7 @@ from record import record
 
 OPTIONS: dict[str, dict[str, Any]] = {"rgb": {"crf": 18.0}, "flow": {"algorithm": "farneback", "bound": 20.0}}
 CHANNELS = {"rgb": 3, "flow": 2}
-SIZE, CLASSES, GROUP = 256, 101, 7
+SIZE, CLASSES, GROUP = 128, 101, 7
 FILES, FRAMES, HEIGHT, WIDTH = 12, 120, 144, 192
 
 
