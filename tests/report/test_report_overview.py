@@ -72,6 +72,18 @@ def test_an_ensemble_with_other_runs_is_no_score_of_this_one(run_folder):
     assert "20%" in seen(run_folder).quality.text
 
 
+def test_a_score_by_few_labels_speaks_last(run_folder):
+    run_folder.train()
+    made = run_folder.evaluate(trained=0.6, random=0.3, pixels=0.2)
+    rows = tuple(dataclasses.replace(row, metrics={"top-1 at 1 label": row.metrics["R@1"] / 2}) for row in made.rows)
+    path = str(run_folder.path / "evaluation" / "few-labels-split1.json")
+    later = "2027-01-01T00:00:00+00:00"
+    write_result(dataclasses.replace(made, rows=rows, protocol="few-labels", created_at=later, path=path))
+    quality = seen(run_folder).quality
+    assert quality.text.startswith("The nearest video shows the same class: 60%")
+    assert [one.result.protocol for one in quality.rows] == ["retrieval", "few-labels"]
+
+
 def test_without_labels_there_is_no_score_and_it_says_so(run_folder):
     run_folder.train()
     first = seen(run_folder, num_labelled=0)

@@ -86,10 +86,14 @@ def standing(result: EvaluationResult) -> Standing | None:
 
 
 def standings(facts: RunFacts) -> list[Standing]:
-    """Return the standing under each protocol by its newest result, the newest first; other runs have no part in it."""
+    """Return the standing under each protocol by its newest result, the newest first; other runs have no part in it.
+
+    Few labels come last: with one label a class it depends most on which videos have it.
+    """
     newest: dict[str, EvaluationResult] = {}
     for result in facts.results:
         if not result.settings.get("members"):  # else it is an ensemble with other runs
             newest.setdefault(result.protocol, result)
     found = [standing(result) for result in newest.values()]
-    return [one for one in found if one is not None]
+    known = [one for one in found if one is not None]
+    return sorted(known, key=lambda one: one.result.protocol == "few-labels")
