@@ -181,6 +181,22 @@ def test_padded_channels_are_no_motion() -> None:
         augment(random_batch(), VIEWS, {**INPUTS, "rgb": ViewInput(pad_channels=2)}, PLAIN, device=CPU)
 
 
+def test_several_threads_pad_channels_in_inference_mode_too() -> None:
+    def padded() -> torch.Tensor:
+        return augment(
+            random_batch(), VIEWS, {**INPUTS, "flow": ViewInput(size=8, pad_channels=3)}, PLAIN, device=CPU
+        ).clips["flow"]
+
+    expected = padded()
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        with torch.inference_mode():
+            assert torch.equal(padded(), expected)
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_centre_is_the_middle_square_and_always_the_same() -> None:
     picture = noise(1, 2, 20, 30, 3)
     batch = batch_of([picture], [noise(1, 2, 20, 30, 2)])

@@ -39,11 +39,14 @@ def fill_clips(out: Tensor, raw: Tensor, frame_sizes: Tensor, changes: Changes, 
     if changes.colours is not None and (channels != 3 or scale.zero != 0):
         raise ValueError("only pictures of three channels in 0 .. 1 have colours to change")
 
+    clips = out.numpy()  # threads of their own are not in inference mode, and may not write to its tensors
+
     def fill(index: int) -> None:
-        clip = out[index] if out[index].is_contiguous() else torch.empty(out.shape[1:])
-        _fill(clip.numpy(), raw[index].contiguous().numpy(), frame_sizes[index].tolist(), changes, index, scale)
-        if clip.data_ptr() != out[index].data_ptr():  # out has further channels
-            out[index] = clip
+        is_whole = clips[index].flags.c_contiguous  # else out is a part of more channels
+        clip = clips[index] if is_whole else np.empty(clips.shape[1:], np.float32)
+        _fill(clip, raw[index].contiguous().numpy(), frame_sizes[index].tolist(), changes, index, scale)
+        if not is_whole:
+            clips[index] = clip
 
     threads = min(torch.get_num_threads(), count)
     if threads == 1:
