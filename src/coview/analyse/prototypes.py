@@ -160,7 +160,7 @@ def prototype_cosines(material: Material, method: HasPrototypes) -> dict[str, ND
     run.method.to("cpu")
     with torch.inference_mode():
         return {
-            view: method.prototype_cosines(view, torch.from_numpy(rows)).numpy() for view, rows in made.features.items()
+            view: method.prototype_cosines(view, torch.tensor(rows)).numpy() for view, rows in made.features.items()
         }
 
 
