@@ -52,14 +52,14 @@ def main() -> None:
             keep_features(Run.load(root / name), PreparedDataset.open(root / "data"), seed=place)
         seconds: dict[str, float] = {}
         processor: dict[str, float] = {}
-        failed: dict[str, str] = {}
+        not_run: list[str] = []
         start = before = time.perf_counter()
         busy = time.process_time()
         for outcome in analyse_all(root / "run", root / "data", beside=[root / "other"]):
             seconds[outcome.analysis] = round(time.perf_counter() - before, 1)
             processor[outcome.analysis] = round(time.process_time() - busy, 1)
             before, busy = time.perf_counter(), time.process_time()
-            failed |= {outcome.analysis: outcome.reason} if outcome.result is None else {}
+            not_run += [outcome.analysis] if outcome.result is None else []
             print(outcome.analysis, seconds[outcome.analysis], processor[outcome.analysis], outcome.reason, flush=True)
         total = round(time.perf_counter() - start, 1)
         before = time.perf_counter()
@@ -75,7 +75,7 @@ def main() -> None:
             "seconds_of_report": round(time.perf_counter() - before, 1),
             "report_megabytes": round(report.stat().st_size / 1e6, 2),
             "peak_megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-            "not_run": failed,
+            "not_run": not_run,
         }
         print(values)
         print(record("analyse", values))

@@ -39,7 +39,7 @@ def test_folds_as_splits_test_every_group_once_and_leave_the_rest_as_it_is():
         VideoEntry(id=f"v{number}", path="p", group=group, splits={"split1": "train"})
         for number, group in enumerate(GROUPS)
     ]
-    dealt = with_folds(entries, 3, seed=0)
+    dealt = with_folds(entries, 3)
     names = ("fold1", "fold2", "fold3")
     for entry in dealt:
         assert set(entry.splits) == {"split1", *names}
@@ -47,4 +47,17 @@ def test_folds_as_splits_test_every_group_once_and_leave_the_rest_as_it_is():
     parts = deal([f"group {group}" for group in GROUPS], 3, seed=0)
     assert [names.index(n) for e in dealt for n in names if e.splits[n] == "test"] == parts.tolist()
     with pytest.raises(UserError, match="a split 'fold1' of their own"):
-        with_folds(dealt, 3, seed=0)
+        with_folds(dealt, 3)
+
+
+def test_videos_that_come_later_move_no_group():
+    def listed(groups):
+        return [VideoEntry(id=f"v{number}", path="p", group=group) for number, group in enumerate(groups)]
+
+    first = with_folds(listed(GROUPS), 4)
+    grown = [*GROUPS, *["large"] * 20, *["small"] * 2]
+    later = with_folds(listed(grown), 4, before=first)
+    assert [entry.splits for entry in later[: len(GROUPS)]] == [entry.splits for entry in first]
+    assert all(list(entry.splits.values()).count("test") == 1 for entry in later)
+    afresh = with_folds(listed(grown), 4)
+    assert [entry.splits for entry in afresh[: len(GROUPS)]] != [entry.splits for entry in first]

@@ -83,7 +83,7 @@ def test_adding_a_view_leaves_the_stored_one_alone(source: Path, tmp_path: Path)
     assert snapshot(tmp_path / "out") == after
 
 
-def test_folds_are_added_later_and_stay(source: Path, tmp_path: Path) -> None:
+def test_folds_are_added_later_and_stay(source: Path, tmp_path: Path, write_clip: Any) -> None:
     prepare(source, tmp_path / "out", HERE)
     before = stored(tmp_path / "out")
     data = prepare(source, tmp_path / "out", replace(HERE, folds=3))
@@ -96,12 +96,17 @@ def test_folds_are_added_later_and_stay(source: Path, tmp_path: Path) -> None:
     after = snapshot(tmp_path / "out")
     assert prepare(source, tmp_path / "out", HERE).entries == data.entries
     assert snapshot(tmp_path / "out") == after
+    for number in range(4):
+        write_clip(source / "walk" / f"late{number}.mp4")
+    grown = {entry.id: entry.splits for entry in prepare(source, tmp_path / "out", HERE).entries}
+    assert len(grown) == 10
+    assert all(grown[entry.id] == entry.splits for entry in data.entries)
     with pytest.raises(UserError, match="folds was 3, now 2"):
         prepare(source, tmp_path / "out", replace(HERE, folds=2))
     with pytest.raises(UserError, match="folds is 1, expected 2 or more"):
         prepare(source, tmp_path / "new", replace(HERE, folds=1))
-    with pytest.raises(UserError, match="9 folds need as many groups of videos, 6 are there"):
-        prepare(source, tmp_path / "new", replace(HERE, folds=9))
+    with pytest.raises(UserError, match="11 folds need as many groups of videos, 10 are there"):
+        prepare(source, tmp_path / "new", replace(HERE, folds=11))
 
 
 def test_a_new_video_gets_every_view_of_the_data_set(source: Path, tmp_path: Path, write_clip: Any) -> None:

@@ -24,7 +24,14 @@ from coview.errors import UserError
 from coview.video.synthetic_files import write_synthetic
 from coview.views.base import View
 from coview.views.extract_aside import disk_errors
-from coview.views.extract_fold import describe, fold_outcome, read_about, remove_unfinished_manifests, write_data_set
+from coview.views.extract_fold import (
+    describe,
+    fold_outcome,
+    manifest_rows,
+    read_about,
+    remove_unfinished_manifests,
+    write_data_set,
+)
 from coview.views.extract_outcomes import OutcomeLog, VideoOutcome
 from coview.views.extract_plan import known_outcomes, plan
 from coview.views.extract_pool import run_pool
@@ -75,7 +82,7 @@ def prepare(
         for name in settings.views:  # one that cannot be made must not be remembered as a view of this data set
             if name not in finished_views:
                 views[name].check()
-        listing = _list(source, settings, progress)
+        listing = _list(source, settings, progress, before=manifest_rows(out) if settings.folds else ())
         write_record(out, record)
         share = f"-{settings.shard.replace('/', 'of')}" if settings.shard else ""
         remove_unfinished_manifests(out)
@@ -95,7 +102,9 @@ def _check_places(source: Path, out: Path) -> None:
         raise UserError(f"{out} lies inside {source}, where its files would be taken for videos; choose another folder")
 
 
-def _list(source: Path, settings: PrepareSettings, progress: ProgressSink | None) -> Listing:
+def _list(
+    source: Path, settings: PrepareSettings, progress: ProgressSink | None, *, before: Sequence[VideoEntry]
+) -> Listing:
     read = LAYOUTS.load(settings.layout)
     if settings.layout == "synthetic":
         _render(source, settings, progress)
@@ -106,7 +115,7 @@ def _list(source: Path, settings: PrepareSettings, progress: ProgressSink | None
         raise UserError(f"no videos in {source} (layout {settings.layout})")
     if settings.folds is None:
         return listing
-    return replace(listing, entries=with_folds(listing.entries, settings.folds, seed=0))
+    return replace(listing, entries=with_folds(listing.entries, settings.folds, before=before))
 
 
 def _render(source: Path, settings: PrepareSettings, progress: ProgressSink | None) -> None:
