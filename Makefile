@@ -39,7 +39,7 @@ bench: $(STAMP) ## every benchmark; results as JSON in benchmarks/results
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 docs: $(STAMP) ## the reference of commands and settings, from the code, into docs/
-	$(BIN)/python -m coview.reference docs
+	$(BIN)/python -m coview.cli.reference docs
 
 clean: ## remove what make and the demo made
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache

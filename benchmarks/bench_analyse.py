@@ -19,16 +19,16 @@ import numpy as np
 import torch
 import yaml
 
-from coview.analyse import analyse_all
+from coview.analysis import analyse_all
 from coview.config import ClipSettings, EncoderSettings, RunConfig, TrainingSettings, ViewInput, as_plain
 from coview.datasets.manifest import write_manifest
 from coview.datasets.prepared import PreparedDataset, stored_path
 from coview.datatypes import Embeddings, VideoEntry
-from coview.embed.cache import FOLDER, data_identity, identity_of, remembered
-from coview.embed.run import Run
-from coview.evaluate.baselines import BASELINES
+from coview.embedding.cache import FOLDER, data_identity, identity_of, remembered
+from coview.embedding.run import Run
+from coview.evaluation.baselines import BASELINES
 from coview.methods.base import build_method
-from coview.report import write_report
+from coview.reports import write_report
 from coview.training.checkpoint import Position, save_checkpoint
 from coview.views import VIEWS
 from coview.views.base import StorageSettings

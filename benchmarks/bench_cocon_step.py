@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from coview.config import RunConfig
-from coview.configs import find_config, load_config
+from coview.config.files import find_config, load_config
 from coview.datatypes import ViewBatch
 from coview.methods import Method, Progress, Stage
 from coview.methods.base import build_method

@@ -19,17 +19,17 @@ import cv2
 import numpy as np
 import torch
 
-from coview.augment.batch import augment
+from coview.augmentation.batch import augment
 from coview.clips.dataset import ClipDataset
 from coview.clips.loader import training_loader
 from coview.config import AugmentSettings, ClipSettings, ViewInput
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.synthetic import SyntheticSettings
 from coview.datatypes import VideoEntry
+from coview.preparation.prepare import prepare
+from coview.preparation.settings import PrepareSettings
 from coview.training.freed_memory import keep_freed_memory
 from coview.views.base import StorageSettings
-from coview.views.extract import prepare
-from coview.views.extract_settings import PrepareSettings
 from coview.views.opened import open_views
 from jpeg_loader import JPEG_QUALITY, JpegBlob, load_clip
 from record import record

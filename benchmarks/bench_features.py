@@ -18,12 +18,12 @@ import torch
 from coview.config import RunConfig, parse
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.synthetic import SyntheticSettings
-from coview.embed.extract import embed_entries, window_features
+from coview.embedding.extract import embed_entries, window_features
 from coview.encoders import ENCODERS
 from coview.methods.base import build_method
+from coview.preparation.prepare import prepare
+from coview.preparation.settings import PrepareSettings
 from coview.training.freed_memory import keep_freed_memory
-from coview.views.extract import prepare
-from coview.views.extract_settings import PrepareSettings
 from record import record
 
 GOAL = 0.9

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
-from coview.evaluate.recall import RECALL_AT, bootstrap_error, chance_recall, recall_at_k
+from coview.evaluation.recall import RECALL_AT, bootstrap_error, chance_recall, recall_at_k
 from record import record
 
 CLASSES, VIDEOS_A_GROUP = 101, 6

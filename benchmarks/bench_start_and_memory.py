@@ -20,8 +20,8 @@ import yaml
 from coview.datasets.manifest import write_manifest
 from coview.datasets.prepared import PreparedDataset, stored_path
 from coview.datasets.synthetic import SyntheticSettings
-from coview.views.extract import prepare
-from coview.views.extract_settings import PrepareSettings
+from coview.preparation.prepare import prepare
+from coview.preparation.settings import PrepareSettings
 from record import record
 
 SMALL, LARGE = 26, 13_000

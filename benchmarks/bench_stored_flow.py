@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coview.views.base import StorageSettings
-from coview.views.flow import FlowOptions, FlowView, decode_flow, encode_flow, pair_flow
+from coview.views.flow.view import FlowOptions, FlowView, decode_flow, encode_flow, pair_flow
 from record import record
 
 ALGORITHMS = ("tvl1", "farneback", "dis")

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 import torch
 
-from coview.views.tvl1_numba import tvl1_flow
-from coview.views.tvl1_torch import tvl1_flow_batch
+from coview.views.flow.tvl1_numba import tvl1_flow
+from coview.views.flow.tvl1_torch import tvl1_flow_batch
 from known_motion import Pair, end_point_error, known_motion_pairs
 from record import record
 

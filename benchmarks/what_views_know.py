@@ -21,9 +21,9 @@ from sklearn.preprocessing import StandardScaler
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.splits import group_of
 from coview.datatypes import VideoEntry
-from coview.embed.cache import cached_embeddings
-from coview.embed.run import Run
-from coview.evaluate.sides import choose_sides
+from coview.embedding.cache import cached_embeddings
+from coview.embedding.run import Run
+from coview.evaluation.sides import choose_sides
 from coview.views.opened import open_views
 
 FACTS = ("x", "y", "height", "limb speed")

@@ -8,6 +8,8 @@ import numpy
 import pytest
 import torch
 
+pytest_plugins = ["source_videos"]
+
 
 @pytest.fixture(autouse=True)
 def seeded() -> None:

@@ -7,9 +7,9 @@ import pytest
 
 from coview.datatypes import Frame
 from coview.views.base import SourceVideo
-from coview.views.person_detectors import PERSON_DETECTORS
-from coview.views.person_detectors.base import Part, PersonDetector, Persons
-from coview.views.person_pass import open_detector
+from coview.views.persons.detectors import PERSON_DETECTORS
+from coview.views.persons.detectors.base import Part, PersonDetector, Persons
+from coview.views.persons.shared_pass import open_detector
 
 CALLS: list[frozenset[Part]] = []
 """The parts that each pass over a video was asked for."""

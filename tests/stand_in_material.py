@@ -3,7 +3,7 @@
 from pathlib import Path
 from types import SimpleNamespace
 
-from coview.analyse.base import FeatureSet, Material
+from coview.analysis.base import FeatureSet, Material
 
 
 def stand_in(entries, features, **options) -> Material:

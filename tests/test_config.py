@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from coview.config import RunConfig, as_plain, override, parse, write_yaml
-from coview.configs import config_names, find_config, load_config
+from coview.config.files import config_names, find_config, load_config
 from coview.errors import UserError
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from coview.cli import COMMANDS
 from coview.config import EncoderSettings
-from coview.configs import FOLDER, config_names, load_config
+from coview.config.files import FOLDER, config_names, load_config
 
 ROOT = Path(__file__).resolve().parents[1]
 

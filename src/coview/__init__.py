@@ -23,14 +23,14 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from coview.datasets.prepared import PreparedDataset
     from coview.datatypes import Embeddings
-    from coview.embed.run import Run, load
-    from coview.embed.search import search
-    from coview.embed.store import read_embeddings, write_embeddings
+    from coview.embedding.run import Run, load
+    from coview.embedding.search import search
+    from coview.embedding.store import read_embeddings, write_embeddings
     from coview.errors import UserError
-    from coview.evaluate.scoring import evaluate_run
-    from coview.report.page import write_report
+    from coview.evaluation.scoring import evaluate_run
+    from coview.preparation.prepare import prepare
+    from coview.reports.page import write_report
     from coview.training.pretrain import pretrain
-    from coview.views.extract import prepare
 
 __all__ = [
     "Embeddings",
@@ -50,16 +50,16 @@ __all__ = [
 _PLACES = {
     "Embeddings": "coview.datatypes",
     "PreparedDataset": "coview.datasets.prepared",
-    "Run": "coview.embed.run",
+    "Run": "coview.embedding.run",
     "UserError": "coview.errors",
-    "evaluate_run": "coview.evaluate.scoring",
-    "load": "coview.embed.run",
-    "prepare": "coview.views.extract",
+    "evaluate_run": "coview.evaluation.scoring",
+    "load": "coview.embedding.run",
+    "prepare": "coview.preparation.prepare",
     "pretrain": "coview.training.pretrain",
-    "read_embeddings": "coview.embed.store",
-    "search": "coview.embed.search",
-    "write_embeddings": "coview.embed.store",
-    "write_report": "coview.report.page",
+    "read_embeddings": "coview.embedding.store",
+    "search": "coview.embedding.search",
+    "write_embeddings": "coview.embedding.store",
+    "write_report": "coview.reports.page",
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coview.analyse import ANALYSES, analyse_all, read_analyses
+from coview.analysis import ANALYSES, analyse_all, read_analyses
 from coview.config import as_plain
 from small_run import make_data, make_run
 

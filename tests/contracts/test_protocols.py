@@ -9,13 +9,13 @@ from rich.console import Console
 from coview.config import parse
 from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
-from coview.evaluate import PROTOCOLS, evaluate_run, result_table
-from coview.evaluate.many_runs import tables_of_runs
-from coview.evaluate.metrics import metric
-from coview.evaluate.outcomes import Outcomes
-from coview.evaluate.result import read_result
-from coview.evaluate.table_formats import as_text
-from coview.report import write_report
+from coview.evaluation import PROTOCOLS, evaluate_run, result_table
+from coview.evaluation.many_runs import tables_of_runs
+from coview.evaluation.metrics import metric
+from coview.evaluation.outcomes import Outcomes
+from coview.evaluation.result import read_result
+from coview.evaluation.table_formats import as_text
+from coview.reports import write_report
 from small_run import classifier_config, make_run, small_run
 
 __all__ = ["small_run"]

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from coview.config import ClipSettings, OptimiserSettings, RunConfig, ScheduleSettings, TrainingSettings, as_plain
-from coview.embed.run import load
+from coview.embedding.run import load
 from coview.training.pretrain import pretrain
 from coview.training.settled import derived, settled
 from small_run import make_data, small_config

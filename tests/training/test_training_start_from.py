@@ -9,7 +9,7 @@ import torch
 import yaml
 
 from coview.config import RunConfig, TrainingSettings, ViewInput, as_plain
-from coview.embed.run import load
+from coview.embedding.run import load
 from coview.encoders import ENCODERS
 from coview.encoders.published_weights import NAMINGS, published_name
 from coview.errors import UserError

@@ -46,7 +46,7 @@ def save_encoder(encoder: Encoder, path: Path, *, name: str, description: Mappin
 def load_encoder(path: Path | str) -> Encoder:
     """Build the encoder that a file of `save_encoder` holds, for use: on the CPU, in eval mode, without gradient.
 
-    Clips go in as (B, in_channels, T, size, size), normalised as `coview.augment` does; `describe_encoder` tells the
+    Clips go in as (B, in_channels, T, size, size), normalised as `coview.augmentation` does; `describe_encoder` tells the
     size and how frames are chosen.
 
     Raises:

@@ -5,7 +5,7 @@ from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from coview.augment.batch import augment
+from coview.augmentation.batch import augment
 from coview.clips.dataset import ClipDataset
 from coview.clips.loader import TrainingLoader, steps_per_epoch, validation_loader
 from coview.config import RunConfig

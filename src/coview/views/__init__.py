@@ -7,9 +7,9 @@ VIEWS: Registry[type[View]] = Registry(
     "view",
     {
         "rgb": "coview.views.rgb:RgbView",
-        "flow": "coview.views.flow:FlowView",
-        "pose": "coview.views.pose:PoseView",
-        "segmentation": "coview.views.segmentation:SegmentationView",
+        "flow": "coview.views.flow.view:FlowView",
+        "pose": "coview.views.persons.pose:PoseView",
+        "segmentation": "coview.views.persons.segmentation:SegmentationView",
     },
 )
 

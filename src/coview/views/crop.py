@@ -11,7 +11,7 @@ from coview.views.base import Geometry
 def crop_resize(raw: Tensor, frame_sizes: Tensor, geometry: Geometry, size: int) -> Tensor:
     """Crop, resize (bilinear, antialiased) and mirror a batch of raw clips, each by its own box.
 
-    Boxes are rounded to whole pixels and hold at least one. For batches on a GPU; on a CPU `coview.augment.fused`
+    Boxes are rounded to whole pixels and hold at least one. For batches on a GPU; on a CPU `coview.augmentation.fused`
     does the same, and all that follows, in one pass.
 
     Args:

@@ -1,0 +1,104 @@
+"""What the numbers of a representation's health mean, in sentences."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from coview.analysis.material import OWN, RANDOM
+from coview.training.health import COLLAPSED_RANK
+
+if TYPE_CHECKING:
+    from coview.analysis.health import OfView, Seen
+
+FEW_DIRECTIONS = 5.0
+"""Effective rank below which few directions carry everything."""
+UNEVEN, EVEN = -0.5, -2.0
+"""Uniformity above which all videos are nearly alike, and below which they fill the space."""
+HUBBY = 1.4
+"""Skewness of k-occurrence from which hubs disturb retrieval (Radovanovic et al. call more than 1.4 strong)."""
+UNSEEN, SEEN = 0.1, 0.3
+"""Share of the distance between videos below which a change is not seen, and above which it plainly is."""
+
+
+def health_sentences(found: Sequence["OfView"], seen: Sequence["Seen"], *, k: int, chance: float) -> tuple[str, ...]:
+    """Say what was found of this run, the most telling first.
+
+    Args:
+        found: of all features and views.
+        seen: of changed clips; may be empty.
+        k: neighbours in a list.
+        chance: share of common neighbours by chance.
+    """
+    own = [one for one in found if one.whose == OWN]
+    random = {one.view: one for one in found if one.whose == RANDOM}
+    stills = [sentence for one in seen if one.whose == OWN for sentence in [_of_time(one, seen)]]
+    spreads = [_of_spread(one, random.get(one.view)) for one in own]
+    return (*stills, *_of_neighbours(own, k=k, chance=chance), *spreads, *_of_hubs(own, k=k))
+
+
+def _of_time(one: "Seen", seen: Sequence["Seen"]) -> str:
+    """Tell scene from motion."""
+    still, shuffled, backward = (one.shares[name] for name in ("still", "shuffled", "reversed"))
+    if math.isnan(still):
+        return f"{one.view}: all videos are the same to the encoder; whether motion matters cannot be told."
+    if still < UNSEEN:
+        verdict = "looks at pictures, hardly at motion"
+    elif shuffled < UNSEEN and backward < UNSEEN:
+        verdict = "sees that something moves, not in which order"
+    elif shuffled < SEEN and backward < SEEN:
+        verdict = "sees motion, and a little of its order"
+    else:
+        verdict = "sees motion and its order"
+    random = next((other for other in seen if other.whose == RANDOM and other.view == one.view), None)
+    beside = f" (random weights {_three(random)})" if random else ""
+    return (
+        f"{one.view} {verdict}: still, shuffled, reversed clips are {_three(one)} of the way to another video{beside}."
+    )
+
+
+def _three(one: "Seen") -> str:
+    return ", ".join(f"{one.shares[name]:.0%}" for name in ("still", "shuffled", "reversed"))
+
+
+def _of_neighbours(own: Sequence["OfView"], *, k: int, chance: float) -> list[str]:
+    """Say whether pixels explain the neighbours."""
+    sentences = []
+    for one in own:
+        pixels = {name: share for name, share in one.explained.items() if name != RANDOM}
+        if not pixels:
+            continue
+        name, share = max(pixels.items(), key=lambda item: item[1])
+        if share > 0.5:
+            verdict = "pixels explain most of what it finds alike"
+        elif share > max(0.2, 3 * chance):
+            verdict = "pixels explain a part of it"
+        else:
+            verdict = "pixels explain little of it"
+        shared = f"{share:.0%} of the {k} nearest are also the nearest by {name} (chance {chance:.0%})"
+        sentences.append(f"{one.view}: {shared}: {verdict}.")
+    return sentences
+
+
+def _of_spread(one: "OfView", random: "OfView | None") -> str:
+    rank, uniformity = one.spread.effective_rank, one.spread.uniformity
+    if rank < COLLAPSED_RANK or uniformity > -0.05:
+        verdict = "collapsed: all videos are nearly the same"
+    elif rank < FEW_DIRECTIONS:
+        verdict = "few directions carry everything"
+    elif uniformity > UNEVEN:
+        verdict = "many directions, but all videos lie in a narrow cone"
+    elif uniformity < EVEN:
+        verdict = "videos fill the space well"
+    else:
+        verdict = "videos fill a part of the space"
+    beside = f", random weights {random.spread.effective_rank:.1f} and {random.spread.uniformity:.2f}" if random else ""
+    return f"{one.view}: effective rank {rank:.1f}, uniformity {uniformity:.2f}{beside}: {verdict}."
+
+
+def _of_hubs(own: Sequence["OfView"], *, k: int) -> list[str]:
+    hubby = [one for one in own if one.hubs.skewness > HUBBY]
+    return [
+        f"{one.view}: a few hubs are everyone's neighbour (skewness {one.hubs.skewness:.1f}; the largest is in "
+        f"{one.hubs.largest:.0%} of all lists of {k}, {one.hubs.antihubs:.0%} of the videos are in none)."
+        for one in hubby
+    ]

@@ -1,0 +1,163 @@
+"""Findings as files: RUN/analysis/<name>.json, all of it, <name>.csv, one row a fact, and each figure as .svg and .png.
+
+A figure is <name>.svg, or <name>-<figure>.svg where there are several.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from coview.analysis.base import Findings, FoundTable
+from coview.analysis.figure import Figure
+from coview.config import as_plain
+from coview.errors import UserError
+from coview.evaluation.json_file import write_bytes, write_json, write_text
+
+FOLDER = "analysis"
+FORMAT = 2
+"""Before 2, figures stood in the JSON file itself."""
+
+
+@dataclass(frozen=True)
+class AnalysisResult:
+    """What an analysis found, and where it comes from.
+
+    Attributes:
+        analysis: name in `coview.analysis.ANALYSES`.
+        findings: what was found.
+        run: the run's folder.
+        checkpoint: folder name, stage, step and views trained so far.
+        beside: other runs that stand beside it, with their checkpoints.
+        data: the prepared data set and how its views were made.
+        split: split column, None without one.
+        part: which of its videos took part: "test", "train" or "all".
+        preset: which reading of the papers the run spells.
+        seed: of the run.
+        settings: the analysis's own.
+        counts: videos that took part of how many.
+        remarks: what a reader should know.
+        versions: of coview, torch, python.
+        device: where features were computed.
+        seconds: from start to result.
+        created_at: ISO 8601, UTC.
+        path: the result's own file.
+    """
+
+    analysis: str
+    findings: Findings
+    run: str
+    checkpoint: Mapping[str, Any]
+    beside: tuple[Mapping[str, Any], ...]
+    data: Mapping[str, Any]
+    split: str | None
+    part: str
+    preset: str
+    seed: int
+    settings: Mapping[str, Any]
+    counts: Mapping[str, Any]
+    remarks: tuple[str, ...]
+    versions: Mapping[str, str]
+    device: str
+    seconds: float
+    created_at: str
+    path: str
+
+    def figure_path(self, figure: Figure) -> Path:
+        """Return where a figure's files are, without their suffix."""
+        path = Path(self.path)
+        return path.with_name(f"{path.stem}-{figure.name}" if figure.name else path.stem)
+
+
+def write_analysis(result: AnalysisResult) -> None:
+    """Write the JSON file, and beside it the CSV and the figures; figures of an earlier call that are gone go.
+
+    Raises:
+        UserError: the run's folder cannot be written.
+    """
+    path, findings = Path(result.path), result.findings
+    earlier = _figure_files(path)
+    records = [dict(record) for record in findings.records]
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(records[0]) if records else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
+    write_text(path.with_suffix(".csv"), table.getvalue())
+    figures = []
+    for figure in findings.figures:
+        stem = result.figure_path(figure).name
+        write_text(path.with_name(f"{stem}.svg"), figure.svg)
+        write_bytes(path.with_name(f"{stem}.png"), figure.png)
+        figures.append({"name": figure.name, "title": figure.title, "caption": figure.caption, "file": stem})
+    values = {field.name: as_plain(getattr(result, field.name)) for field in fields(result) if field.name != "findings"}
+    del values["path"]  # it moves with the run's folder
+    found = {
+        "sentences": findings.sentences,
+        "tables": [as_plain(table) for table in findings.tables],
+        "values": findings.values,
+        "figures": figures,
+        "payload": findings.payload,
+    }
+    write_json(path, {"format": FORMAT, **values, "findings": found})
+    for stem in earlier - {figure["file"] for figure in figures}:
+        for suffix in (".svg", ".png"):
+            path.with_name(stem + suffix).unlink(missing_ok=True)
+
+
+def read_analysis(path: Path) -> AnalysisResult:
+    """Read what `write_analysis` wrote, without the records of the CSV; a figure whose files are gone is left out.
+
+    Raises:
+        UserError: no such file, not an analysis, or of a newer format.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if values.pop("format") > FORMAT:
+            raise UserError(f"{path} was written by a newer coview; update coview to read it")
+        found = values.pop("findings")
+        tables = tuple(
+            FoundTable(table["title"], tuple(table["columns"]), tuple(tuple(row) for row in table["rows"]))
+            for table in found["tables"]
+        )
+        findings = Findings(
+            sentences=tuple(found["sentences"]),
+            tables=tables,
+            values=found["values"],
+            records=(),
+            figures=_read_figures(path, found["figures"]),
+            payload=found.get("payload", {}),
+        )
+        values = {**values, "beside": tuple(values["beside"]), "remarks": tuple(values["remarks"])}
+        return AnalysisResult(findings=findings, path=str(path), **values)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path} is not a result of coview analyse ({type(error).__name__}: {error})") from error
+
+
+def read_analyses(run: Path) -> list[AnalysisResult]:
+    """Return the analyses of a run, the newest first."""
+    results = [read_analysis(path) for path in sorted((run / FOLDER).glob("*.json"))]
+    return sorted(results, key=lambda result: result.created_at, reverse=True)
+
+
+def _read_figures(path: Path, described: Sequence[Mapping[str, str]] | Mapping[str, str]) -> tuple[Figure, ...]:
+    if isinstance(described, Mapping):  # format 1: title -> SVG element
+        return tuple(Figure("", title, "", svg, b"") for title, svg in described.items())
+    found = []
+    for figure in described:
+        svg, png = (path.with_name(figure["file"] + suffix) for suffix in (".svg", ".png"))
+        if svg.is_file() and png.is_file():
+            words = (figure["name"], figure["title"], figure["caption"])
+            found.append(Figure(*words, svg.read_text(encoding="utf-8"), png.read_bytes()))
+    return tuple(found)
+
+
+def _figure_files(path: Path) -> set[str]:
+    """Return the stems of the figures that an earlier call left, none where it cannot be told."""
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))["findings"]["figures"]
+        return {figure["file"] for figure in figures} if isinstance(figures, list) else set()
+    except (OSError, ValueError, TypeError, KeyError):
+        return set()

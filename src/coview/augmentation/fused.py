@@ -1,0 +1,108 @@
+"""The same as `coview.augmentation.changes.in_steps` on a CPU: one pass over each clip, several clips at a time.
+
+What the passes have in common is linear, so they are reordered: standardising comes before the blur, whose weights
+sum to 1, and mirroring is a matter of the order in which columns are read.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from coview.augmentation.blur import bell
+from coview.augmentation.changes import Changes
+from coview.augmentation.colour import LUMINANCE
+from coview.augmentation.fused_kernel import fill_clip
+from coview.datatypes import check_shape
+from coview.views.base import PixelScale
+from coview.views.crop import pixel_range
+
+
+def fill_clips(out: Tensor, raw: Tensor, frame_sizes: Tensor, changes: Changes, scale: PixelScale) -> None:
+    """Make the encoder's input of a batch; as many clips at a time as torch has threads.
+
+    Args:
+        out: (n, T, size, size, C) float32 on the CPU, filled.
+        raw: (n, T, H, W, C) uint8, pictures padded at the right and bottom.
+        frame_sizes: (n, 2) integers, height and width without the padding, in pixels.
+        changes: of each clip.
+        scale: of the view.
+
+    Raises:
+        ValueError: colours are to change in a view other than of three channels in 0 .. 1.
+    """
+    count, num_frames, size, _, channels = out.shape
+    check_shape("raw", raw, count, num_frames, None, None, channels)
+    check_shape("frame_sizes", frame_sizes, count, 2)
+    if changes.colours is not None and (channels != 3 or scale.zero != 0):
+        raise ValueError("only pictures of three channels in 0 .. 1 have colours to change")
+
+    clips = out.numpy()  # threads of their own are not in inference mode, and may not write to its tensors
+
+    def fill(index: int) -> None:
+        is_whole = clips[index].flags.c_contiguous  # else out is a part of more channels
+        clip = clips[index] if is_whole else np.empty(clips.shape[1:], np.float32)
+        _fill(clip, raw[index].contiguous().numpy(), frame_sizes[index].tolist(), changes, index, scale)
+        if not is_whole:
+            clips[index] = clip
+
+    threads = min(torch.get_num_threads(), count)
+    if threads == 1:
+        for index in range(count):
+            fill(index)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(fill, range(count)))
+
+
+def _fill(
+    out: NDArray[np.float32], raw: NDArray[np.uint8], shape: list[int], changes: Changes, index: int, scale: PixelScale
+) -> None:
+    """Make one clip: turn what is to be done into the numbers that the kernel takes."""
+    num_frames, size, _, channels = out.shape
+    left, top, right, bottom = changes.geometry.boxes[index].tolist()
+    is_mirrored = bool(changes.geometry.flips[index])
+    first_row, last_row = pixel_range(top, bottom, shape[0])
+    first_column, last_column = pixel_range(left, right, shape[1])
+    rows, row_weights = line_weights(last_row - first_row, size)  # (size, K) each
+    columns, column_weights = line_weights(last_column - first_column, size)
+    if is_mirrored:
+        columns, column_weights = columns[::-1], column_weights[::-1]
+    no_colours = np.zeros((0, 3, 3), np.float32), np.zeros(0, np.float32)
+    matrices, lifts = no_colours if changes.colours is None else (part[index].numpy() for part in changes.colours)
+    gains, shifts = (np.array(part, np.float32) for part in scale.line(is_mirrored=is_mirrored))
+    sigma = changes.sigmas[index]
+    fill_clip(
+        raw.reshape(num_frames, raw.shape[1], -1),
+        out.reshape(num_frames, size, -1),
+        first_row + np.minimum(rows, last_row - first_row - 1),
+        row_weights / np.float32(scale.unit),
+        (columns[:, 0] * channels).astype(np.uint64),
+        np.ascontiguousarray(column_weights.T),
+        first_column * channels,
+        (last_column - first_column) * channels,
+        np.ascontiguousarray(matrices),
+        np.ascontiguousarray(lifts),
+        LUMINANCE.astype(np.float32),
+        gains,
+        shifts,
+        bell(size, sigma) if sigma else np.ones(1, np.float32),
+    )
+
+
+def line_weights(length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return how a line of `size` pixels is blended from one of `length`: bilinear, antialiased where it shrinks.
+
+    Returns:
+        (places, weights): (size, K) each, consecutive source pixels and their shares; K is at least 2, and pixels past
+        the end have weight 0.
+    """
+    reach = max(length / size, 1.0)  # a source pixel counts less the farther it is away, and nothing from here on
+    centres = (np.arange(size) + 0.5) * (length / size)
+    first = np.maximum((centres - reach + 0.5).astype(np.int64), 0)
+    last = np.minimum((centres + reach + 0.5).astype(np.int64), length)
+    places = first[:, None] + np.arange(max(int((last - first).max()), 2))
+    weights = np.maximum(1 - np.abs(places + 0.5 - centres[:, None]) / reach, 0) * (places < last[:, None])
+    return places, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,138 @@
+"""Embeddings made once: RUN/embeddings/<key>.parquet, where the key is a hash of all that they depend on."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from coview.config import as_plain
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import Embeddings, ProgressSink, VideoEntry
+from coview.embedding.run import Run
+from coview.embedding.store import read_embeddings, write_embeddings
+from coview.encoders import Encoder
+from coview.errors import UserError
+from coview.training.checkpoint import WEIGHTS
+from coview.training.distributed import choose_device
+from coview.views import VIEWS
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "embeddings"
+FORMAT = 2
+"""Raise it when the way features are made changes: older files are then made again."""
+
+
+def cached_embeddings(
+    run: Run,
+    data: PreparedDataset,
+    entries: Sequence[VideoEntry],
+    *,
+    weights: Literal["trained", "random"] = "trained",
+    views: Sequence[str] | None = None,
+    head: tuple[str, Mapping[str, Encoder]] | None = None,
+    clip_seed: int | None = None,
+    device: str = "auto",
+    progress: ProgressSink | None = None,
+) -> Embeddings:
+    """Embed ready videos with a run's encoders, or with the weights they began from; reuse what an earlier call made.
+
+    Only those of `views`, where given; with a head of the same weights on them, where that is given as its name and
+    the encoders with it; with `clip_seed` of one clip a video, drawn by it. Reused only when weights, settings, the
+    videos' rows and stored files (size and time) and the device are the same.
+
+    Raises:
+        UserError: the data set lacks a view of the run.
+    """
+    identity = identity_of(run, data, entries, weights=weights, device=device)
+    if views is not None:
+        identity["views"] = list(views)
+    if head is not None:
+        identity["head"] = head[0]
+    if clip_seed is not None:
+        identity["clip_seed"] = clip_seed
+
+    def make() -> Embeddings:
+        if head is not None:
+            encoders = head[1]
+        else:
+            own = run.encoders if weights == "trained" else run.random_encoders()
+            encoders = {view: own[view] for view in (views or run.views)}
+        return run.embed_entries(
+            data, entries, encoders=encoders, device=device, clip_seed=clip_seed, progress=progress
+        )
+
+    return remembered(run.path / FOLDER, identity, make)
+
+
+def identity_of(
+    run: Run,
+    data: PreparedDataset,
+    entries: Sequence[VideoEntry],
+    *,
+    weights: Literal["trained", "random"],
+    device: str,
+) -> dict[str, Any]:
+    """Return all that the features of some videos depend on: weights, settings, rows and stored files, device.
+
+    Raises:
+        UserError: the data set lacks a view of the run.
+    """
+    data.require_views(run.views)
+    return {
+        "format": FORMAT,
+        "weights": _hash_of_file(run.checkpoint / WEIGHTS) if weights == "trained" else "random",
+        "config": _what_features_depend_on(run),
+        "torch": torch.__version__,
+        "device": choose_device(device).type,
+        "data": data_identity(data, entries, run.views),
+    }
+
+
+def remembered(folder: Path, identity: Mapping[str, Any], make: Callable[[], Embeddings]) -> Embeddings:
+    """Return the embeddings of this identity from a folder, or make and keep them there."""
+    text = json.dumps(as_plain(identity), sort_keys=True)
+    path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.parquet"
+    if path.is_file():
+        try:
+            return read_embeddings(path)
+        except UserError as error:
+            logger.warning("making these embeddings again: %s", error)
+    made = make()
+    write_embeddings(made, path)
+    return made
+
+
+def data_identity(data: PreparedDataset, entries: Sequence[VideoEntry], views: Sequence[str]) -> dict[str, Any]:
+    """Return what tells one state of some videos of a data set from another: rows, how and when views were stored."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        stamps = []
+        for view in views:
+            found = data.view_path(view, entry.id, VIEWS.load(view).suffix).stat()
+            stamps.append((found.st_size, found.st_mtime_ns))
+        row = (entry.id, entry.path, entry.label, entry.group, entry.num_frames, stamps)
+        digest.update(json.dumps(row).encode() + b"\n")
+    return {
+        "root": str(data.root.resolve()),
+        "views": {view: data.view_options[view] for view in views},
+        "storage": data.info.get("storage"),
+        "num_videos": len(entries),
+        "videos": digest.hexdigest(),
+    }
+
+
+def _what_features_depend_on(run: Run) -> dict[str, Any]:
+    """Return the settings that features depend on, with the seed, by which random weights are drawn."""
+    config = as_plain(run.config)
+    names = ("seed", "views", "method", "encoder", "clip", "evaluation")
+    return {**{name: config[name] for name in names}, "channels": dict(run.resolved["channels"])}
+
+
+def _hash_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

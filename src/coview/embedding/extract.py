@@ -1,0 +1,100 @@
+"""Encoders and windows in, one unit vector a video out; memory holds the windows of a few videos at a time."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
+from einops import rearrange, reduce
+from torch import Tensor
+
+from coview.augmentation.batch import centre
+from coview.clips.windows import WindowDataset, evaluation_batches
+from coview.config import ClipSettings, RunConfig, as_plain
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import Embeddings, ProgressSink, VideoEntry, unit
+from coview.encoders import Encoder
+from coview.views.opened import open_views
+
+Pool = Callable[[Tensor], Tensor]
+"""Feature maps (n, D, T', S, S) to features (n, D): `Method.pool`."""
+
+
+def window_features(encoder: Encoder, clips: Tensor, *, clip: ClipSettings, pool: Pool) -> Tensor:
+    """Return one unit feature a window: the mean over its blocks of the encoder's pooled maps.
+
+    Args:
+        encoder: in eval mode.
+        clips: (W, C, T, size, size) windows, T = N * L.
+        clip: N and L.
+        pool: the method's.
+
+    Returns:
+        (W, D) float32.
+    """
+    blocks = rearrange(clips, "w c (n l) h v -> (w n) c l h v", l=clip.block_length)  # (W*N, C, L, size, size)
+    pooled = pool(encoder(blocks))  # (W*N, D)
+    return unit(reduce(pooled, "(w n) d -> w d", "mean", n=clip.num_blocks))  # (W, D)
+
+
+@torch.inference_mode()
+def embed_entries(
+    encoders: Mapping[str, Encoder],
+    data: PreparedDataset,
+    entries: Sequence[VideoEntry],
+    *,
+    config: RunConfig,
+    pool: Pool,
+    device: torch.device,
+    clip_seed: int | None = None,
+    progress: ProgressSink | None = None,
+) -> Embeddings:
+    """Embed videos: each the mean of the unit features of its uniform half-overlapping windows, made unit again.
+
+    Centre crop, no augmentation, float32: the same numbers every time on the same machine.
+
+    Args:
+        encoders: view name -> encoder in eval mode; moved to the device.
+        data: the prepared data set, with those views.
+        entries: ready videos of it.
+        config: clips, sizes of the views, windows.
+        pool: the method's way from feature maps to features.
+        device: where to compute.
+        clip_seed: in place of all windows, one clip a video at a place drawn by this seed.
+        progress: told (videos finished, videos in all, {"windows": so far}).
+
+    Raises:
+        UserError: a stored view cannot be read; names the video and what to do.
+    """
+    views = open_views(data.view_options, encoders)
+    most = config.evaluation.max_windows
+    windows = WindowDataset(data, entries, views, config.clip, max_windows=most, clip_seed=clip_seed)
+    rows = {int(row): place for place, row in enumerate(windows.videos.entry_indices)}
+    sums = {
+        view: torch.zeros(len(entries), encoder.to(device).feature_size, device=device)
+        for view, encoder in encoders.items()
+    }
+    num_windows = 0
+    workers = evaluation_workers(config)
+    for batch in evaluation_batches(windows, batch_size=config.evaluation.batch_size, workers=workers):
+        clips = centre(batch, views, config.views, device=device).clips
+        places = torch.tensor([rows[row] for row in batch.entry_indices.tolist()], device=device)
+        for view, encoder in encoders.items():
+            features = window_features(encoder, clips[view][:, 0], clip=config.clip, pool=pool)  # (W, D)
+            sums[view].index_add_(0, places, features)
+        num_windows += batch.num_videos
+        if progress is not None:
+            progress(int(places[-1]) + 1, len(entries), {"windows": num_windows})
+    return Embeddings(
+        ids=tuple(entry.id for entry in entries),
+        features={view: unit(total).cpu().numpy() for view, total in sums.items()},
+        labels=tuple(entry.label for entry in entries),
+        groups=tuple(entry.group for entry in entries),
+        paths=tuple(entry.path for entry in entries),
+        description={"windows": num_windows, "clip": as_plain(config.clip), "views": as_plain(config.views)},
+    )
+
+
+def evaluation_workers(config: RunConfig) -> int:
+    """Return how many processes decode: as set for training, or one for each core beyond the first, at most 8."""
+    chosen = config.training.workers
+    return min(8, len(os.sched_getaffinity(0)) - 1) if chosen is None else chosen

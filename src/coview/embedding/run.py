@@ -1,0 +1,237 @@
+"""A trained run, opened by its path alone: its settings, its encoders in eval mode, and what they make of videos."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from coview.config import RunConfig, as_plain, parse, read_yaml
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import Embeddings, ProgressSink, VideoEntry
+from coview.embedding.extract import embed_entries
+from coview.embedding.prepare_raw import prepared_from
+from coview.encoders import Encoder
+from coview.encoders.file import save_encoder
+from coview.errors import UserError
+from coview.methods import Method
+from coview.methods.base import build_method, reached_views
+from coview.registry import did_you_mean
+from coview.training.checkpoint import WEIGHTS, Position, checkpoints, read_position
+from coview.training.distributed import choose_device
+from coview.training.runfolder import RESOLVED
+
+logger = logging.getLogger(__name__)
+
+
+class Run:
+    """A trained run. `load` makes one.
+
+    Attributes:
+        path: the run's folder.
+        config: its settings.
+        resolved: all that resolved.yaml says: settings, data, channels, machine, versions.
+        checkpoint: the checkpoint's folder.
+        position: where in training it stands.
+        method: the whole method, frozen and in eval mode.
+        stages: the stages of the run, finished or not.
+        encoders: view name -> encoder, in eval mode, on the CPU until they embed.
+        trained_views: views whose encoder has had at least one step of training, in this run or in the one it started
+            from; the others are still random.
+    """
+
+    def __init__(self, path: Path, *, resolved: Mapping[str, Any], checkpoint: Path) -> None:
+        self.path, self.resolved, self.checkpoint = path, resolved, checkpoint
+        self.config = parse(RunConfig, resolved["config"], source=str(path / RESOLVED))
+        self.position: Position = read_position(checkpoint)
+        self.method = self.untrained()
+        _load_weights(self.method, checkpoint)
+        self.encoders = _frozen(self.method)
+        self.stages = self.method.stages()
+        reached = {*reached_views(self.stages, self.position.stage_index), *resolved.get("start_from", ())}
+        self.trained_views = tuple(view for view in self.config.views if view in reached)
+
+    @classmethod
+    def load(cls, path: Path | str, checkpoint: str | None = None) -> "Run":
+        """Open a run.
+
+        Args:
+            path: the run's folder.
+            checkpoint: folder name of one of its checkpoints, such as "rgb-00000400"; not set: the newest.
+
+        Raises:
+            UserError: no run there, no checkpoint (of that name) yet, or a damaged one.
+        """
+        path = Path(path)
+        if not (path / RESOLVED).is_file():
+            raise UserError(
+                f"{path} is not a run: it has no {RESOLVED}; make one with: coview pretrain CONFIG --out {path}"
+            )
+        found = checkpoints(path)
+        if not found:
+            raise UserError(f"{path} has no checkpoint yet; training writes one every few minutes and after each stage")
+        chosen = found[-1]
+        if checkpoint is not None:
+            names = {folder.name: folder for folder in found}
+            if checkpoint not in names:
+                raise UserError(f"{path} has no checkpoint {checkpoint!r}; it has: {', '.join(names)}")
+            chosen = names[checkpoint]
+        return cls(path, resolved=read_yaml(path / RESOLVED), checkpoint=chosen)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, views={self.views}, checkpoint={self.checkpoint.name!r})"
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The views it was trained on."""
+        return tuple(self.config.views)
+
+    def random_encoders(self) -> Mapping[str, Encoder]:
+        """Return encoders with the random weights of the run's seed, trained nowhere: the baseline of training."""
+        return _frozen(self.untrained())
+
+    def save_encoder(self, view: str, path: Path | str) -> Path:
+        """Write one view's encoder into a file of its own, for `coview.encoders.file.load_encoder`.
+
+        Raises:
+            UserError: the run has no such view, or the file cannot be written.
+        """
+        if view not in self.views:
+            hint = did_you_mean(view, self.views) or "."
+            raise UserError(f"{self.path} has no view {view!r}{hint} It has: {', '.join(self.views)}")
+        description = {"view": view, "input": as_plain(self.config.views[view]), "clip": as_plain(self.config.clip)}
+        description |= {"trained": view in self.trained_views, **self.describe()}
+        name = self.config.encoder.name
+        return save_encoder(self.encoders[view], Path(path), name=name, description=description)
+
+    def embed(
+        self,
+        what: "Path | str | Sequence[Path | str] | PreparedDataset",
+        *,
+        device: str = "auto",
+        progress: ProgressSink | None = None,
+    ) -> Embeddings:
+        """Turn videos into one unit vector a video and view.
+
+        Videos that were not prepared yet are prepared in a temporary folder with the settings of the run's own data,
+        so that every view is made as it was for training. A video that cannot be read is logged and stands with its
+        reason in `description["failed"]`; the others are embedded.
+
+        Args:
+            what: a video file, a folder of videos, a list of files, or a prepared data set (or its folder).
+            device: "auto", "cpu", "cuda" or "cuda:<n>".
+            progress: told (videos done, videos in all, amounts), first of preparing, then of embedding.
+
+        Raises:
+            UserError: nothing there that can be embedded; the message says why.
+        """
+        with prepared_from(what, self.resolved["data"], progress=progress) as data:
+            for remark in self.differences(data):
+                logger.warning("%s", remark)
+            return self.embed_entries(data, data.ready, device=device, progress=progress)
+
+    def embed_entries(
+        self,
+        data: PreparedDataset,
+        entries: Sequence[VideoEntry],
+        *,
+        encoders: Mapping[str, Encoder] | None = None,
+        device: str = "auto",
+        clip_seed: int | None = None,
+        progress: ProgressSink | None = None,
+    ) -> Embeddings:
+        """Turn some ready videos of a prepared data set into vectors, with these encoders in place of the run's own.
+
+        With `clip_seed` a video is one clip at a place drawn by it, in place of all its windows.
+
+        Raises:
+            UserError: the data set lacks a view of the run.
+        """
+        data.require_views(self.views)
+        chosen = self.encoders if encoders is None else encoders
+        made = embed_entries(
+            chosen,
+            data,
+            entries,
+            config=self.config,
+            pool=self.method.pool,
+            device=choose_device(device),
+            clip_seed=clip_seed,
+            progress=progress,
+        )
+        unread = {entry.id: entry.reason or entry.status for entry in data.entries if entry.status != "ready"}
+        description = {
+            **made.description,
+            **self.describe(),
+            "failed": unread,
+            "source": str(data.info.get("source", data.root)),
+        }
+        return Embeddings(made.ids, made.features, made.labels, made.groups, made.paths, description)
+
+    def describe(self) -> dict[str, Any]:
+        """Return which run and checkpoint this is, as plain values."""
+        return {
+            "run": str(self.path.resolve()),
+            "checkpoint": self.checkpoint.name,
+            "stage": self.position.stage,
+            "step": self.position.step,
+            "global_step": self.position.global_step,
+            "trained_views": list(self.trained_views),
+        }
+
+    def differences(self, data: PreparedDataset) -> tuple[str, ...]:
+        """Say in which way a data set's views were made otherwise than those the run learnt from."""
+        before = self.resolved["data"]
+        now: Mapping[str, Any] = {"views": data.view_options, "storage": data.info.get("storage", {})}
+        pairs = [(f"view {view}", before["views"].get(view), now["views"].get(view)) for view in self.views]
+        pairs.append(("storage", before["storage"], now["storage"]))
+        return tuple(
+            f"{data.root}: {name} was made with {dict(other or {})}, the run learnt from {dict(own or {})}"
+            for name, own, other in pairs
+            if dict(own or {}) != dict(other or {})
+        )
+
+    def untrained(self) -> Method:
+        """Build the method with the random weights of the run's seed."""
+        with _seeded(self.config.seed):
+            return build_method(self.config, self.resolved["channels"])
+
+
+def load(path: Path | str, checkpoint: str | None = None) -> Run:
+    """Open a trained run; see `Run.load`."""
+    return Run.load(path, checkpoint)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed torch inside the block and leave the caller's random state as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
+
+
+def _frozen(method: Method) -> dict[str, Encoder]:
+    """Return a method's encoders for use only: no gradient, eval mode."""
+    method.requires_grad_(False)
+    method.eval()
+    frozen = {}
+    for view in method.views:
+        encoder = method.encoders[view]
+        assert isinstance(encoder, Encoder)
+        frozen[view] = encoder
+    return frozen
+
+
+def _load_weights(method: Method, checkpoint: Path) -> None:
+    """Put a checkpoint's weights into a method."""
+    try:
+        method.load_state_dict(load_file(checkpoint / WEIGHTS))
+    except Exception as error:
+        cause = " ".join(line.strip() for line in str(error).splitlines()[:2])  # torch lists every tensor
+        raise UserError(
+            f"the weights of {checkpoint} cannot be used ({type(error).__name__}: {cause}); "
+            "the file is damaged or was written by another version of coview"
+        ) from error

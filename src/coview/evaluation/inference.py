@@ -1,0 +1,262 @@
+"""Protocol "inference": a fine-tuned run classifies the test videos. Moving windows, several crops, mean of softmax."""
+
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from coview.augmentation.batch import cropped
+from coview.augmentation.geometry import crops_of_a_picture
+from coview.clips.windows import WindowDataset, evaluation_batches
+from coview.config import NonNegativeFloat, RunConfig, as_plain
+from coview.datasets.prepared import PreparedDataset
+from coview.datasets.splits import group_of
+from coview.datatypes import VideoEntry
+from coview.embedding.extract import evaluation_workers
+from coview.embedding.run import Run
+from coview.errors import UserError
+from coview.evaluation.base import Protocol, RowKind, ScoreRow, Scores, Task
+from coview.evaluation.classification import METRICS, chance_outcome, outcome
+from coview.evaluation.ensemble import DEFAULT_WEIGHTS, ensembles, in_words, mixed
+from coview.evaluation.features import settings_of_features
+from coview.evaluation.members import ENSEMBLE, shares_of_members
+from coview.evaluation.outcomes import Outcomes
+from coview.evaluation.recall import bootstrap_error
+from coview.evaluation.sides import SPLIT, Sides, choose_sides
+from coview.methods import METHODS, Method
+from coview.methods.base import reached_views
+from coview.training.distributed import choose_device
+from coview.views.opened import open_views
+
+NumCrops = Literal[1, 3, 5, 10]
+CROPS: Mapping[str, NumCrops] = {"features": 10, "context": 1}
+"""Head of the classifier -> crops: ViCC's ten, CoCon's one."""
+TEST_ROLES = ("test", "training")
+
+
+@typing.runtime_checkable
+class Classifies(typing.Protocol):
+    """A method that names the class of a clip."""
+
+    classes: tuple[str, ...]
+    """C names, in the order of the scores."""
+
+    def class_scores(self, view: str, clips: Tensor) -> Tensor:
+        """Return scores before softmax (B, C) of clips (B, C, T, size, size) of one view."""
+
+
+@dataclass(frozen=True)
+class InferenceSettings:
+    """Over what the scores of a video are averaged."""
+
+    crops: NumCrops | None = None
+    """Of each window: 1: centre; 3: along the longer side; 5: centre and corners; 10: those and their mirrors.
+    Not set: 10 for a classifier of features (ViCC), 1 for one of contexts (CoCon)."""
+    weights: Mapping[str, NonNegativeFloat] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    """View name -> weight of its probabilities in "weighted views"; one that is not named weighs 1, 0 leaves it out."""
+
+
+class Inference(Protocol):
+    """Top-1, top-5 and accuracy per class of a fine-tuned run: windows x crops, mean of softmax, ensembles of views."""
+
+    Settings = InferenceSettings
+    takes_members = True
+
+    def score(self, task: Task) -> Scores:
+        """Score a run; see `Protocol.score`."""
+        chosen = self.settings
+        for run in task.runs:
+            classifier_of(replace(task, run=run))
+        sides = choose_sides(task.data, task.split, variant=SPLIT)
+        found = classified(task, sides, crops=chosen.crops, weights=chosen.weights)
+        labels = [sides.entries[row].label or "" for row in sides.queries]
+        chance = ScoreRow("chance", "chance", chance_outcome(labels, found.classes), description="in random order")
+        return Scores(
+            rows=(*found.rows, chance),
+            counts=counts_of(task.run, task.data, sides),
+            settings={**as_plain(chosen), **found.settings},
+            split=task.split,
+            details=found.details,
+            outcomes=found.outcomes.packed(),
+            remarks=found.remarks,
+        )
+
+
+@dataclass(frozen=True)
+class Classified:
+    """How well a classifier did.
+
+    Attributes:
+        classes: names it knows.
+        rows: one a view and ensemble.
+        details: row name -> accuracy per class, confusion matrix.
+        outcomes: the class that each test video was given.
+        settings: what was averaged.
+        remarks: what a reader should know.
+    """
+
+    classes: tuple[str, ...]
+    rows: tuple[ScoreRow, ...]
+    details: Mapping[str, Any]
+    outcomes: Outcomes
+    settings: Mapping[str, Any]
+    remarks: tuple[str, ...]
+
+
+def classified(
+    task: Task, sides: Sides, *, crops: int | None, weights: Mapping[str, float], kind: RowKind = "trained"
+) -> Classified:
+    """Let a fine-tuned run, or views of several, classify the test videos, and judge it.
+
+    Args:
+        task: that run, or these members, and the data.
+        sides: the videos; its queries are tested.
+        crops: of each window; None: as its head is usually tested.
+        weights: of the views in the weighted ensemble.
+        kind: of the rows.
+
+    Raises:
+        UserError: a run is no classifier, or two of them know different classes.
+    """
+    run, classes = task.run, classifier_of(task).classes
+    entries = tuple(sides.entries[row] for row in sides.queries)
+    count = crops or CROPS[run.method.classification_head]
+    single = _voices(task, entries, crops=count)
+    words = f"mean softmax over half-overlapping windows, {crops_in_words(count)}"
+    named = {name: (scores, words) for name, scores in single.items()}
+    mixes = {ENSEMBLE: shares_of_members(task.members)} if task.members else ensembles(run.views, weights)
+    for name, shares in mixes.items():
+        named[name] = (mixed(single, shares), f"weighted mean of the views' softmax: {in_words(shares)}")
+    labels, groups = tuple(entry.label or "" for entry in entries), tuple(group_of(entry) for entry in entries)
+    rows, details, given = [], {}, {}
+    for name, (scores, description) in named.items():
+        judged = outcome(scores, labels, classes)
+        error = {METRICS[0]: bootstrap_error(judged.hits, groups, seed=run.config.seed)}
+        rows.append(ScoreRow(kind, name, judged.metrics, error, description))
+        details[name] = {"per_class": judged.per_class, "confusion": judged.confusion}
+        given[name] = tuple(judged.given)
+    settings = {
+        "crops": count,
+        **settings_of_features(task),
+        "windows": f"uniform, half overlapping, {crops_in_words(count)}",
+        "standard_error": "bootstrap of top-1 over whole groups of test videos",
+    }
+    outcomes = Outcomes(tuple(entry.id for entry in entries), labels, groups, given)
+    return Classified(classes, tuple(rows), details, outcomes, settings, _remarks(task, labels, classes))
+
+
+def _voices(task: Task, entries: Sequence[VideoEntry], *, crops: int) -> dict[str, NDArray[np.float32]]:
+    """Return the class probabilities (n, C) of the run's views, or of each member of an ensemble by its name."""
+    if not task.members:
+        return class_probabilities(task, entries, crops=crops)
+    classes = classifier_of(task).classes
+    by_run: dict[int, dict[str, NDArray[np.float32]]] = {}
+    for run in task.runs:
+        own = classifier_of(replace(task, run=run)).classes
+        if set(own) != set(classes):
+            raise UserError(
+                f"{task.run.path} and {run.path} tell different classes apart ({', '.join(classes)}; "
+                f"{', '.join(own)}); an ensemble needs runs that were taught the same"
+            )
+        columns = [own.index(name) for name in classes]
+        found = class_probabilities(replace(task, run=run), entries, crops=crops)
+        by_run[id(run)] = {view: scores[:, columns] for view, scores in found.items()}
+    return {member.name: by_run[id(member.run)][member.view] for member in task.members}
+
+
+def names_classes(config: RunConfig) -> bool:
+    """Whether the method of a run is a classifier, to be scored by this protocol."""
+    return hasattr(METHODS.load(str(config.method.get("name"))), Classifies.class_scores.__name__)
+
+
+def counts_of(run: Run, data: PreparedDataset, sides: Sides) -> dict[str, Any]:
+    """Return the counts of a classifier's result: of the training videos, those that it learnt from."""
+    learnt = run.resolved["data"]
+    counts = {**sides.counts, "roles": list(TEST_ROLES)}
+    if learnt["root"] == str(data.root.resolve()):
+        counts["gallery_used"] = learnt["num_train"] + learnt["num_validation"]
+    return counts
+
+
+def crops_in_words(count: int) -> str:
+    """Return what is seen of each window."""
+    return {
+        1: "centre crop",
+        3: "3 crops along the longer side",
+        5: "5 crops: centre and corners",
+        10: "10 crops: centre and corners, plain and mirrored",
+    }[count]
+
+
+def classifier_of(task: Task) -> Classifies:
+    """Return the method of a run that names classes.
+
+    Raises:
+        UserError: the run is no classifier; says how to make one of it.
+    """
+    method = task.run.method
+    if not isinstance(method, Classifies):
+        run, data = task.run.path, task.data.root
+        raise UserError(
+            f"{run} is a run of method {task.run.config.method.get('name')}, which names no classes. Fine-tune and "
+            f"score it with: coview evaluate {run} --protocol finetune --data {data}; or make a classifier of it with: "
+            f"coview pretrain FINETUNE-CONFIG --data {data} --start-from {run} --out OUT (coview list configs)"
+        )
+    return method
+
+
+@torch.inference_mode()
+def class_probabilities(task: Task, entries: Sequence[VideoEntry], *, crops: int) -> dict[str, NDArray[np.float32]]:
+    """Return view -> (n, C): each video's softmax, averaged over all its windows and crops.
+
+    Every frame is decoded once for all windows and crops that show it, but where a long video spans two batches.
+
+    Args:
+        task: a run whose method `Classifies`, and the data.
+        entries: n ready videos.
+        crops: 1, 3, 5 or 10.
+
+    Raises:
+        UserError: the data set lacks a view, or a stored view cannot be read.
+    """
+    run, method, device = task.run, classifier_of(task), choose_device(task.device)
+    assert isinstance(method, Method)
+    task.data.require_views(run.views)
+    views = open_views(task.data.view_options, run.views)
+    windows = WindowDataset(task.data, entries, views, run.config.clip, max_windows=run.config.evaluation.max_windows)
+    rows = {int(row): place for place, row in enumerate(windows.videos.entry_indices)}
+    method.to(device)
+    sums = {view: torch.zeros(len(entries), len(method.classes), device=device) for view in run.views}
+    num_windows = torch.zeros(len(entries), 1, device=device)
+    batch_size, workers = run.config.evaluation.batch_size, evaluation_workers(run.config)
+    for batch in evaluation_batches(windows, batch_size=batch_size, workers=workers):
+        places = torch.tensor([rows[row] for row in batch.entry_indices.tolist()], device=device)
+        num_windows.index_add_(0, places, torch.ones(len(places), 1, device=device))
+        for crop in crops_of_a_picture(crops):
+            clips = cropped(batch, views, run.config.views, crop=crop, device=device).clips
+            for view in run.views:
+                scores = method.class_scores(view, clips[view][:, 0])  # (W, C)
+                sums[view].index_add_(0, places, scores.float().softmax(dim=1))
+        if task.progress is not None:
+            task.progress(int(places[-1]) + 1, len(entries), {"windows": float(num_windows.sum())})
+    return {view: (total / (num_windows * crops)).cpu().numpy() for view, total in sums.items()}
+
+
+def _remarks(task: Task, labels: Sequence[str], classes: Sequence[str]) -> tuple[str, ...]:
+    """Say what a reader of these numbers should know."""
+    remarks: list[str] = []
+    for run in task.runs:
+        remarks += run.differences(task.data)
+        reached = reached_views(run.stages, run.position.stage_index)
+        untaught = [view for view in run.views if view not in reached]
+        if untaught:
+            remarks.append(f"not taught yet in {run.path.name}, its classifier is random: {', '.join(untaught)}")
+    unknown = sum(label not in classes for label in labels)
+    if unknown:
+        remarks.append(f"{unknown} of {len(labels)} test videos are of classes that the run was not taught: all missed")
+    return tuple(remarks)

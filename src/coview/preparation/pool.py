@@ -1,0 +1,205 @@
+"""Worker processes on this machine, watched: one that dies or hangs costs its video, never the run."""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import wait
+from typing import cast
+
+from coview.errors import UserError
+from coview.preparation.outcomes import VideoOutcome
+from coview.preparation.video import VideoTask, failed, paths_to_make
+from coview.preparation.worker import SINGLE_THREAD
+from coview.preparation.writing import remove_parts
+
+log = logging.getLogger(__name__)
+
+_START_SECONDS = 600.0
+_MOST_FAILED_STARTS = 3
+
+
+@dataclass(frozen=True)
+class Crash:
+    """A worker that died in the middle of a video."""
+
+    task: VideoTask
+    cause: str
+
+
+def run_pool(tasks: Sequence[VideoTask], *, workers: int, on_frames: Callable[[int], None]) -> Iterator[VideoOutcome]:
+    """Prepare videos in worker processes.
+
+    A video on which a worker dies is tried once more at the end, alone, in case memory was short; then it has failed.
+
+    Args:
+        tasks: the videos.
+        workers: processes, at least 1.
+        on_frames: called with the number of frames made since the last call.
+
+    Yields:
+        Outcomes, as they come.
+
+    Raises:
+        UserError: the disk is full or refuses, or workers cannot be started. The other workers are stopped.
+    """
+    crashes = []
+    for result in _supervise(tasks, workers=workers, on_frames=on_frames):
+        if isinstance(result, Crash):
+            log.warning("%s: %s; will try it once more, alone", result.task.entry.id, result.cause)
+            crashes.append(result)
+        else:
+            yield result
+    for crash in crashes:
+        for result in _supervise([crash.task], workers=1, on_frames=on_frames):
+            yield failed(result.task, "crashed", result.cause) if isinstance(result, Crash) else result
+
+
+def _supervise(
+    tasks: Sequence[VideoTask], *, workers: int, on_frames: Callable[[int], None]
+) -> Iterator[VideoOutcome | Crash]:
+    waiting = deque(tasks)
+    crew = [_Worker() for _ in range(min(workers, len(tasks)))]
+    failed_starts = 0
+    try:
+        while crew:
+            spoken = wait([worker.pipe for worker in crew], timeout=1.0)
+            for worker in list(crew):
+                message = worker.hear(waiting, on_frames) if worker.pipe in spoken else worker.check_time()
+                if message is not None:
+                    yield message
+                if worker.has_ended:
+                    crew.remove(worker)
+                    if worker.never_started:
+                        failed_starts += 1
+                        _give_up_starting(worker, failed_starts)
+                    if len(crew) < len(waiting):
+                        crew.append(_Worker())
+    finally:
+        for worker in crew:
+            worker.end()
+
+
+def _give_up_starting(worker: "_Worker", failed_starts: int) -> None:
+    if failed_starts >= _MOST_FAILED_STARTS:
+        raise UserError(
+            f"worker processes end before they begin ({worker.last_words}); "
+            "if memory is short, use fewer workers. Finished videos are kept"
+        )
+
+
+class _Worker:
+    """One process, seen from the parent: its pipe, the video it has, when it was last heard of."""
+
+    def __init__(self) -> None:
+        self.pipe, theirs = Pipe()
+        self.errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `end`)
+        environment = {**os.environ, **SINGLE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, "-m", "coview.preparation.worker", str(theirs.fileno()), str(os.getpid())]
+        self.process = subprocess.Popen(
+            command,
+            pass_fds=[theirs.fileno()],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=self.errors,
+            stderr=self.errors,
+            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends its workers
+        )
+        theirs.close()
+        self.task: VideoTask | None = None
+        self.frames = 0
+        self.heard_at = time.monotonic()
+        self.has_ended = False
+        self.never_started = True
+        self.last_words = ""
+
+    def hear(self, waiting: deque[VideoTask], on_frames: Callable[[int], None]) -> VideoOutcome | Crash | None:
+        """Take one message and answer it; return what became of a video, if that was it."""
+        try:
+            kind, value = self.pipe.recv()
+        except (EOFError, OSError):
+            return self._bury()
+        self.heard_at = time.monotonic()
+        self.never_started = False
+        if kind == "idle":
+            self._next(waiting)
+        elif kind == "frames":
+            on_frames(value - self.frames)
+            self.frames = value
+        elif kind == "done":
+            self.task = None
+            return cast(VideoOutcome, value)
+        elif kind == "crash":
+            self.last_words = value
+        elif kind == "stop":
+            raise UserError(value)
+        return None
+
+    def _next(self, waiting: deque[VideoTask]) -> None:
+        if not waiting:
+            self.end()
+            return
+        self.task, self.frames = waiting.popleft(), 0
+        with contextlib.suppress(BrokenPipeError):  # a death is met at the next reading
+            self.pipe.send(self.task)
+
+    def check_time(self) -> VideoOutcome | None:
+        """End a worker from which nothing has come for too long; return the outcome of its video."""
+        silent_seconds = time.monotonic() - self.heard_at
+        limit_seconds = self.task.timeout_seconds if self.task is not None else _START_SECONDS
+        if silent_seconds <= limit_seconds or self.pipe.poll():
+            return None
+        task = self.task
+        self.end()
+        if task is None:
+            self.last_words = f"no sign of life for {silent_seconds:.0f} s"
+            return None
+        return failed(task, "too_slow", f"no frame for {silent_seconds:.0f} s")
+
+    def _bury(self) -> Crash | None:
+        """Find out why the process is gone."""
+        code = self.process.wait()
+        spoken = self.last_words
+        self.last_words = _cause_of_death(code, spoken or self._tail_of_errors())
+        if spoken:
+            log.debug("traceback of a worker:\n%s", spoken)
+        task = self.task
+        self.end()
+        return Crash(task, self.last_words) if task is not None else None
+
+    def _tail_of_errors(self) -> str:
+        size = self.errors.seek(0, os.SEEK_END)
+        self.errors.seek(max(0, size - 2000))
+        return self.errors.read().decode(errors="replace")
+
+    def end(self) -> None:
+        """Kill the process if it still runs, and remove what it was writing."""
+        if self.has_ended:
+            return
+        self.has_ended = True
+        self.process.kill()
+        self.process.wait()
+        self.pipe.close()
+        self.errors.close()
+        task, self.task = self.task, None
+        if task is not None:
+            for folder in {path.parent for path in paths_to_make(task).values()}:
+                remove_parts(folder)
+
+
+def _cause_of_death(code: int, last_words: str) -> str:
+    lines = last_words.strip().splitlines()
+    said = f": {lines[-1].strip()}" if lines else ""
+    if code >= 0:
+        return f"the worker process ended with exit code {code}{said}"
+    name = signal.Signals(-code).name
+    why = "; the system kills processes when memory runs out" if name == "SIGKILL" else said
+    return f"the worker process was killed by {name}{why}"

@@ -1,0 +1,219 @@
+"""The engine of `coview prepare`: a folder of videos in, a prepared data set out.
+
+Work is per video and atomic; each outcome is appended to a file as it comes. Killed at any moment, the same command
+goes on with the videos that are left; when none is left, a second run changes nothing.
+"""
+
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from coview.datasets import LAYOUTS
+from coview.datasets.claim import claimed
+from coview.datasets.folds import with_folds
+from coview.datasets.listing import Listing
+from coview.datasets.prepared import WORK_FOLDER, PreparedDataset
+from coview.datasets.synthetic import SyntheticSettings
+from coview.datasets.synthetic.reading import LABELS_FILE
+from coview.datatypes import ProgressSink, VideoEntry
+from coview.errors import UserError
+from coview.preparation.outcomes import OutcomeLog, VideoOutcome
+from coview.preparation.plan import known_outcomes, plan
+from coview.preparation.pool import run_pool
+from coview.preparation.record import (
+    describe,
+    fold_outcome,
+    manifest_rows,
+    read_about,
+    remove_unfinished_manifests,
+    write_data_set,
+)
+from coview.preparation.settings import (
+    PrepareSettings,
+    build_views,
+    check_record,
+    make_record,
+    read_record,
+    write_record,
+)
+from coview.preparation.video import VideoTask, prepare_video
+from coview.preparation.writing import disk_errors
+from coview.video.synthetic_files import write_synthetic
+from coview.views.base import View
+
+__all__ = ["PrepareSettings", "prepare"]
+
+log = logging.getLogger(__name__)
+
+_AT_WORK = "another coview prepare is at work on {}; wait for it, or share the work with --shard 1/2 and --shard 2/2"
+
+
+def prepare(
+    source: Path, out: Path, settings: PrepareSettings, *, progress: ProgressSink | None = None
+) -> PreparedDataset:
+    """Prepare a data set, or go on with one, or add views to one.
+
+    Args:
+        source: folder, or table of the layout "csv". For "synthetic": where the clips are, or are to be rendered.
+        out: the prepared data set; made if it does not exist.
+        settings: what to make, and where the work runs.
+        progress: told (videos finished, videos in all, {"frames": made so far, "failed": videos}).
+
+    Returns:
+        The data set. While other shares of a job array are unfinished, their videos are still "listed" in it and no
+        manifest is written.
+
+    Raises:
+        UserError: unusable settings; other settings than `out` was made with; a full disk; not one video is ready.
+        KeyboardInterrupt: with a message that says how to go on; finished videos are kept.
+    """
+    source, out = source.resolve(), out.resolve()
+    _check_places(source, out)
+    with disk_errors(out):
+        finished_views = read_about(out).get("views", {})
+        views = build_views(settings, stored=finished_views)
+        settings = replace(settings, folds=settings.folds or (read_record(out) or {}).get("folds"))
+        record = make_record(source, settings, views)
+        check_record(out, record)
+        for name in settings.views:  # one that cannot be made must not be remembered as a view of this data set
+            if name not in finished_views:
+                views[name].check()
+        listing = _list(source, settings, progress, before=manifest_rows(out) if settings.folds else ())
+        write_record(out, record)
+        share = f"-{settings.shard.replace('/', 'of')}" if settings.shard else ""
+        remove_unfinished_manifests(out)
+        with claimed(out / WORK_FOLDER / f"lock{share}", otherwise=_AT_WORK.format(out)):
+            known = known_outcomes(out, views, finished_views=tuple(finished_views))
+            tasks = plan(listing.entries, known, views=views, out=out, settings=settings)
+            for name in {name for task in tasks for name in task.missing if name in finished_views}:
+                views[name].check()
+            done = _work(tasks, settings, OutcomeLog(out, share), _Report(listing, tasks, progress))
+            if share and done:
+                known = known_outcomes(out, views, finished_views=tuple(finished_views))
+            return _finish(out, listing, {**known, **done}, views=views, record=record)
+
+
+def _check_places(source: Path, out: Path) -> None:
+    if source.is_dir() and (out == source or source in out.parents):
+        raise UserError(f"{out} lies inside {source}, where its files would be taken for videos; choose another folder")
+
+
+def _list(
+    source: Path, settings: PrepareSettings, progress: ProgressSink | None, *, before: Sequence[VideoEntry]
+) -> Listing:
+    read = LAYOUTS.load(settings.layout)
+    if settings.layout == "synthetic":
+        _render(source, settings, progress)
+    listing = read(source, lists=settings.lists)
+    for remark in listing.remarks:
+        log.warning("%s", remark)
+    if not listing.entries:
+        raise UserError(f"no videos in {source} (layout {settings.layout})")
+    if settings.folds is None:
+        return listing
+    return replace(listing, entries=with_folds(listing.entries, settings.folds, before=before))
+
+
+def _render(source: Path, settings: PrepareSettings, progress: ProgressSink | None) -> None:
+    """Render synthetic clips where they are not there or not all there; check that they are those asked for."""
+    wanted = settings.synthetic or SyntheticSettings()
+    if (source / LABELS_FILE).is_file() and wanted == SyntheticSettings():
+        return  # whatever they are: nothing particular was asked for
+
+    def tell(done: int, total: int) -> None:
+        if progress is not None:
+            progress(done, total, {"rendered": done})
+
+    write_synthetic(source, wanted, workers=max(1, settings.num_workers), progress=tell)
+
+
+class _Report:
+    """Counts for the progress bar."""
+
+    def __init__(self, listing: Listing, tasks: Sequence[VideoTask], sink: ProgressSink | None) -> None:
+        self._total = sum(entry.status == "listed" for entry in listing.entries)
+        self._done = self._total - len(tasks)
+        self._frames = 0
+        self._failed = 0
+        self._sink = sink
+        self._tell()
+
+    def add_frames(self, count: int) -> None:
+        self._frames += count
+        self._tell()
+
+    def add_video(self, outcome: VideoOutcome) -> None:
+        self._done += 1
+        self._failed += outcome.status == "failed"
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._sink is not None:
+            self._sink(self._done, self._total, {"frames": self._frames, "failed": self._failed})
+
+
+def _work(
+    tasks: Sequence[VideoTask], settings: PrepareSettings, outcomes: OutcomeLog, report: _Report
+) -> dict[str, VideoOutcome]:
+    """Do the tasks, writing down each outcome as it comes; return them."""
+    done: dict[str, VideoOutcome] = {}
+    with contextlib.closing(outcomes), contextlib.closing(_run(tasks, settings, report.add_frames)) as results:
+        try:
+            for outcome in results:
+                outcomes.append(outcome)
+                done[outcome.id] = outcome
+                if outcome.status == "failed":
+                    log.warning("%s: %s", outcome.id, outcome.reason)
+                report.add_video(outcome)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"interrupted with {len(tasks) - len(done)} videos left; finished ones are kept. "
+                "The same command goes on from here"
+            ) from None
+    return done
+
+
+def _run(
+    tasks: Sequence[VideoTask], settings: PrepareSettings, on_frames: Callable[[int], None]
+) -> Generator[VideoOutcome, None, None]:
+    """Yield an outcome for each task; closing this ends what still works on them."""
+    if settings.cluster is not None and tasks:
+        from coview.preparation.cluster import run_cluster
+
+        yield from run_cluster(tasks, address=settings.cluster, on_frames=on_frames)
+    elif settings.num_workers == 0:
+        for task in tasks:
+            yield prepare_video(task, on_frame=lambda: on_frames(1))
+    else:
+        yield from run_pool(tasks, workers=settings.num_workers, on_frames=on_frames)
+
+
+def _finish(
+    out: Path,
+    listing: Listing,
+    known: Mapping[str, VideoOutcome],
+    *,
+    views: Mapping[str, View],
+    record: Mapping[str, Any],
+) -> PreparedDataset:
+    entries = tuple(fold_outcome(entry, known.get(entry.id), views=tuple(views)) for entry in listing.entries)
+    description = describe(entries, record=record, remarks=listing.remarks)
+    if any(entry.status == "listed" for entry in entries):
+        return PreparedDataset(root=out, entries=entries, view_options=record["views"], info=description)
+    if not any(entry.status == "ready" for entry in entries):
+        if read_about(out).get("counts", {}).get("ready", 0) == 0:
+            write_data_set(out, entries, description)
+        raise UserError(_nothing_ready(entries, out))
+    write_data_set(out, entries, description)
+    return PreparedDataset.open(out)
+
+
+def _nothing_ready(entries: Sequence[VideoEntry], out: Path) -> str:
+    reasons = Counter(entry.reason.partition(":")[0] or entry.status for entry in entries)
+    counts = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.most_common())
+    example = next((f"; for example {entry.path}: {entry.reason}" for entry in entries if entry.reason), "")
+    return f"not one of {len(entries)} videos could be prepared in {out}: {counts}{example}"

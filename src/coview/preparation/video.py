@@ -1,0 +1,202 @@
+"""The work on one video: decode it once, make each view that is missing, put the files in place together."""
+
+import contextlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coview.datasets.prepared import stored_path
+from coview.datatypes import Frame, VideoEntry
+from coview.errors import VideoError
+from coview.preparation.outcomes import VideoOutcome, source_stamp
+from coview.preparation.writing import disk_errors, written_aside
+from coview.video.decode import decode_frames, stored_fps
+from coview.video.probe import VideoInfo, probe
+from coview.views import VIEWS
+from coview.views.base import SourceVideo, StorageSettings, View
+
+_KEPT_BYTES = 128 * 2**20
+_UNKNOWN_NUM_FRAMES = 3600
+
+
+@dataclass(frozen=True)
+class VideoTask:
+    """One video to prepare, as it is sent to a worker process or another machine."""
+
+    entry: VideoEntry
+    """The video."""
+    out: Path
+    """The prepared data set."""
+    options: Mapping[str, Any]
+    """Every view of the data set -> its `Options`, in the order in which they are made."""
+    missing: tuple[str, ...]
+    """The views to make now."""
+    before: VideoOutcome | None
+    """What is known of the views that are stored already; None where there are none."""
+    storage: StorageSettings
+    """Size, rate and key frames."""
+    timeout_seconds: float
+    """How long the video may go without a new frame; all of it may take ten times that and a second a frame."""
+
+
+def paths_to_make(task: VideoTask) -> dict[str, Path]:
+    """Return view name -> where it will be stored, for the missing views of a video."""
+    return {name: stored_path(task.out, name, task.entry.id, VIEWS.load(name).suffix) for name in task.missing}
+
+
+def no_frame_made() -> None:
+    """Stand where nobody counts frames."""
+
+
+def prepare_video(task: VideoTask, *, on_frame: Callable[[], None] = no_frame_made) -> VideoOutcome:
+    """Store the missing views of one video.
+
+    Args:
+        task: what to do.
+        on_frame: called for every frame that goes into a view.
+
+    Returns:
+        The outcome: ready, or failed with "kind: cause" when the video itself is at fault.
+
+    Raises:
+        UserError: the disk is full or refuses; other videos would fare no better.
+    """
+    try:
+        with disk_errors(task.out):
+            return _prepare(task, on_frame)
+    except VideoError as error:
+        return failed(task, error.kind, error.cause)
+
+
+def failed(task: VideoTask, kind: str, cause: str) -> VideoOutcome:
+    """Return the outcome of a video that cannot be prepared; views stored earlier stay."""
+    return replace(
+        task.before or VideoOutcome(id=task.entry.id, status="failed"),
+        status="failed",
+        reason=f"{kind}: {' '.join(cause.split())}",
+        source_stamp=source_stamp(task.entry.path),
+        finished_at=time.time(),
+    )
+
+
+class SourceFrames:
+    """The rgb frames of one video at the stored size, for several views in turn.
+
+    Decoded once when they fit in memory (about a minute of video), once for each view when they do not.
+
+    Attributes:
+        num_frames: counted in the first pass, None before.
+        frame_size: (height, width) of the frames, None before the first one.
+        remark: after the first pass, how the file fell short of what its header promises; else empty.
+    """
+
+    def __init__(self, path: Path, storage: StorageSettings, *, on_frame: Callable[[], None]) -> None:
+        self.num_frames: int | None = None
+        self.frame_size: tuple[int, int] | None = None
+        self.remark = ""
+        self._path = path
+        self._storage = storage
+        self._on_frame = on_frame
+        self._kept: list[Frame] | None = None
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._kept if self._kept is not None else self._decode():
+            self._on_frame()
+            yield frame
+
+    def _decode(self) -> Iterator[Frame]:
+        kept: list[Frame] | None = []
+        count = 0
+        decoded = decode_frames(self._path, short_side=self._storage.short_side, fps=self._storage.fps)
+        for frame in decoded:
+            self.frame_size = (frame.shape[0], frame.shape[1])
+            count += 1
+            if kept is not None:
+                kept.append(frame)
+                kept = kept if count * frame.nbytes <= _KEPT_BYTES else None
+            yield frame
+        self.num_frames = count
+        self.remark = decoded.remark
+        self._kept = kept
+
+
+class _FrameCountChangedError(Exception):
+    """The source no longer has the frames of which other views are stored."""
+
+
+def _prepare(task: VideoTask, on_frame: Callable[[], None]) -> VideoOutcome:
+    path = Path(task.entry.path)
+    stamp = source_stamp(path)
+    info = probe(path)
+    fps = stored_fps(info, task.storage.fps)
+    frames = SourceFrames(path, task.storage, on_frame=_within_limit(task, info, on_frame))
+    try:
+        num_frames, counts = _store(task, frames, info=info, fps=fps)
+    except _FrameCountChangedError:
+        return _prepare(replace(task, missing=tuple(task.options), before=None), on_frame)
+    height, width = frames.frame_size or (None, None)
+    return VideoOutcome(
+        id=task.entry.id,
+        status="ready",
+        views=tuple(task.options),
+        reason=frames.remark,
+        num_frames=num_frames,
+        fps=fps,
+        width=width,
+        height=height,
+        counts={**(task.before.counts if task.before is not None else {}), **counts},
+        source_stamp=stamp,
+    )
+
+
+def _store(task: VideoTask, frames: SourceFrames, *, info: VideoInfo, fps: float) -> tuple[int, Counter[str]]:
+    """Write all missing views aside, check them, and let them take their places together.
+
+    Returns:
+        The number of frames, and what the views count.
+    """
+    views = {name: VIEWS.load(name)(task.options[name]) for name in task.missing}
+    video = SourceVideo(task.entry.id, info.path, info.width, info.height, tuple(views.values()))
+    counts: Counter[str] = Counter()
+    with contextlib.ExitStack() as asides:
+        for name, path in paths_to_make(task).items():
+            view = views[name]
+            aside = asides.enter_context(written_aside(path))
+            made = _counted(view, view.extract(frames, video), counts)
+            count = view.write(made, aside, fps=fps, storage=task.storage)
+            if count == 0:
+                raise VideoError("no_frames", task.entry.path, "not one frame could be decoded")
+            if count != frames.num_frames:
+                raise RuntimeError(f"view {name} made {count} frames of the {frames.num_frames} of {task.entry.path}")
+            if task.before is not None and task.before.num_frames != count:
+                raise _FrameCountChangedError
+            view.read(aside, np.array([count - 1]))  # an encoder or disk that lost the end shows here
+    return count, counts
+
+
+def _counted(view: View, made: Iterator[NDArray[Any]], counts: Counter[str]) -> Iterator[NDArray[Any]]:
+    """Pass on a view's frames, adding up what the view counts of them; a count of 0 is a count too."""
+    for frame in made:
+        for what, count in view.counts(frame).items():
+            counts[f"{view.name}.{what}"] += count
+        yield frame
+
+
+def _within_limit(task: VideoTask, info: VideoInfo, on_frame: Callable[[], None]) -> Callable[[], None]:
+    """Return `on_frame` with a bound on the whole: a stream without an end must not hold a worker for ever."""
+    expected = info.num_frames_header or _UNKNOWN_NUM_FRAMES
+    limit_seconds = 10 * task.timeout_seconds + float(expected * len(task.missing))
+    started = time.monotonic()
+
+    def count_frame() -> None:
+        if time.monotonic() - started > limit_seconds:
+            raise VideoError("too_slow", task.entry.path, f"not finished after {limit_seconds:.0f} s")
+        on_frame()
+
+    return count_frame

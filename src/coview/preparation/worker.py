@@ -1,0 +1,83 @@
+"""The life of one worker process: take a video, prepare it, say what became of it, take the next.
+
+Started as `python -m coview.preparation.worker DESCRIPTOR PARENT` by `extract_pool`. An own interpreter rather than
+`multiprocessing`'s: it needs no guard in the user's script, and its end, however it comes, is the end of its pipe.
+"""
+
+import os
+import sys
+import threading
+import time
+import traceback
+from multiprocessing.connection import Connection
+
+from coview.errors import UserError
+from coview.preparation.outcomes import VideoOutcome
+from coview.preparation.video import VideoTask, prepare_video
+
+_THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+SINGLE_THREAD = dict.fromkeys(_THREAD_COUNTS, "1")
+"""Environment of a worker: as many processes as cores, so one thread each."""
+
+Message = tuple[str, VideoOutcome | str | int | None]
+"""("idle", None), ("frames", so far), ("done", outcome), ("stop", why all must stop), ("crash", traceback)."""
+
+_REPORT_SECONDS = 0.5
+
+
+def use_one_thread() -> None:
+    """Keep the libraries that the environment does not reach to one thread."""
+    import cv2
+    import torch
+
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
+def main(descriptor: int, parent: int) -> None:
+    """Serve the parent process until it closes the pipe or is gone."""
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    use_one_thread()
+    with Connection(descriptor) as pipe:
+        while True:
+            pipe.send(("idle", None))
+            try:
+                task: VideoTask = pipe.recv()
+            except EOFError:
+                return
+            _work(task, pipe)
+
+
+def _work(task: VideoTask, pipe: Connection) -> None:
+    frames = 0
+    reported_at = time.monotonic()
+
+    def on_frame() -> None:
+        nonlocal frames, reported_at
+        frames += 1
+        now = time.monotonic()
+        if now - reported_at > _REPORT_SECONDS:
+            reported_at = now
+            pipe.send(("frames", frames))
+
+    try:
+        outcome = prepare_video(task, on_frame=on_frame)
+    except UserError as error:
+        pipe.send(("stop", str(error)))
+    except Exception:
+        pipe.send(("crash", traceback.format_exc()))
+        raise
+    else:
+        pipe.send(("frames", frames))
+        pipe.send(("done", outcome))
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent, even in the middle of a video: what it wrote aside is swept later."""
+    while os.getppid() == parent:
+        time.sleep(_REPORT_SECONDS)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))

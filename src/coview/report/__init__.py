@@ -1,5 +1,0 @@
-"""Station 12: all of it, read: one self-contained HTML file."""
-
-from coview.report.page import write_report
-
-__all__ = ["write_report"]

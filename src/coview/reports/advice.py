@@ -1,0 +1,281 @@
+"""What to try next: rules that follow from the findings of a run, each with the command where there is one."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from coview.reports.condition import Health
+from coview.reports.facts import RunFacts, StageFacts
+from coview.reports.standing import Standing, best_row
+from coview.reports.words import and_list, judge, score_text
+
+LEAST_LOG_LINES = 10
+FALLING_SHARE = 0.01
+"""A loss that still falls by more than this share of itself in the last fifth of its log lines has not settled."""
+RISEN_SHARE = 0.05
+WAITING_SHARE = 0.3
+WIDE_ERROR = 0.03
+"""From this standard error on, differences of a few points cannot be seen."""
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One thing to do.
+
+    Attributes:
+        text: what and why.
+        command: how; empty where it takes more than a command.
+    """
+
+    text: str
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """All that the rules look at.
+
+    Attributes:
+        facts: the run's folder.
+        health: is it healthy.
+        standings: how good, the newest first.
+        data: folder of the prepared data set.
+        num_labelled: videos with a label, None where that is not known.
+    """
+
+    facts: RunFacts
+    health: Health
+    standings: Sequence[Standing]
+    data: str
+    num_labelled: int | None = None
+
+    @property
+    def views(self) -> list[str]:
+        """The run's views."""
+        return list(self.facts.config["views"])
+
+    @property
+    def epoch_settings(self) -> str:
+        """The settings that say how long the method trains."""
+        names = [f"method.{name}" for name in self.facts.config["method"] if name.startswith("epochs")]
+        return and_list(names) or "the epochs of its method"
+
+    def command(self, name: str) -> str:
+        """Return a command on this run and its data."""
+        return f"coview {name} {self.facts.path} --data {self.data}"
+
+
+def advice(seen: Seen) -> list[Advice]:
+    """Return what to do, the most pressing first."""
+    return [found for rule in RULES for found in rule(seen)]
+
+
+def finish_training(seen: Seen) -> Iterator[Advice]:
+    """Training that has not come to its end goes on first."""
+    if not seen.facts.is_complete:
+        config = (
+            f"coview pretrain {seen.facts.path / 'config.yaml'} --data {seen.data} --out {seen.facts.path} --resume"
+        )
+        yield Advice("Training has not come to its end: go on.", config)
+
+
+def mend_collapse(seen: Seen) -> Iterator[Advice]:
+    """Features that are all alike can be told apart by nobody."""
+    collapsed = [one.view for one in seen.health.views if one.state == "collapsed"]
+    if collapsed:
+        rate = max(float(step.get("learning_rate", 0)) for stage in seen.facts.stages for step in stage.steps)
+        lower = f" (it was {rate:.2g}; try --optimiser.learning-rate {rate / 3:.1g})" if rate > 0 else ""
+        yield Advice(
+            f"{and_list(collapsed)} collapsed: lower the learning rate{lower} and look at the pictures under Views."
+        )
+
+
+def mend_ignorance(seen: Seen) -> Iterator[Advice]:
+    """A loss no better than that of a guess."""
+    ignorant = [one for one in seen.health.views if one.state == "learns nothing"]
+    if ignorant:
+        yield Advice(
+            f"{and_list([one.view for one in ignorant])}: the loss is no better than a guess's. Train longer "
+            f"({seen.epoch_settings}); if it stays there, check the pictures under Views, the learning rate and "
+            "the temperature."
+        )
+
+
+def mend_numbers(seen: Seen) -> Iterator[Advice]:
+    """A loss that was not a number."""
+    if any("was not finite" in text for text in seen.facts.warnings):
+        yield Advice(
+            "The loss was not finite: lower the learning rate, clip gradients (--training.clip-norm 1) or "
+            "compute in fp32 (--training.precision fp32)."
+        )
+
+
+def evaluate(seen: Seen) -> Iterator[Advice]:
+    """No score yet, or one of an older checkpoint."""
+    if not any(stage.steps for stage in seen.facts.stages):
+        return
+    if not seen.facts.results:
+        if seen.num_labelled == 0:
+            yield Advice(
+                "No video has a label, so nothing can be scored; what needs no labels can still be looked at.",
+                seen.command("analyse"),
+            )
+        else:
+            yield Advice("Not evaluated yet: score it beside random weights and pixels.", seen.command("evaluate"))
+        return
+    if seen.facts.results[0].checkpoint.get("global_step", 0) < sum(s.last_step for s in seen.facts.stages):
+        yield Advice("Training went on after the newest evaluation: evaluate again.", seen.command("evaluate"))
+
+
+def train_longer(seen: Seen) -> Iterator[Advice]:
+    """A loss that had not settled when its stage ended."""
+    falling = [stage.name for stage in seen.facts.stages if still_falls(stage)]
+    if falling and not any(one.state == "collapsed" for one in seen.health.views):
+        stages = f"stage {falling[0]}" if len(falling) == 1 else f"stages {and_list(falling)}"
+        yield Advice(f"The loss was still falling at the end of {stages}: train longer ({seen.epoch_settings}).")
+
+
+def stop_earlier(seen: Seen) -> Iterator[Advice]:
+    """A validation loss that has risen again: the run has begun to learn its videos by heart."""
+    for stage in seen.facts.stages:
+        judged = [epoch for epoch in stage.epochs if "validation_loss" in epoch]
+        if len(judged) < 3:
+            continue
+        best = min(judged, key=lambda epoch: epoch["validation_loss"])
+        if judged[-1]["validation_loss"] > (1 + RISEN_SHARE) * best["validation_loss"]:
+            yield Advice(
+                f"The validation loss of stage {stage.name} was lowest at step {best['step']:,} and has risen since: "
+                "more videos or stronger augmentation will help more than more epochs."
+            )
+
+
+def beat_random(seen: Seen) -> Iterator[Advice]:
+    """Views that training has not helped; the best view is of use all the same."""
+    for one in seen.standings[:1]:
+        rows = [row for row in one.result.rows if row.kind == "trained" and row.name in seen.views]
+        poor = []
+        for row in rows:
+            random = one.result.row("random", row.name)
+            if random is not None and judge(row, random, metric=one.metric) != "better":
+                poor.append(row.name)
+        best = best_row(rows, one.metric)
+        useless = [name for name in poor if best is not None and name != best.name]
+        if poor and len(poor) == len(rows):
+            yield Advice(
+                f"No view is clearly better than its random weights ({one.result.protocol}): the run is too short or "
+                f"too small to judge. Train longer ({seen.epoch_settings}) or with more videos."
+            )
+        elif useless:
+            weights = " ".join(f"--retrieval.weights.{view} 0" for view in useless)
+            yield Advice(
+                f"{and_list(useless)}: not clearly better than random weights. Train longer, or leave "
+                f"{'it' if len(useless) == 1 else 'them'} out of the ensemble.",
+                f"{seen.command('evaluate')} {weights}",
+            )
+
+
+def beat_pixels(seen: Seen) -> Iterator[Advice]:
+    """A baseline without any network that does as well."""
+    for one in seen.standings[:1]:
+        if one.pixels is not None and one.against(one.pixels) != "better":
+            scores = [score_text(row, one.metric) for row in (one.pixels, one.best)]
+            yield Advice(
+                f"The baseline {one.pixels.name!r}, without any network, is as good ({scores[0]}; {one.best.name} "
+                f"{scores[1]}): it is the score to beat with more epochs, more videos or a larger encoder."
+            )
+
+
+def let_views_teach(seen: Seen) -> Iterator[Advice]:
+    """One view that knows clearly more than another can teach it."""
+    for one in seen.standings[:1]:
+        rows = [row for row in one.result.rows if row.kind == "trained" and row.name in seen.views]
+        best = best_row(rows, one.metric)
+        behind = [row.name for row in rows if best is not None and judge(best, row, metric=one.metric) == "better"]
+        if best is None or not behind:
+            continue
+        known = f"{best.name} beats {and_list(behind)} ({score_text(best, one.metric)})"
+        if any(stage.name not in seen.views for stage in seen.facts.stages):
+            yield Advice(f"{known}, though the views learnt together: search by {best.name}, or train them longer.")
+        else:
+            yield Advice(
+                f"{known}: let it teach them. Methods in which views learn together (coview list methods) can start "
+                f"from this run: --start-from {seen.facts.path}"
+            )
+
+
+def use_ensemble(seen: Seen) -> Iterator[Advice]:
+    """An ensemble that is clearly better than any of its views."""
+    for one in seen.standings[:1]:
+        own = [row for row in one.result.rows if row.kind == "trained"]
+        view = best_row([row for row in own if row.name in seen.views], one.metric)
+        mixed = best_row([row for row in own if row.name not in seen.views], one.metric)
+        if view is not None and mixed is not None and judge(mixed, view, metric=one.metric) == "better":
+            yield Advice(f"The views know different things: {mixed.name} beats each of them alone. Use it.")
+
+
+def measure_better(seen: Seen) -> Iterator[Advice]:
+    """Errors too wide to tell runs apart."""
+    for one in seen.standings[:1]:
+        error = one.best.standard_errors.get(one.metric, math.nan)
+        if error > WIDE_ERROR and one.level != "good":
+            yield Advice(
+                f"The standard error is {100 * error:.0f} points: for smaller differences train with other seeds "
+                "(--seed 1) and put the runs into one table (coview table), or score more videos."
+            )
+
+
+def feed_faster(seen: Seen) -> Iterator[Advice]:
+    """Training that waits for its data."""
+    waits = sorted(float(s["data_wait_share"]) for g in seen.facts.stages for s in g.steps if "data_wait_share" in s)
+    if waits and waits[len(waits) // 2] > WAITING_SHARE:
+        yield Advice(
+            f"Training waited for data {waits[len(waits) // 2]:.0%} of its time: more --training.workers, or smaller "
+            "stored pictures, would make it faster."
+        )
+
+
+def look_inside(seen: Seen) -> Iterator[Advice]:
+    """Nothing has been looked at yet."""
+    if any(stage.steps for stage in seen.facts.stages) and not seen.facts.analyses and seen.facts.results:
+        yield Advice("See what it learnt: maps, neighbours, where it looks.", seen.command("analyse"))
+
+
+RULES: tuple[Callable[[Seen], Iterator[Advice]], ...] = (
+    finish_training,
+    mend_numbers,
+    mend_collapse,
+    mend_ignorance,
+    evaluate,
+    train_longer,
+    beat_random,
+    beat_pixels,
+    let_views_teach,
+    stop_earlier,
+    use_ensemble,
+    measure_better,
+    look_inside,
+    feed_faster,
+)
+"""The most pressing first."""
+
+
+def still_falls(stage: StageFacts) -> bool:
+    """Whether the mean loss of the last fifth of the log lines is clearly below that of the fifth before."""
+    losses = [float(step["loss"]) for step in stage.steps if math.isfinite(step.get("loss", math.nan))]
+    if len(losses) < LEAST_LOG_LINES:
+        return False
+    size = len(losses) // 5
+    before, after = losses[-2 * size : -size], losses[-size:]
+    drop = sum(before) / size - sum(after) / size
+    error = math.sqrt((_variance(before) + _variance(after)) / size)
+    return drop > FALLING_SHARE * abs(sum(before) / size) and drop > 2 * error
+
+
+def _variance(values: Sequence[float]) -> float:
+    """Return the variance of a few values around the line through their ends, so that a trend is no noise."""
+    if len(values) < 3:
+        return 0.0
+    step = (values[-1] - values[0]) / (len(values) - 1)
+    rest = [value - values[0] - place * step for place, value in enumerate(values)]
+    mean = sum(rest) / len(rest)
+    return sum((value - mean) ** 2 for value in rest) / (len(rest) - 1)

@@ -1,0 +1,143 @@
+"""The first screen of a report: what was trained on what, is it healthy, how good is it, what to try next."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from coview.evaluation.base import ScoreRow
+from coview.reports.advice import Advice, Seen, advice
+from coview.reports.condition import Health, health
+from coview.reports.facts import RunFacts
+from coview.reports.standing import Standing, standings
+from coview.reports.words import Level, and_list, compare, duration, score_text
+
+MOST_ADVICE = 4
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The answer to "what was trained on what?".
+
+    Attributes:
+        level: good when it has come to its end.
+        headline: method and views.
+        numbers: a few (value, what it counts).
+        text: what else there is to say.
+    """
+
+    level: Level
+    headline: str
+    numbers: Sequence[tuple[str, str]]
+    text: str
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The answer to "how good is it?".
+
+    Attributes:
+        level: of the newest evaluation.
+        headline: in a few words.
+        text: the newest evaluation in a sentence, or why there is none.
+        rows: one for each evaluated protocol.
+    """
+
+    level: Level
+    headline: str
+    text: str
+    rows: Sequence[Standing] = ()
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The four answers.
+
+    Attributes:
+        trained: what was trained on what.
+        health: is it healthy.
+        quality: how good is it.
+        next_steps: the most pressing things to do.
+        more_steps: the others.
+    """
+
+    trained: Trained
+    health: Health
+    quality: Quality
+    next_steps: Sequence[Advice]
+    more_steps: Sequence[Advice] = ()
+
+
+def overview(facts: RunFacts, *, data: str | None = None, num_labelled: int | None = None) -> Overview:
+    """Answer the four questions from a run's folder.
+
+    Args:
+        facts: what it holds.
+        data: folder of the prepared data set, for commands; not given: where it was when the run began.
+        num_labelled: videos with a label, None where that is not known.
+    """
+    judged, scored = health(facts), standings(facts)
+    seen = Seen(facts, judged, scored, data or str(facts.resolved["data"]["root"]), num_labelled)
+    steps = advice(seen)
+    return Overview(
+        trained=trained(facts),
+        health=judged,
+        quality=quality(facts, scored, num_labelled=num_labelled),
+        next_steps=steps[:MOST_ADVICE],
+        more_steps=steps[MOST_ADVICE:],
+    )
+
+
+def trained(facts: RunFacts) -> Trained:
+    """Say which method learnt from what, how far it came and how long that took."""
+    config, data = facts.config, facts.resolved["data"]
+    headline = f"{config['method']['name']} on {and_list(list(config['views']))}"
+    labels = "with labels" if "classes" in config["method"] else "without labels"
+    numbers = [(f"{data['num_train']:,}", f"videos, {labels}")] if "num_train" in data else []
+    if not any(stage.steps for stage in facts.stages):
+        return Trained("note", headline, numbers, "Training has not logged a step yet.")
+    steps = sum(stage.last_step for stage in facts.stages)
+    numbers += [(f"{steps:,}", "steps"), (duration(facts.elapsed_seconds), "of training")]
+    beside = f"Encoder {config['encoder']['name']}, one a view; preset {config['preset']}, seed {config['seed']}."
+    if facts.is_complete:
+        return Trained("good", headline, numbers, beside)
+    last = facts.stages[-1]
+    total = f" of {last.num_steps:,}" if last.num_steps else ""
+    unfinished = f"Not finished: it stands in stage {last.name} at step {last.last_step:,}{total}."
+    return Trained("note", headline, numbers, f"{unfinished} {beside}")
+
+
+def quality(facts: RunFacts, scored: Sequence[Standing], *, num_labelled: int | None) -> Quality:
+    """Say how good the run is by its newest evaluation, or why that is not known."""
+    if not scored:
+        if num_labelled == 0:
+            return Quality("note", "Not measured: no labels.", "Scores compare classes, and no video has a label.")
+        if facts.results:
+            return Quality("note", "Not measured.", "The newest evaluation holds no score of this run.")
+        return Quality("note", "Not measured yet.", "No evaluation yet. It needs labelled videos.")
+    newest = scored[0]
+    verdicts = {name: newest.against(row) for name, row in _others(newest)}
+    better = [name for name, verdict in verdicts.items() if verdict == "better"]
+    rest = [name for name, verdict in verdicts.items() if verdict != "better"]
+    if not verdicts:
+        headline = "Measured, but beside nothing."
+    elif not better:
+        headline = f"Not clearly better than {_or_list(rest)}."
+    else:
+        headline = f"Clearly better than {and_list(better)}"
+        headline += f", but not than {_or_list(rest)}." if rest else "."
+    best, metric = newest.best, newest.metric
+    text = f"{newest.saying}: {score_text(best, metric)} by {best.name}"
+    if newest.num_rows > 1:
+        text += f", the best of {newest.num_rows} views and ensembles"
+    for name, row in _others(newest):
+        text += f"; {name} {score_text(row, metric)} ({compare(best, row, metric=metric)})"
+    return Quality(newest.level, headline, text[0].upper() + text[1:] + ".", scored)
+
+
+def _others(one: Standing) -> list[tuple[str, ScoreRow]]:
+    pixels = f"pixels ({one.pixels.name})" if one.pixels else ""
+    named = [("random weights", one.random), (pixels, one.pixels), ("chance", one.chance)]
+    return [(name, row) for name, row in named if row is not None]
+
+
+def _or_list(words: list[str]) -> str:
+    return " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)

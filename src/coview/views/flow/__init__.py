@@ -1,0 +1,1 @@
+"""Optical flow: the view, and the algorithms that make it."""

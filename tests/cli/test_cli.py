@@ -1,0 +1,142 @@
+"""The command line: quick help, mistakes without tracebacks, settings with dots."""
+
+import subprocess
+import sys
+
+import pytest
+
+from coview.cli import COMMANDS, PLAIN_SETTINGS, run_arguments, split_settings
+from coview.cli.terminal import run_command
+from coview.errors import UserError
+
+
+def coview(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "coview", *words], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_overview_names_every_command(capsys):
+    assert run_arguments([]) == 0
+    text = capsys.readouterr().out
+    assert all(f"coview {name}" in text for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_help_of_every_command_teaches(command, capsys):
+    with pytest.raises(SystemExit) as exit_status:
+        run_arguments([command, "--help"])
+    assert exit_status.value.code == 0
+    text = capsys.readouterr().out
+    assert f"usage: coview {command}" in text
+    assert " ".join(COMMANDS[command].__doc__.split()[:5]) in " ".join(text.split())
+
+
+def test_help_imports_nothing_heavy():
+    code = (
+        "import sys, coview.cli; sys.argv = ['coview', '--help']; \ntry: coview.cli.main()\nexcept SystemExit: pass\n"
+    )
+    code += "print(sorted({'torch', 'numpy', 'av', 'cv2', 'numba', 'pyarrow', 'pydantic'} & set(sys.modules)))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["evalute"], "did you mean 'evaluate'"),
+        (["pretrain", "dmeo", "--data", "x", "--out", "y"], "did you mean 'demo'"),
+        (["pretrain", "demo", "--data", "no/such", "--out", "y"], "no/such"),
+        (["pretrain", "demo", "--data", "x", "--out", "y", "--training.batchsize", "3"], "did you mean 'batch_size'"),
+        (["pretrain", "demo", "--data", "x", "--out", "y", "--training.batch-size"], "needs a value"),
+        (["prepare", "no/such/folder", "OUT"], "no/such/folder"),
+        (["evaluate", "no/run", "--data", "x"], "no/run"),
+        (["analyse", "no/run", "--data", "x"], "no/run"),
+        (["analyse", "no/run", "--data", "x", "--tsne.k", "3"], "no setting of an analysis"),
+        (["ensemble", "no/run", "no/other", "--data", "x"], "no/run"),
+        (["ensemble", "no/run=loud", "--data", "x"], "'loud' is not a number"),
+        (
+            ["ensemble", "no/run", "--data", "x", "--protocol", "knn", "--linear.head", "plain"],
+            "no setting of protocol",
+        ),
+        (["compare", "no/run", "no/other"], "no/run"),
+        (["compare", "no/run", "no/run"], "are the same"),
+        (["table", "no/run"], "no/run"),
+        (["table", "no/run", "--shape", "cocon-4"], "holds names of classes"),
+        (["table", "no/run", "--shape", "cocn-1"], "did you mean 'cocon-1'"),
+        (["embed", "no/run", "x", "--out", "y"], "no/run"),
+    ],
+)
+def test_mistakes_end_with_a_word_and_no_traceback(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run_command(lambda: run_arguments(words)) == 2
+    shown = capsys.readouterr().err
+    assert "error:" in shown
+    assert message in " ".join(shown.split())
+    assert "Traceback" not in shown
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bug_keeps_its_traceback():
+    def bug() -> int:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_command(bug)
+
+
+STARTS = [("start-from", "runs/cpc"), ("start-from.rgb", "runs/other")]
+
+
+def test_settings_are_taken_out_of_a_command_line():
+    words = ["cfg.yaml", "--training.batch-size", "16", "--data", "D", "--seed=3", "--views.flow.size=32", "--resume"]
+    words += ["--start-from", "runs/cpc", "--start-from.rgb", "runs/other"]
+    rest, settings = split_settings(words, PLAIN_SETTINGS["pretrain"])
+    assert rest == ["cfg.yaml", "--data", "D", "--resume"]
+    assert settings == [("training.batch-size", "16"), ("seed", "3"), ("views.flow.size", "32"), *STARTS]
+
+
+def test_a_setting_may_be_negative_or_a_list_but_not_absent():
+    assert split_settings(["--a.b", "-1", "--a.c", "[1, 2]"], ())[1] == [("a.b", "-1"), ("a.c", "[1, 2]")]
+    with pytest.raises(UserError, match="--a.b needs a value"):
+        split_settings(["--a.b", "--data", "x"], ())
+
+
+def test_version_from_the_installed_command():
+    from coview import __version__
+
+    assert coview("--version").stdout.strip() == f"coview {__version__}"
+
+
+@pytest.mark.parametrize(
+    "what", ["views", "encoders", "methods", "layouts", "protocols", "analyses", "configs", "settings", "all"]
+)
+def test_lists_are_printed(what, capsys):
+    assert run_arguments(["list", what]) == 0
+    text = capsys.readouterr().out
+    expected = {
+        "views": "flow",
+        "encoders": "r2d3d18",
+        "methods": "cpc",
+        "layouts": "ucf101",
+        "protocols": "retrieval",
+        "analyses": "class-relations",
+        "configs": "cpc-ucf101",
+        "settings": "training.batch_size",
+        "all": "hmdb51",
+    }
+    assert expected[what] in text
+
+
+def test_every_setting_says_what_it_means():
+    from coview.cli.reference import all_settings
+
+    silent = [name for settings in all_settings().values() for name, _, meaning in settings if not meaning]
+    assert silent == []
+
+
+def test_doctor_tests_itself(capsys):
+    assert run_arguments(["doctor"]) == 0
+    text = capsys.readouterr().out
+    assert "self-test" in text
+    assert "broken" not in text

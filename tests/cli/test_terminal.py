@@ -1,0 +1,35 @@
+"""Progress without a terminal: a line now and then, with a time left that belongs to the present stretch of work."""
+
+import itertools
+
+import pytest
+
+from coview.cli import terminal
+from coview.cli.terminal import progress_bar
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Every look at the clock is ten seconds later."""
+    seconds = itertools.count(0, 10)
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: float(next(seconds)))
+
+
+def test_a_line_every_half_minute_with_the_time_left(clock, capsys):
+    with progress_bar("work", unit="videos") as show:
+        for done in range(1, 11):
+            show(done, 10, {"frames": 5.0 * done, "failed": 1})
+    lines = capsys.readouterr().err.splitlines()
+    assert 2 <= len(lines) <= 5
+    assert lines[-1].startswith("work: 10/10 videos")
+    assert lines[-1].endswith("0 s left")
+    assert "1 failed" in lines[0]
+
+
+def test_a_new_stage_starts_its_own_clock(clock, capsys):
+    with progress_bar("work", unit="steps") as show:
+        for done in (*range(1, 101), *range(1, 9)):
+            show(done, 100, {"loss": 1.0})
+    left = float(capsys.readouterr().err.splitlines()[-1].split(", ")[-1].split()[0])
+    # 8 of 100 steps at ten seconds each; counted from the first stage's start it would be over ten times that
+    assert left < 2000

@@ -1,0 +1,90 @@
+"""Top-k against plain loops, and what a user sees of a search."""
+
+import numpy as np
+import pytest
+import torch
+
+from coview.datatypes import Embeddings
+from coview.embedding import search as module
+from coview.embedding.search import NOBODY, joined, nearest, search
+from coview.errors import UserError
+
+
+def plain_nearest(queries, gallery, k, query_groups=None, gallery_groups=None):
+    rows = []
+    for place, query in enumerate(queries):
+        scored = []
+        for index, item in enumerate(gallery):
+            if query_groups is None or query_groups[place] != gallery_groups[index]:
+                scored.append((-float(sum(a * b for a, b in zip(query, item, strict=True))), index))
+        row = [index for _, index in sorted(scored)][:k]
+        rows.append(row + [NOBODY] * (min(k, len(gallery)) - len(row)))
+    return rows
+
+
+@pytest.mark.parametrize("k", [1, 3, 7, 50])
+@pytest.mark.parametrize("chunk", [8, 2**20])
+def test_equals_plain_loops_with_many_ties_and_negative_cosines(k, chunk, monkeypatch):
+    monkeypatch.setattr(module, "_CHUNK_ELEMENTS", chunk)
+    generator = np.random.default_rng(k)
+    queries = generator.integers(-1, 2, (9, 3)).astype(np.float32)
+    gallery = generator.integers(-1, 2, (23, 3)).astype(np.float32)
+    indices, cosines = nearest(torch.from_numpy(queries), torch.from_numpy(gallery), k=k)
+    assert indices.tolist() == plain_nearest(queries, gallery, k)
+    for row, (found, values) in enumerate(zip(indices, cosines, strict=True)):
+        assert values.tolist() == (gallery[found.numpy()] @ queries[row]).tolist()
+
+
+def test_own_group_is_left_out_and_short_rows_say_nobody():
+    generator = np.random.default_rng(5)
+    items = generator.integers(-2, 3, (6, 2)).astype(np.float32)
+    groups = np.array([0, 0, 0, 0, 0, 1])
+    indices, cosines = nearest(
+        torch.from_numpy(items),
+        torch.from_numpy(items),
+        k=3,
+        query_groups=torch.from_numpy(groups),
+        gallery_groups=torch.from_numpy(groups),
+    )
+    assert indices.tolist() == plain_nearest(items, items, 3, groups, groups)
+    assert indices[0].tolist() == [5, NOBODY, NOBODY]
+    assert cosines[0, 1] == -torch.inf
+
+
+def test_empty_sides_and_wrong_arguments():
+    assert nearest(torch.zeros(0, 4), torch.ones(3, 4), k=2)[0].shape == (0, 2)
+    assert nearest(torch.zeros(2, 4), torch.ones(0, 4), k=2)[0].shape == (2, 0)
+    with pytest.raises(ValueError, match="k is 0"):
+        nearest(torch.zeros(1, 4), torch.ones(3, 4), k=0)
+    with pytest.raises(ValueError, match="shape"):
+        nearest(torch.zeros(1, 4), torch.ones(3, 5), k=1)
+
+
+def test_joined_views_have_the_weighted_mean_of_the_cosines():
+    generator = np.random.default_rng(0)
+    views = {name: generator.normal(size=(4, size)).astype(np.float32) for name, size in (("rgb", 5), ("flow", 3))}
+    views = {name: rows / np.linalg.norm(rows, axis=1, keepdims=True) for name, rows in views.items()}
+    weighted = joined(views, ["rgb", "flow"], {"rgb": 3.0, "flow": 1.0})
+    expected = 0.75 * views["rgb"] @ views["rgb"].T + 0.25 * views["flow"] @ views["flow"].T
+    np.testing.assert_allclose(weighted @ weighted.T, expected, atol=1e-6)
+
+
+def embeddings(names, features):
+    count = len(names)
+    return Embeddings(names, features, ("cat",) * count, (None,) * count, tuple(f"/v/{name}.mp4" for name in names))
+
+
+def test_search_returns_names_best_first_and_never_the_query_itself():
+    collection = embeddings(("a", "b", "c"), {"rgb": np.array([[1, 0], [0.6, 0.8], [-1, 0]], np.float32)})
+    query = embeddings(("a",), {"rgb": np.array([[1, 0]], np.float32), "flow": np.ones((1, 1), np.float32)})
+    (found,) = search(query, collection, k=5)
+    assert [(item.id, item.label) for item in found] == [("b", "cat"), ("c", "cat")]
+    assert found[0].cosine == pytest.approx(0.6)
+
+
+def test_search_says_what_does_not_fit():
+    one = embeddings(("a",), {"rgb": np.ones((1, 2), np.float32)})
+    with pytest.raises(UserError, match="queries have rgb; the collection has flow"):
+        search(one, embeddings(("b",), {"flow": np.ones((1, 2), np.float32)}))
+    with pytest.raises(UserError, match="embed both with the same run"):
+        search(one, embeddings(("b",), {"rgb": np.ones((1, 3), np.float32)}))

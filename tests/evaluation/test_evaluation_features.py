@@ -1,0 +1,42 @@
+"""Features are made once: what one protocol embedded serves all others."""
+
+import pytest
+
+from coview.embedding.run import Run
+from coview.evaluation import PROTOCOLS, evaluate_run, features
+from coview.evaluation.scoring import evaluate_ensemble
+
+QUICK = {
+    "linear": {"epochs": 2, "milestones": [1]},
+    "few-labels": {"labels": [1], "draws": 1},
+    "clusters": {"restarts": 1},
+}
+
+
+@pytest.fixture
+def no_more_work(small_run, monkeypatch):
+    """Evaluate once; from then on embedding and reading pixels fail."""
+    evaluate_run(small_run.run, small_run.data, options={"stages": False})
+
+    def refuse(*_, **__):
+        raise AssertionError("embedded again")
+
+    monkeypatch.setattr(Run, "embed_entries", refuse)
+    monkeypatch.setattr(features, "baseline_embeddings", refuse)
+
+
+@pytest.mark.parametrize("protocol", [name for name in PROTOCOLS if name in {"retrieval", "knn", *QUICK}])
+def test_every_protocol_takes_what_is_there(no_more_work, small_run, protocol):
+    options = {"retrieval": {"stages": False}, **QUICK}.get(protocol, {})
+    result = evaluate_run(small_run.run, small_run.data, protocol=protocol, options=options)
+    assert {row.kind for row in result.rows} == {"trained", "random", "pixels", "chance"}
+
+
+def test_ensembles_too(no_more_work, small_run):
+    result = evaluate_ensemble([f"{small_run.run}:rgb", f"{small_run.run}:flow=2"], small_run.data)
+    assert result.row("random", "ensemble") is not None
+
+
+def test_other_weights_are_embedded(no_more_work, small_run):
+    with pytest.raises(AssertionError, match="embedded again"):
+        evaluate_run(small_run.run, small_run.data, protocol="knn", checkpoint="rgb-00000010")
