@@ -128,7 +128,7 @@ def make_run(path: Path, data: Path, *, seed: int) -> None:
         views={"rgb": ViewInput(size=64), "flow": ViewInput(size=64)},
         method={"name": "cocon"},
         encoder=EncoderSettings(name="tiny3d"),
-        clip=ClipSettings(num_blocks=8, block_length=5, step=3),
+        clip=ClipSettings(num_blocks=8, block_length=5, frame_stride=3),
         training=TrainingSettings(workers=0),
     )
     dataset = PreparedDataset.open(data)

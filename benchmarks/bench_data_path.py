@@ -40,10 +40,10 @@ BATCH = 8
 NUM_VIDEOS = 24
 KINDS = {
     "32 frames (ViCC)": (
-        ClipSettings(num_blocks=1, block_length=32, step=1),
+        ClipSettings(num_blocks=1, block_length=32, frame_stride=1),
         AugmentSettings(colour_per="clip", blur_probability=0.5),
     ),
-    "8 x 5 frames, step 3 (CPC)": (ClipSettings(num_blocks=8, block_length=5, step=3), AugmentSettings()),
+    "8 x 5 frames, step 3 (CPC)": (ClipSettings(num_blocks=8, block_length=5, frame_stride=3), AugmentSettings()),
 }
 
 

@@ -44,10 +44,10 @@ def main() -> None:
     for seed in map(str, arguments.seeds):
         alone = str(arguments.out / f"alone-{seed}")
         common = [*data, "--resume", "--seed", seed, *settings]
-        coview("pretrain", f"{arguments.name}-4view-cpu", "--out", alone, *common, "--method.epochs-together", "0")
+        coview("pretrain", f"{arguments.name}-4view-cpu", "--out", alone, *common, "--method.cooperation-epochs", "0")
         for row in arguments.rows:
             run = str(arguments.out / f"{row}-{seed}")
-            start = ["--start-from", alone, "--method.epochs-alone", "0"]
+            start = ["--start-from", alone, "--method.single-view-epochs", "0"]
             coview("pretrain", ROWS[row].format(name=arguments.name), "--out", run, *common, *start)
             baselines = "true" if row in ("cpc", "cocon4") else "false"  # random weights are the same in every row
             coview("evaluate", run, *data, "--retrieval.baselines", baselines)

@@ -96,7 +96,7 @@ def small_config() -> RunConfig:
         views={"rgb": ViewInput(size=16), "flow": ViewInput(size=16)},
         method={"name": "cpc", "predict_blocks": 1},
         encoder=EncoderSettings(name="tiny3d"),
-        clip=ClipSettings(num_blocks=2, block_length=4, step=1),
+        clip=ClipSettings(num_blocks=2, block_length=4, frame_stride=1),
         training=TrainingSettings(workers=0),
         evaluation=EvaluationSettings(batch_size=4),
     )

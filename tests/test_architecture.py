@@ -24,7 +24,7 @@ ROAD = [
     "reports",
     "serving",
 ]
-ANYWHERE = {"config", "registry", "datatypes", "errors", ""}
+ANYWHERE = {"config", "files", "locks", "registry", "datatypes", "errors", ""}
 TOP = {"cli", "config", "__main__", "__init__"}
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -24,7 +24,7 @@ def test_as_plain_and_back_is_the_same():
         ({"views": {"rgb": {"siz": 3}}}, r"unknown setting 'views.rgb.siz'; did you mean 'size'"),
         ({"training": {"batch_size": 0}}, r"training.batch_size: .*greater than or equal to 1, got 0"),
         ({"training": {"precision": "bf61"}}, r"training.precision: .*'fp32', 'bf16'.*got 'bf61'"),
-        ({"clip": {"step": "three"}}, r"clip.step: .*integer.*got 'three'"),
+        ({"clip": {"step": "three"}}, r"clip.frame_stride: .*integer.*got 'three'"),
     ],
 )
 def test_mistakes_are_named(given, message):
@@ -90,9 +90,9 @@ def test_a_base_is_merged_table_by_table_below_the_file_and_the_command_line(tmp
     (tmp_path / "middle.yaml").write_text("base: below.yaml\nviews: {flow: {size: 32}}\nclip: {step: 3}\n")
     own = tmp_path / "own.yaml"
     own.write_text("base: middle.yaml\nseed: 2\nmethod: {name: cocon, dropout: 0.0}\n")
-    config = load_config(own, [("clip.step", "5")])
+    config = load_config(own, [("clip.frame_stride", "5")])
     assert {view: item.size for view, item in config.views.items()} == {"rgb": 64, "flow": 32}
-    assert (config.seed, config.clip.step, config.clip.num_blocks) == (2, 5, 4)
+    assert (config.seed, config.clip.frame_stride, config.clip.num_blocks) == (2, 5, 4)
     assert config.method == {"name": "cocon", "dropout": 0.0}
     (tmp_path / "named.yaml").write_text("base: cpc-ucf10-cpu\nseed: 7\n")
     named, shipped = load_config(tmp_path / "named.yaml"), load_config(find_config("cpc-ucf10-cpu"))

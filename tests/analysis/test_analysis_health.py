@@ -17,7 +17,7 @@ from stand_in_material import stand_in
 
 
 def test_changed_clips_hold_the_frames_they_are_called_after():
-    clip = ClipSettings(num_blocks=2, block_length=3, step=2)
+    clip = ClipSettings(num_blocks=2, block_length=3, frame_stride=2)
     middle, still, shuffled, backward, later, first = changed_clips(31, clip, key=1)
     assert middle.tolist() == [10, 12, 14, 16, 18, 20]
     assert still.tolist() == [16] * 6

@@ -58,7 +58,7 @@ def test_a_real_run(small_run, tmp_path):
     config = dataclasses.replace(
         small_config(),
         method={"name": "vicc", "prototypes": 3, "queue": 0, "projection_size": 8, "cycles": 0},
-        clip=ClipSettings(num_blocks=1, block_length=4, step=1, clips_per_video=2),
+        clip=ClipSettings(num_blocks=1, block_length=4, frame_stride=1, clips_per_video=2),
     )
     make_run(tmp_path / "run", small_run.data, config)
     result = analyse_run(tmp_path / "run", small_run.data, analysis="prototypes", part="all", options={"clips": 2})

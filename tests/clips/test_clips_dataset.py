@@ -11,7 +11,7 @@ from coview.config import ClipSettings
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
 
-CLIP = ClipSettings(num_blocks=2, block_length=2, step=2)
+CLIP = ClipSettings(num_blocks=2, block_length=2, frame_stride=2)
 
 
 def dataset(root: Path, clip: ClipSettings = CLIP, *, view: NumberedView | None = None, seed: int = 0) -> ClipDataset:
@@ -38,7 +38,7 @@ def test_a_short_video_is_kept(tmp_path: Path) -> None:
 
 
 def test_starts_change_with_epoch_and_seed_and_nothing_else(tmp_path: Path) -> None:
-    clip = ClipSettings(num_blocks=1, block_length=1, step=1)
+    clip = ClipSettings(num_blocks=1, block_length=1, frame_stride=1)
 
     def starts(seed: int, epoch: int) -> list[int]:
         clips = dataset(tmp_path, clip, seed=seed)
@@ -52,7 +52,7 @@ def test_starts_change_with_epoch_and_seed_and_nothing_else(tmp_path: Path) -> N
 def test_several_clips_of_a_video_decode_each_frame_once(tmp_path: Path, probability: float) -> None:
     view = NumberedView()
     clip = ClipSettings(
-        num_blocks=1, block_length=4, step=1, clips_per_video=2, different_times_probability=probability
+        num_blocks=1, block_length=4, frame_stride=1, clips_per_video=2, different_times_probability=probability
     )
     clips = dataset(tmp_path, clip, view=view)
     for epoch in range(20):

@@ -99,7 +99,7 @@ def test_clips_do_not_depend_on_the_cache(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     for name in ("v0", "v1"):
         (folder / f"{name}.mp4").write_bytes(b"stored")
-    clip = ClipSettings(num_blocks=2, block_length=2, step=2, clips_per_video=2)
+    clip = ClipSettings(num_blocks=2, block_length=2, frame_stride=2, clips_per_video=2)
     plain, cached = (
         ClipDataset(data, data.ready, {"numbered": StoredView()}, clip, seed=0, frame_cache=cache)
         for cache in (None, tmp_path / "cache")

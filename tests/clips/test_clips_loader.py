@@ -22,7 +22,7 @@ from coview.config import ClipSettings
 from coview.datatypes import ClipBatch
 from coview.errors import UserError
 
-CLIP = ClipSettings(num_blocks=1, block_length=2, step=1)
+CLIP = ClipSettings(num_blocks=1, block_length=2, frame_stride=1)
 
 
 def dataset(root: Path, num_videos: int = 14, view: NumberedView | None = None) -> ClipDataset:

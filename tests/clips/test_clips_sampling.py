@@ -7,8 +7,8 @@ from coview.clips.sampling import clip_indices, effective_step, random_starts, s
 from coview.config import ClipSettings
 from coview.datatypes import random_generator
 
-BLOCKS = ClipSettings(num_blocks=2, block_length=3, step=3)  # 6 frames over a span of 16
-PLAIN = ClipSettings(num_blocks=1, block_length=4, step=1)
+BLOCKS = ClipSettings(num_blocks=2, block_length=3, frame_stride=3)  # 6 frames over a span of 16
+PLAIN = ClipSettings(num_blocks=1, block_length=4, frame_stride=1)
 
 
 def test_block_clip_takes_every_third_frame_across_blocks() -> None:
@@ -64,7 +64,7 @@ def test_windows_are_bounded_and_one_is_the_middle() -> None:
     step=st.integers(1, 4),
 )
 def test_windows_cover_every_video(num_frames: int, num_blocks: int, block_length: int, step: int) -> None:
-    clip = ClipSettings(num_blocks=num_blocks, block_length=block_length, step=step)
+    clip = ClipSettings(num_blocks=num_blocks, block_length=block_length, frame_stride=step)
     windows = window_indices(num_frames, clip)
     assert windows.shape[1] == clip.num_frames
     assert windows.min() >= 0
@@ -85,7 +85,7 @@ def test_windows_cover_every_video(num_frames: int, num_blocks: int, block_lengt
 def test_clips_of_a_video_share_their_start_or_not() -> None:
     def starts(probability: float) -> list[list[int]]:
         clip = ClipSettings(
-            num_blocks=1, block_length=4, step=1, clips_per_video=2, different_times_probability=probability
+            num_blocks=1, block_length=4, frame_stride=1, clips_per_video=2, different_times_probability=probability
         )
         return [random_starts(1000, clip, random_generator(0, 0, i, 0)).tolist() for i in range(200)]
 

@@ -7,7 +7,7 @@ from coview.clips.windows import WindowDataset, evaluation_batches, plan_windows
 from coview.config import ClipSettings
 from coview.errors import UserError
 
-CLIP = ClipSettings(num_blocks=1, block_length=4, step=1)
+CLIP = ClipSettings(num_blocks=1, block_length=4, frame_stride=1)
 
 
 def windows(root: Path, view: NumberedView, max_windows: int | None = None) -> WindowDataset:

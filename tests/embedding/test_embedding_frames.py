@@ -12,7 +12,7 @@ from coview.embedding.run import Run
 
 
 def test_blocks_are_spread_over_the_whole_video():
-    clip = ClipSettings(num_blocks=8, block_length=5, step=3)
+    clip = ClipSettings(num_blocks=8, block_length=5, frame_stride=3)
     blocks = block_indices(100, clip, num_blocks=4)
     assert blocks[0].tolist() == [0, 3, 6, 9, 12]
     assert blocks[-1].tolist() == [87, 90, 93, 96, 99]
@@ -21,7 +21,7 @@ def test_blocks_are_spread_over_the_whole_video():
 
 @pytest.mark.parametrize("num_frames", [1, 2, 5, 9])
 def test_short_videos_have_blocks_too(num_frames):
-    blocks = block_indices(num_frames, ClipSettings(block_length=5, step=3), num_blocks=6)
+    blocks = block_indices(num_frames, ClipSettings(block_length=5, frame_stride=3), num_blocks=6)
     assert blocks.shape == (6, 5)
     assert blocks.min() == 0
     assert blocks.max() == num_frames - 1

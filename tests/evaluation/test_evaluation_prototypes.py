@@ -19,7 +19,7 @@ def vicc_run(small_run, tmp_path_factory):
     config = dataclasses.replace(
         small_config(),
         method={"name": "vicc", "prototypes": 3, "queue": 0, "projection_size": 8, "cycles": 0},
-        clip=ClipSettings(num_blocks=1, block_length=4, step=1, clips_per_video=2),
+        clip=ClipSettings(num_blocks=1, block_length=4, frame_stride=1, clips_per_video=2),
     )
     run = tmp_path_factory.mktemp("vicc") / "run"
     make_run(run, small_run.data, config)

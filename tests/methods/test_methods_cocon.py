@@ -47,7 +47,7 @@ def together(method) -> Progress:
 
 
 def test_stages_are_each_view_alone_then_all():
-    stages = build(epochs_alone=3, epochs_together=2).stages()
+    stages = build(single_view_epochs=3, cooperation_epochs=2).stages()
     assert [(stage.name, stage.views, stage.epochs) for stage in stages] == [
         ("rgb", ("rgb",), 3),
         ("flow", ("flow",), 3),
@@ -58,9 +58,9 @@ def test_stages_are_each_view_alone_then_all():
 
 
 def test_a_stage_without_epochs_is_left_out():
-    assert [stage.name for stage in build(epochs_alone=0).stages()] == ["together"]
+    assert [stage.name for stage in build(single_view_epochs=0).stages()] == ["together"]
     with pytest.raises(UserError, match="nothing would be trained"):
-        build(epochs_alone=0, epochs_together=0)
+        build(single_view_epochs=0, cooperation_epochs=0)
 
 
 @torch.no_grad()

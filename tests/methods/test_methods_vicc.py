@@ -16,7 +16,7 @@ from coview.methods.base import Method, build_method
 from two_processes import half, mean_over_processes, run_in_processes
 
 CHANNELS = {"rgb": 3, "flow": 2}
-METHOD = {"name": "vicc", "prototypes": 5, "queue": 8, "epochs_alone": 3, "cycles": 1, "epochs_together": 2}
+METHOD = {"name": "vicc", "prototypes": 5, "queue": 8, "single_stream_epochs": 3, "cycles": 1, "cross_stream_epochs": 2}
 
 
 def build(views: tuple[str, ...] = ("rgb", "flow"), clip: Mapping[str, object] | None = None, **method) -> Method:
@@ -250,7 +250,7 @@ def test_meters_say_how_prototypes_are_used():
         ({"clip": {"clips_per_video": 1}}, "clip.clips_per_video is 1"),
         ({"clip": {"num_blocks": 2}}, "clip.num_blocks is 2"),
         ({"views": ("rgb",)}, "needs two views, or one with method.cycles 0"),
-        ({"epochs_alone": 0, "cycles": 0}, "nothing would be trained"),
+        ({"single_stream_epochs": 0, "cycles": 0}, "nothing would be trained"),
         ({"queue_from_alone": {"pose": 3}}, "names pose; the views are rgb, flow"),
     ],
 )

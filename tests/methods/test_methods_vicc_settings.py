@@ -21,7 +21,7 @@ def test_prototypes_and_queue_follow_batch_and_data(batch, videos, prototypes, q
 
 
 def test_what_is_set_stays_and_settling_twice_changes_nothing():
-    given = ViCCSettings(prototypes=7, queue=0, epochs_alone=30)
+    given = ViCCSettings(prototypes=7, queue=0, single_stream_epochs=30)
     settled = settled_settings(given, Sizes(16, 100))
     assert (settled.prototypes, settled.queue, settled.frozen_prototypes_epochs) == (7, 0, 10)
     assert settled_settings(settled, Sizes(192, 9537)) == settled

@@ -13,9 +13,9 @@ import pytest
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.synthetic import SyntheticSettings
 from coview.errors import UserError
+from coview.files import is_running, this_host
 from coview.preparation import video
 from coview.preparation.prepare import PrepareSettings, prepare
-from coview.preparation.writing import is_running, this_host
 from coview.views.base import StorageSettings
 from coview.views.rgb import RgbView
 

@@ -14,8 +14,8 @@ from small_run import make_data, small_config
 
 ASKED = dataclasses.replace(
     small_config(),
-    method={"name": "vicc", "epochs_alone": 2, "cycles": 1, "epochs_together": 1, "projection_size": 8},
-    clip=ClipSettings(num_blocks=1, block_length=4, step=1, clips_per_video=2),
+    method={"name": "vicc", "single_stream_epochs": 2, "cycles": 1, "cross_stream_epochs": 1, "projection_size": 8},
+    clip=ClipSettings(num_blocks=1, block_length=4, frame_stride=1, clips_per_video=2),
     optimiser=OptimiserSettings(name="lars", learning_rate=0.6, reference_batch=192),
     schedule=ScheduleSettings(name="cosine", final_learning_rate=6e-4),
     training=TrainingSettings(

@@ -25,7 +25,7 @@ BASE = small_config()
 ALONE = dataclasses.replace(BASE, method={"name": "cpc", "predict_blocks": 1})
 TOGETHER = dataclasses.replace(
     BASE,
-    method={"name": "cocon", "predict_blocks": 1, "epochs_alone": 0, "epochs_together": 2, "temperature": 0.1},
+    method={"name": "cocon", "predict_blocks": 1, "single_view_epochs": 0, "cooperation_epochs": 2, "temperature": 0.1},
     training=TrainingSettings(batch_size=2, workers=0, precision="fp32", channels_last="never", log_every=1),
 )
 

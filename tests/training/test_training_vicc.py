@@ -34,9 +34,9 @@ CONFIG = parse(
             "prototypes": 4,
             "queue": 5,
             "projection_size": 8,
-            "epochs_alone": 3,
+            "single_stream_epochs": 3,
             "cycles": 1,
-            "epochs_together": 2,
+            "cross_stream_epochs": 2,
             "frozen_prototypes_epochs": 1,
             "queue_from_alone": {"rgb": 1},
             "queue_from_together": 1,
@@ -203,8 +203,8 @@ def _trained(rank: int, world_size: int, run: str) -> dict[str, torch.Tensor]:
     method = {
         **CONFIG.method,
         "shuffle_groups": 1,
-        "epochs_alone": 2,
-        "epochs_together": 1,
+        "single_stream_epochs": 2,
+        "cross_stream_epochs": 1,
         "queue_from_alone": {"rgb": 0, "flow": 0},
         "queue_from_together": 0,
     }

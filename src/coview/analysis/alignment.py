@@ -94,7 +94,7 @@ class ActionAlignment(Analysis):
         ]
         seconds = {entry.id: _block_seconds(entry, rows[entry.id][1]) for entry in videos}
         relative = ", without each video's mean" if self.settings.relative else ""
-        words = f"{count} blocks of {clip.block_length} frames, step {clip.step}"
+        words = f"{count} blocks of {clip.block_length} frames, step {clip.frame_stride}"
         figures = [
             self._figure(material, pair, one, place, {e.id: rows[e.id][1] for e in pair}, f"{view}{relative} · {words}")
             for place, (pair, one) in enumerate(zip(pairs, found, strict=True), start=1)

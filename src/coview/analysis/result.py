@@ -15,7 +15,7 @@ from coview.analysis.base import Findings, FoundTable
 from coview.analysis.figure import Figure
 from coview.config import as_plain
 from coview.errors import UserError
-from coview.evaluation.json_file import write_bytes, write_json, write_text
+from coview.files import write_bytes, write_json, write_text
 
 FOLDER = "analysis"
 FORMAT = 2
@@ -101,7 +101,7 @@ def write_analysis(result: AnalysisResult) -> None:
         "figures": figures,
         "payload": findings.payload,
     }
-    write_json(path, {"format": FORMAT, **values, "findings": found})
+    write_json(path, as_plain({"format": FORMAT, **values, "findings": found}))
     for stem in earlier - {figure["file"] for figure in figures}:
         for suffix in (".svg", ".png"):
             path.with_name(stem + suffix).unlink(missing_ok=True)

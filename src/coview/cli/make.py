@@ -101,7 +101,7 @@ class Pretrain:
     Examples:
         coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc
         coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc --resume
-        coview pretrain cocon-ucf10-2view-cpu --data data/ucf10 --out R --start-from runs/cpc --method.epochs-alone 0
+        coview pretrain cocon-ucf10-2view-cpu --data D --out R --start-from runs/cpc --method.single-view-epochs 0
         coview pretrain finetune-cocon-ucf10-cpu --data data/ucf10 --start-from runs/cpc --out runs/cpc-tuned
     """
 

@@ -205,7 +205,7 @@ class Tabulate:
 
     def run(self, assignments: Assignments) -> int:
         """Make the tables, print or write them."""
-        from coview.evaluation.json_file import write_text
+        from coview.files import write_text
 
         if self.shape is None:
             from coview.evaluation.many_runs import tables_of_runs

@@ -14,7 +14,7 @@ Indices = NDArray[np.int64]
 
 
 def effective_step(num_frames: int, clip: ClipSettings) -> int:
-    """Return the frames between neighbours of a clip from a video of `num_frames`: `clip.step`, or less if short.
+    """Return the frames between neighbours of a clip in a video of `num_frames`: `clip.frame_stride`, or less if short.
 
     Raises:
         ValueError: the video has no frame.
@@ -22,8 +22,8 @@ def effective_step(num_frames: int, clip: ClipSettings) -> int:
     if num_frames < 1:
         raise ValueError(f"a video of {num_frames} frames has no clip")
     if clip.num_frames == 1:
-        return clip.step
-    return max(1, min(clip.step, (num_frames - 1) // (clip.num_frames - 1)))
+        return clip.frame_stride
+    return max(1, min(clip.frame_stride, (num_frames - 1) // (clip.num_frames - 1)))
 
 
 def effective_span(num_frames: int, clip: ClipSettings) -> int:

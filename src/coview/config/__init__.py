@@ -47,13 +47,13 @@ class EncoderSettings:
 
 @dataclass(frozen=True)
 class ClipSettings:
-    """Which frames make a clip: N blocks of L frames, every `step`-th frame; plain sampling is one block."""
+    """Which frames make a clip: N blocks of L frames, every `frame_stride`-th frame; plain sampling is one block."""
 
     num_blocks: Positive = 8
     """N, blocks in a clip."""
     block_length: Positive = 5
     """L, frames in a block."""
-    step: Positive = 3
+    frame_stride: Positive = 3
     """Distance between neighbouring frames of a clip, in frames of the stored video. Shrinks in short videos."""
     clips_per_video: Positive = 1
     """M, clips drawn from one video for one training step."""
@@ -67,8 +67,8 @@ class ClipSettings:
 
     @property
     def span(self) -> int:
-        """Frames of the video from the first to the last of a clip, both counted, at full step."""
-        return (self.num_frames - 1) * self.step + 1
+        """Frames of the video from the first to the last of a clip, both counted, at full stride."""
+        return (self.num_frames - 1) * self.frame_stride + 1
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ ClipFeatures = dict[str, list[NDArray[np.float32]]]
 def block_indices(num_frames: int, clip: ClipSettings, *, num_blocks: int) -> Indices:
     """Return the frames of blocks spread evenly over a whole video: (num_blocks, L).
 
-    A block is L frames, `clip.step` apart as in training; in a short video they overlap, and the step shrinks as it
-    does in training.
+    A block is L frames, `clip.frame_stride` apart as in training; in a short video they overlap, and the stride
+    shrinks as it does in training.
 
     Args:
         num_frames: of the video.
@@ -37,7 +37,7 @@ def block_indices(num_frames: int, clip: ClipSettings, *, num_blocks: int) -> In
         num_blocks: how many.
     """
     length = clip.block_length
-    step = max(1, min(clip.step, (num_frames - 1) // max(1, length - 1)))
+    step = max(1, min(clip.frame_stride, (num_frames - 1) // max(1, length - 1)))
     last_start = max(0, num_frames - 1 - (length - 1) * step)
     starts = np.linspace(0, last_start, num_blocks).round().astype(np.int64)
     return np.minimum(starts[:, None] + step * np.arange(length), num_frames - 1)

@@ -46,8 +46,8 @@ def save_encoder(encoder: Encoder, path: Path, *, name: str, description: Mappin
 def load_encoder(path: Path | str) -> Encoder:
     """Build the encoder that a file of `save_encoder` holds, for use: on the CPU, in eval mode, without gradient.
 
-    Clips go in as (B, in_channels, T, size, size), normalised as `coview.augmentation` does; `describe_encoder` tells the
-    size and how frames are chosen.
+    Clips go in as (B, in_channels, T, size, size), normalised as `coview.augmentation` does; `describe_encoder` tells
+    the size and how frames are chosen.
 
     Raises:
         UserError: no such file, or it holds no encoder of ours.

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from rich.table import Table
 
+from coview.config import as_plain
 from coview.evaluation.compare import Comparison, as_records, as_values
 from coview.evaluation.gains import Gain, RowGains, p_in_words
 from coview.evaluation.gains_figure import gains_figure
-from coview.evaluation.json_file import write_json, write_text
 from coview.evaluation.table import counts_in_words
+from coview.files import write_json, write_text
 
 MOST_CLASSES = 24
 ENDINGS = (".json", ".csv", ".svg")
@@ -63,7 +64,7 @@ def write_comparison(comparison: Comparison, out: Path) -> list[Path]:
     writer = csv.DictWriter(text, list(records[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(records)
-    write_json(paths[0], as_values(comparison))
+    write_json(paths[0], as_plain(as_values(comparison)))
     write_text(paths[1], text.getvalue())
     write_text(paths[2], gains_figure(comparison.closer, a=comparison.a, b=comparison.b))
     return paths

@@ -10,7 +10,7 @@ from typing import Any
 from coview.config import as_plain
 from coview.errors import UserError
 from coview.evaluation.base import ScoreRow, StageScore
-from coview.evaluation.json_file import write_json
+from coview.files import write_json
 
 FOLDER = "evaluation"
 FORMAT = 1
@@ -79,7 +79,7 @@ def write_result(result: EvaluationResult) -> None:
     """
     values = {"format": FORMAT, **as_plain(asdict(result))}
     del values["path"]  # it moves with the run's folder
-    write_json(Path(result.path), values)
+    write_json(Path(result.path), as_plain(values))
 
 
 def read_result(path: Path) -> EvaluationResult:

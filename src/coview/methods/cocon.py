@@ -35,9 +35,9 @@ class CoConSettings:
     """tau of the dense prediction, the cosines are divided by it."""
     dropout: Fraction = 0.1
     """Share of the hidden state of the aggregation that is zeroed at each step."""
-    epochs_alone: Count = 100
+    single_view_epochs: Count = 100
     """Passes of the first stage, each view by itself; 0: no such stage."""
-    epochs_together: Count = 60
+    cooperation_epochs: Count = 60
     """Passes of the second stage, all views at once; 0: no such stage."""
     cooperation_weight: NonNegativeFloat = 10.0
     """lambda, of L_sync + alpha L_sim; 0: CPC alone."""
@@ -79,8 +79,10 @@ class CoCon(Method):
         )
         if len(config.views) < 2:
             raise UserError(f"method cocon needs at least two views, the config names {', '.join(config.views)}")
-        if settings.epochs_alone == settings.epochs_together == 0:
-            raise UserError("method.epochs_alone and method.epochs_together are both 0: nothing would be trained")
+        if settings.single_view_epochs == settings.cooperation_epochs == 0:
+            raise UserError(
+                "method.single_view_epochs and method.cooperation_epochs are both 0: nothing would be trained"
+            )
         self.settings = settings
         self.inputs = config.views
         self.num_blocks = config.clip.num_blocks
@@ -95,10 +97,12 @@ class CoCon(Method):
     def stages(self) -> tuple[Stage, ...]:
         """Return one stage for each view alone, then one for all together."""
         alone = [
-            Stage(view, (view,), trainable_parts((view,), self.inputs), self.settings.epochs_alone)
+            Stage(view, (view,), trainable_parts((view,), self.inputs), self.settings.single_view_epochs)
             for view in self.views
         ]
-        together = Stage(TOGETHER, self.views, trainable_parts(self.views, self.inputs), self.settings.epochs_together)
+        together = Stage(
+            TOGETHER, self.views, trainable_parts(self.views, self.inputs), self.settings.cooperation_epochs
+        )
         return tuple(stage for stage in (*alone, together) if stage.epochs > 0)
 
     def forward(self, batch: ViewBatch, progress: Progress) -> LossOutput:

@@ -103,15 +103,15 @@ class ViCC(Method):
         settings = self.settings
         frozen = settings.frozen_prototypes_epochs or 0
         stages = [
-            Stage(view, (view,), self._trainable(view), settings.epochs_alone, {f"prototypes.{view}": frozen})
+            Stage(view, (view,), self._trainable(view), settings.single_stream_epochs, {f"prototypes.{view}": frozen})
             for view in self.views
-            if settings.epochs_alone > 0
+            if settings.single_stream_epochs > 0
         ]
         for cycle in range(1, settings.cycles + 1):
             for own in self.views:
                 (other,) = (view for view in self.views if view != own)
                 name, trainable = f"cycle{cycle}-{own}", self._trainable(own)
-                stages.append(Stage(name, (own, other), trainable, settings.epochs_together))
+                stages.append(Stage(name, (own, other), trainable, settings.cross_stream_epochs))
         return tuple(stages)
 
     def _trainable(self, view: str) -> dict[str, float]:
@@ -285,8 +285,8 @@ def _check(settings: ViCCSettings, config: RunConfig) -> None:
             f"clip.num_blocks is {config.clip.num_blocks}: vicc takes a clip as one block; set it to 1 and "
             "clip.block_length to the frames of a clip"
         )
-    if settings.epochs_alone == settings.cycles == 0:
-        raise UserError("method.epochs_alone and method.cycles are both 0: nothing would be trained")
+    if settings.single_stream_epochs == settings.cycles == 0:
+        raise UserError("method.single_stream_epochs and method.cycles are both 0: nothing would be trained")
     foreign = [view for view in settings.queue_from_alone if view not in config.views]
     if foreign:
         raise UserError(f"method.queue_from_alone names {', '.join(foreign)}; the views are {views}")

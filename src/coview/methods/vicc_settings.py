@@ -30,11 +30,11 @@ class ViCCSettings:
     """How often assignments are scaled to equal shares."""
     projection_size: Positive = 128
     """Size of z, the output of the projection head."""
-    epochs_alone: Count = 300
+    single_stream_epochs: Count = 300
     """Passes of the single-stream stage of each view; 0: no such stage."""
     cycles: Count = 2
     """How often the cross-stream stages of both views follow; 0: none."""
-    epochs_together: Positive = 100
+    cross_stream_epochs: Positive = 100
     """Passes of each cross-stream stage."""
     frozen_prototypes_epochs: Count | None = None
     """Epochs at the start of a single-stream stage in which its prototypes do not learn. Not set: a third of the
@@ -69,5 +69,5 @@ def settled_settings(settings: ViCCSettings, sizes: Sizes) -> ViCCSettings:
             batches = min(batches, int(LARGEST_QUEUE_SHARE * sizes.num_videos) // sizes.batch_size)
         queue = batches * sizes.batch_size
     if frozen is None:
-        frozen = settings.epochs_alone // 3
+        frozen = settings.single_stream_epochs // 3
     return replace(settings, prototypes=prototypes, queue=queue, frozen_prototypes_epochs=frozen)

@@ -9,10 +9,10 @@ from typing import Any
 
 from coview.datasets.prepared import WORK_FOLDER
 from coview.errors import MissingExtraError, UserError
+from coview.files import atomic_path, disk_errors, remove_parts
 from coview.preparation.outcomes import VideoOutcome, from_line, to_line
 from coview.preparation.pool import run_pool
 from coview.preparation.video import VideoTask, failed, paths_to_make
-from coview.preparation.writing import disk_errors, remove_parts, written_aside
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ def prepare_there(tasks: list[VideoTask]) -> None:
     letters = {task.entry.id: _letter(task) for task in tasks}
     left = [task for task in tasks if not letters[task.entry.id].exists()]
     for outcome in run_pool(left, workers=1, on_frames=lambda count: None):
-        with disk_errors(tasks[0].out), written_aside(letters[outcome.id]) as aside:
+        with disk_errors(tasks[0].out), atomic_path(letters[outcome.id]) as aside:
             aside.write_text(to_line(outcome), encoding="utf-8")
 
 

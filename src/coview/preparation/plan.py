@@ -6,11 +6,11 @@ from pathlib import Path
 
 from coview.datasets.prepared import VIEWS_FOLDER
 from coview.datatypes import VideoEntry
+from coview.files import stored_files
 from coview.preparation.outcomes import VideoOutcome, read_outcomes, source_stamp
 from coview.preparation.record import manifest_rows
 from coview.preparation.settings import PrepareSettings, share_of
 from coview.preparation.video import VideoTask
-from coview.preparation.writing import stored_files
 from coview.views.base import View
 
 

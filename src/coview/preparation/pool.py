@@ -16,10 +16,10 @@ from multiprocessing.connection import wait
 from typing import cast
 
 from coview.errors import UserError
+from coview.files import remove_parts
 from coview.preparation.outcomes import VideoOutcome
 from coview.preparation.video import VideoTask, failed, paths_to_make
 from coview.preparation.worker import SINGLE_THREAD
-from coview.preparation.writing import remove_parts
 
 log = logging.getLogger(__name__)
 

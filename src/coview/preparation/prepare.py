@@ -21,6 +21,7 @@ from coview.datasets.synthetic import SyntheticSettings
 from coview.datasets.synthetic.reading import LABELS_FILE
 from coview.datatypes import ProgressSink, VideoEntry
 from coview.errors import UserError
+from coview.files import disk_errors
 from coview.preparation.outcomes import OutcomeLog, VideoOutcome
 from coview.preparation.plan import known_outcomes, plan
 from coview.preparation.pool import run_pool
@@ -41,7 +42,6 @@ from coview.preparation.settings import (
     write_record,
 )
 from coview.preparation.video import VideoTask, prepare_video
-from coview.preparation.writing import disk_errors
 from coview.video.synthetic_files import write_synthetic
 from coview.views.base import View
 

@@ -20,8 +20,8 @@ from coview.datasets.manifest import read_manifest, write_manifest
 from coview.datasets.prepared import FORMAT, INFO_NAME, MANIFEST_NAME
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
+from coview.files import atomic_path
 from coview.preparation.outcomes import VideoOutcome
-from coview.preparation.writing import written_aside
 
 log = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ def write_data_set(out: Path, entries: Sequence[VideoEntry], description: Mappin
             "changed": now,
             "tools": {"python": platform.python_version(), **_tool_versions()},
         }
-        with written_aside(out / INFO_NAME) as aside:
+        with atomic_path(out / INFO_NAME) as aside:
             aside.write_text(yaml.safe_dump({**head, **description}, sort_keys=False), encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from coview.datasets.folds import Folds
 from coview.datasets.prepared import INFO_NAME, WORK_FOLDER
 from coview.datasets.synthetic import SyntheticSettings
 from coview.errors import UserError
-from coview.preparation.writing import written_aside
+from coview.files import atomic_path
 from coview.views import VIEWS
 from coview.views.base import StorageSettings, View
 
@@ -152,7 +152,7 @@ def write_record(out: Path, wanted: Mapping[str, Any]) -> None:
     record = {**wanted, "views": {**earlier_views, **wanted["views"]}}
     if record != recorded or not (out / WORK_FOLDER).is_dir():
         (out / WORK_FOLDER).mkdir(parents=True, exist_ok=True)
-        with written_aside(out / WORK_FOLDER / _RECORD) as aside:
+        with atomic_path(out / WORK_FOLDER / _RECORD) as aside:
             aside.write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from coview.datasets.prepared import stored_path
 from coview.datatypes import Frame, VideoEntry
 from coview.errors import VideoError
+from coview.files import atomic_path, disk_errors
 from coview.preparation.outcomes import VideoOutcome, source_stamp
-from coview.preparation.writing import disk_errors, written_aside
 from coview.video.decode import decode_frames, stored_fps
 from coview.video.probe import VideoInfo, probe
 from coview.views import VIEWS
@@ -167,7 +167,7 @@ def _store(task: VideoTask, frames: SourceFrames, *, info: VideoInfo, fps: float
     with contextlib.ExitStack() as asides:
         for name, path in paths_to_make(task).items():
             view = views[name]
-            aside = asides.enter_context(written_aside(path))
+            aside = asides.enter_context(atomic_path(path))
             made = _counted(view, view.extract(frames, video), counts)
             count = view.write(made, aside, fps=fps, storage=task.storage)
             if count == 0:

@@ -84,7 +84,7 @@ class VideoFeed:
         clip, size = self.config.clip, min(self.config.training.batch_size, len(self.train))
         return (
             f"{len(self.train)} videos to train on, {len(self.held_out)} held out; {self.steps_per_epoch} batches of "
-            f"{size} an epoch; clips of {clip.num_blocks} x {clip.block_length} frames, every {clip.step}; "
+            f"{size} an epoch; clips of {clip.num_blocks} x {clip.block_length} frames, every {clip.frame_stride}; "
             f"{self.workers} decoding process(es)"
         )
 

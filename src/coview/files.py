@@ -1,15 +1,18 @@
-"""Files that are there whole or not at all: written under a temporary name beside their place, then renamed."""
+"""Files that are there whole or not at all: written under a temporary name beside their place, synced, then renamed."""
 
 import contextlib
 import errno
+import json
+import math
 import os
 import re
 import secrets
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from coview.errors import UserError
 
@@ -24,7 +27,7 @@ def this_host() -> str:
 
 
 @contextlib.contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; on leaving without an error the file written there takes its place.
 
     The file reaches the disk before it is renamed. The temporary name tells host and process, so that the next
@@ -39,6 +42,39 @@ def written_aside(path: Path) -> Iterator[Path]:
         _to_disk(path.parent)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically, with the folders it needs.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        with atomic_path(path) as aside:
+            aside.write_bytes(data)
+    except OSError as error:
+        if is_full(error):
+            raise full_disk_error(path.parent) from error
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, as `write_bytes` does."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write plain values as JSON, as `write_bytes` does; nan and infinities become null."""
+    write_text(path, json.dumps(_without_nan(values), indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def _without_nan(values: Any) -> Any:
+    if isinstance(values, float) and not math.isfinite(values):
+        return None
+    if isinstance(values, Mapping):
+        return {key: _without_nan(value) for key, value in values.items()}
+    return [_without_nan(value) for value in values] if isinstance(values, list | tuple) else values
 
 
 def _to_disk(path: Path) -> None:
@@ -108,7 +144,7 @@ def full_disk_error(folder: Path) -> UserError:
     room = shutil.disk_usage(place)
     return UserError(
         f"the disk of {folder} is full, or your quota there is used up: {_amount(room.free)} of {_amount(room.total)} "
-        "are free after removing what was half-written. Every finished video is kept; make room and give the same "
+        "are free after removing what was half-written. Whatever was finished is kept; make room and give the same "
         "command again"
     )
 
