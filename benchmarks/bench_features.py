@@ -28,8 +28,8 @@ from record import record
 
 GOAL = 0.9
 KINDS: dict[str, dict[str, Any]] = {
-    "s3d": {"num_blocks": 1, "block_length": 32, "step": 1},
-    "r2d3d18": {"num_blocks": 8, "block_length": 5, "step": 3},
+    "s3d": {"num_blocks": 1, "block_length": 32, "frame_stride": 1},
+    "r2d3d18": {"num_blocks": 8, "block_length": 5, "frame_stride": 3},
 }
 """Encoder -> the clips that its paper takes; any other encoder takes those of r2d3d18."""
 

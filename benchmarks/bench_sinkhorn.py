@@ -37,7 +37,7 @@ class Step:
         given: dict[str, Any] = {
             "views": {view: {"size": arguments.size} for view in ("rgb", "flow")},
             "encoder": {"name": arguments.encoder},
-            "clip": {"num_blocks": 1, "block_length": arguments.frames, "step": 1, "clips_per_video": 2},
+            "clip": {"num_blocks": 1, "block_length": arguments.frames, "frame_stride": 1, "clips_per_video": 2},
             "method": {"name": "vicc", "prototypes": arguments.prototypes, "queue": 0, "cycles": 1},
             "optimiser": {"name": "lars", "learning_rate": 0.6},
         }

@@ -32,7 +32,7 @@ split: null
 views: {rgb: {size: 64}}
 encoder: {name: tiny3d}
 method: {name: cpc, temperature: 0.07}
-clip: {step: 1}
+clip: {frame_stride: 1}
 training: {batch_size: 16, max_steps: 1, log_every: 1, workers: 1, precision: fp32, channels_last: always}
 """
 

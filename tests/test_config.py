@@ -24,7 +24,7 @@ def test_as_plain_and_back_is_the_same():
         ({"views": {"rgb": {"siz": 3}}}, r"unknown setting 'views.rgb.siz'; did you mean 'size'"),
         ({"training": {"batch_size": 0}}, r"training.batch_size: .*greater than or equal to 1, got 0"),
         ({"training": {"precision": "bf61"}}, r"training.precision: .*'fp32', 'bf16'.*got 'bf61'"),
-        ({"clip": {"step": "three"}}, r"clip.frame_stride: .*integer.*got 'three'"),
+        ({"clip": {"frame_stride": "three"}}, r"clip.frame_stride: .*integer.*got 'three'"),
     ],
 )
 def test_mistakes_are_named(given, message):
@@ -86,8 +86,8 @@ def test_shipped_configs_are_found_by_name_and_a_near_miss_is_suggested(tmp_path
 
 
 def test_a_base_is_merged_table_by_table_below_the_file_and_the_command_line(tmp_path):
-    (tmp_path / "below.yaml").write_text("seed: 1\nviews: {rgb: {size: 64}}\nclip: {step: 2, num_blocks: 4}\n")
-    (tmp_path / "middle.yaml").write_text("base: below.yaml\nviews: {flow: {size: 32}}\nclip: {step: 3}\n")
+    (tmp_path / "below.yaml").write_text("seed: 1\nviews: {rgb: {size: 64}}\nclip: {frame_stride: 2, num_blocks: 4}\n")
+    (tmp_path / "middle.yaml").write_text("base: below.yaml\nviews: {flow: {size: 32}}\nclip: {frame_stride: 3}\n")
     own = tmp_path / "own.yaml"
     own.write_text("base: middle.yaml\nseed: 2\nmethod: {name: cocon, dropout: 0.0}\n")
     config = load_config(own, [("clip.frame_stride", "5")])

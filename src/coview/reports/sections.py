@@ -179,7 +179,7 @@ def what_ran_table(facts: RunFacts) -> list[tuple[str, str]]:
     pairs = [
         ("method", f"{config['method']['name']}, preset {config['preset']}, seed {config['seed']}"),
         ("encoder", f"{config['encoder']['name']}, one a view: {sizes}"),
-        ("clip", f"{clip['num_blocks']} x {clip['block_length']} frames, every {clip['step']}. frame"),
+        ("clip", f"{clip['num_blocks']} x {clip['block_length']} frames, every {clip['frame_stride']}. frame"),
         ("batch", f"{config['training']['batch_size']} videos"),
         ("optimiser", f"{config['optimiser']['name']}, learning rate {config['optimiser']['learning_rate']}"),
         (
