@@ -23,8 +23,9 @@ from coview.analysis import analyse_all
 from coview.config import ClipSettings, EncoderSettings, RunConfig, TrainingSettings, ViewInput, as_plain
 from coview.datasets.manifest import write_manifest
 from coview.datasets.prepared import PreparedDataset, stored_path
-from coview.datatypes import Embeddings, VideoEntry
+from coview.datatypes import VideoEntry
 from coview.embedding.cache import FOLDER, data_identity, identity_of, remembered
+from coview.embedding.embeddings import Embeddings
 from coview.embedding.run import Run
 from coview.evaluation.baselines import BASELINES
 from coview.methods.base import build_method

@@ -3,8 +3,7 @@
 Load a run, embed a video file, find its neighbours in a folder of videos::
 
     run = coview.load("demo/run")
-    query, collection = run.embed("query.mp4"), run.embed("my_videos/")
-    print(coview.search(query, collection, k=5))
+    print(coview.search("query.mp4", "my_videos/", run=run, top=5))
 
 A video flows one way, and the folders are its stations: `datasets` (who is in it), `video` (file -> frames), `views`
 (frames -> rgb, flow), `clips` (views -> clips), `augment`, `encoders` (clips -> features), `losses` (pure maths),
@@ -22,10 +21,9 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from coview.datasets.prepared import PreparedDataset
-    from coview.datatypes import Embeddings
+    from coview.embedding.embeddings import Embeddings
     from coview.embedding.run import Run, load
     from coview.embedding.search import search
-    from coview.embedding.store import read_embeddings, write_embeddings
     from coview.errors import UserError
     from coview.evaluation.scoring import evaluate_run
     from coview.preparation.prepare import prepare
@@ -41,14 +39,12 @@ __all__ = [
     "load",
     "prepare",
     "pretrain",
-    "read_embeddings",
     "search",
-    "write_embeddings",
     "write_report",
 ]
 
 _PLACES = {
-    "Embeddings": "coview.datatypes",
+    "Embeddings": "coview.embedding.embeddings",
     "PreparedDataset": "coview.datasets.prepared",
     "Run": "coview.embedding.run",
     "UserError": "coview.errors",
@@ -56,9 +52,7 @@ _PLACES = {
     "load": "coview.embedding.run",
     "prepare": "coview.preparation.prepare",
     "pretrain": "coview.training.pretrain",
-    "read_embeddings": "coview.embedding.store",
     "search": "coview.embedding.search",
-    "write_embeddings": "coview.embedding.store",
     "write_report": "coview.reports.page",
 }
 

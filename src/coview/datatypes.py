@@ -136,39 +136,6 @@ class ViewBatch:
         return int(self.entry_indices.shape[0])
 
 
-@dataclass(frozen=True)
-class Embeddings:
-    """One unit vector a video and view.
-
-    Attributes:
-        ids: n video ids.
-        features: view name -> (n, D) float32, unit rows.
-        labels: n class names, None where unknown.
-        groups: n group names, None where unknown.
-        paths: n source files.
-        description: how they were made (run, step, data, windows), for reports.
-    """
-
-    ids: tuple[str, ...]
-    features: Mapping[str, NDArray[np.float32]]
-    labels: tuple[str | None, ...]
-    groups: tuple[str | None, ...]
-    paths: tuple[str, ...]
-    description: Mapping[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        count = len(self.ids)
-        for name, features in self.features.items():
-            check_shape(f"features[{name!r}]", features, count, None)
-        if not len(self.labels) == len(self.groups) == len(self.paths) == count:
-            raise ValueError(
-                f"{count} ids with {len(self.labels)} labels, {len(self.groups)} groups, {len(self.paths)} paths"
-            )
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-
 def random_generator(*keys: int) -> np.random.Generator:
     """Return a generator that depends on nothing but the keys, such as (seed, epoch, sample, purpose)."""
     return np.random.default_rng(np.random.SeedSequence([key & 0xFFFFFFFFFFFFFFFF for key in keys]))

@@ -16,6 +16,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.embedding.cache import cached_embeddings, data_identity
 from coview.embedding.extract import window_features
 from coview.embedding.run import Run, load
+from coview.embedding.search import search
 from coview.encoders.file import describe_encoder, load_encoder
 from coview.errors import UserError
 from coview.methods.base import build_method
@@ -217,6 +218,44 @@ def test_raw_files_are_prepared_as_the_runs_own_data_was(small_run, raw_videos, 
         assert float(both.features[view][place] @ stored.features[view][1]) > 0.98
         np.testing.assert_allclose(both.features[view][place], one.features[view][0], atol=ROUNDING)
         assert np.abs(both.features[view][1 - place] - one.features[view][0]).max() > 100 * ROUNDING
+
+
+def test_frames_are_embedded_as_their_file_is(small_run, raw_videos):
+    run = load(small_run.run)
+    frames = [moving_square(number, is_fast=bool(number)) for number in range(2)]
+    made = run.embed(frames)
+    assert (made.ids, made.paths) == (("array00000", "array00001"), ("", ""))
+    files = run.embed([raw_videos / "v0.mp4", raw_videos / "v1.mp4"])
+    for view in run.views:
+        assert (made[view] * files[view]).sum(axis=1).min() > 0.99
+    odd = run.embed(frames[1][:, 1:, 1:])
+    assert odd["rgb"].shape == (1, run.encoders["rgb"].feature_size)
+    with pytest.raises(UserError, match=r"frames must be \(T, H, W, 3\) uint8, RGB; video 0 is .* float64"):
+        run.embed(frames[0] / 255)
+    with pytest.raises(TypeError, match="expected a path, a list of paths, .* got int"):
+        run.embed(3)
+
+
+def test_windows_are_rows_whose_mean_is_the_video(small_run):
+    run, data = load(small_run.run), PreparedDataset.open(small_run.data)
+    whole, windows = run.embed(data), run.embed(data, windows=True)
+    places = [place for place, name in enumerate(windows.ids) if name == "v3"]
+    assert windows.start_seconds[places].tolist() == [0.0, 4 / 25, 8 / 25, 12 / 25]
+    assert windows.end_seconds[places].tolist() == [8 / 25, 12 / 25, 16 / 25, 20 / 25]
+    assert windows[places[1]].start_seconds == 4 / 25
+    for view in run.views:
+        np.testing.assert_allclose(np.linalg.norm(windows[view], axis=1), 1, atol=1e-5)
+        mean = windows[view][places].mean(axis=0)
+        np.testing.assert_allclose(mean / np.linalg.norm(mean), whole[view][3], atol=1e-5)
+    found = search(windows, windows, top=1)
+    assert len(found) == len(windows)
+    assert found[0].start_seconds is not None
+
+
+def test_search_from_path_to_path(small_run, raw_videos):
+    found = search(raw_videos / "v1.mp4", str(small_run.data), run=str(small_run.run), top=3)
+    assert [hit.rank for hit in found] == [1, 2, 3]
+    assert found[0].id == "v1"
 
 
 def test_nothing_to_embed_is_said(small_run, raw_videos, tmp_path):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from coview.datatypes import Embeddings
 from coview.embedding import search as module
-from coview.embedding.search import NOBODY, joined, nearest, search
+from coview.embedding.embeddings import Embeddings
+from coview.embedding.search import NOBODY, nearest, search
 from coview.errors import UserError
 
 
@@ -60,31 +60,47 @@ def test_empty_sides_and_wrong_arguments():
         nearest(torch.zeros(1, 4), torch.ones(3, 5), k=1)
 
 
-def test_joined_views_have_the_weighted_mean_of_the_cosines():
-    generator = np.random.default_rng(0)
-    views = {name: generator.normal(size=(4, size)).astype(np.float32) for name, size in (("rgb", 5), ("flow", 3))}
-    views = {name: rows / np.linalg.norm(rows, axis=1, keepdims=True) for name, rows in views.items()}
-    weighted = joined(views, ["rgb", "flow"], {"rgb": 3.0, "flow": 1.0})
-    expected = 0.75 * views["rgb"] @ views["rgb"].T + 0.25 * views["flow"] @ views["flow"].T
-    np.testing.assert_allclose(weighted @ weighted.T, expected, atol=1e-6)
-
-
 def embeddings(names, features):
     count = len(names)
     return Embeddings(names, features, ("cat",) * count, (None,) * count, tuple(f"/v/{name}.mp4" for name in names))
 
 
-def test_search_returns_names_best_first_and_never_the_query_itself():
+def test_hits_have_names_best_first_and_never_the_query_itself():
     collection = embeddings(("a", "b", "c"), {"rgb": np.array([[1, 0], [0.6, 0.8], [-1, 0]], np.float32)})
     query = embeddings(("a",), {"rgb": np.array([[1, 0]], np.float32), "flow": np.ones((1, 1), np.float32)})
-    (found,) = search(query, collection, k=5)
-    assert [(item.id, item.label) for item in found] == [("b", "cat"), ("c", "cat")]
+    found = search(query, collection, top=5)
+    assert [(hit.query, hit.rank, hit.id, hit.label) for hit in found] == [("a", 1, "b", "cat"), ("a", 2, "c", "cat")]
     assert found[0].cosine == pytest.approx(0.6)
+    assert repr(found).splitlines() == ["Hits(2)", "  a 1. b 0.600", "  a 2. c -1.000"]
+    assert len(found[:1]) == 1
 
 
-def test_search_says_what_does_not_fit():
+def test_cosines_of_each_view_are_told_and_their_mean_decides():
+    rows = {"rgb": np.eye(2, dtype=np.float32), "flow": np.array([[0.6, 0.8], [1, 0]], np.float32)}
+    query = embeddings(("q",), {"rgb": np.array([[1, 0]], np.float32), "flow": np.array([[0.6, 0.8]], np.float32)})
+    found = search(query, embeddings(("a", "b"), rows), top=2)
+    assert found[0].cosines == pytest.approx({"rgb": 1.0, "flow": 1.0})
+    assert found[1].cosines == pytest.approx({"rgb": 0.0, "flow": 0.6})
+    assert found[1].cosine == pytest.approx(0.3)
+    frame = found.to_pandas()
+    assert list(frame["id"]) == ["a", "b"]
+    assert frame["cosine:flow"].tolist() == pytest.approx([1.0, 0.6])
+    assert [hit.id for hit in search(query, embeddings(("a", "b"), rows), top=1, views="flow")] == ["a"]
+
+
+def test_arrays_have_no_path_and_find_one_another():
+    nameless = Embeddings(("array00000",), {"rgb": np.ones((1, 1), np.float32)}, (None,), (None,), ("",))
+    assert len(search(nameless, nameless)) == 1
+
+
+def test_search_says_what_does_not_fit(tmp_path):
     one = embeddings(("a",), {"rgb": np.ones((1, 2), np.float32)})
     with pytest.raises(UserError, match="queries have rgb; the collection has flow"):
         search(one, embeddings(("b",), {"flow": np.ones((1, 2), np.float32)}))
     with pytest.raises(UserError, match="embed both with the same run"):
         search(one, embeddings(("b",), {"rgb": np.ones((1, 3), np.float32)}))
+    with pytest.raises(UserError, match="searching videos needs the run"):
+        search("query.mp4", one)
+    with pytest.raises(UserError, match="top is 0"):
+        search(one, one, top=0)
+    assert len(search(one.save(tmp_path / "q.csv"), embeddings(("b",), {"rgb": np.ones((1, 2), np.float32)}))) == 1

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coview.embedding.search import joined
+from coview.embedding.embeddings import join_views
 from coview.evaluation.ensemble import DEFAULT_WEIGHTS, ensembles, in_words, mixed
 
 FOUR = ("rgb", "flow", "pose", "segmentation")
@@ -41,5 +41,5 @@ def test_mixing_scores_and_joining_vectors_weigh_alike():
     np.testing.assert_allclose(
         mixed({view: rows @ rows.T for view, rows in features.items()}, shares), expected, rtol=1e-5
     )
-    vectors = joined(features, FOUR, shares)
+    vectors = join_views(features, FOUR, shares)
     np.testing.assert_allclose(vectors @ vectors.T, expected, rtol=1e-4, atol=1e-5)

@@ -13,9 +13,9 @@ from coview.clips.sampling import Indices
 from coview.config import as_plain
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import Frame, ProgressSink, VideoEntry
+from coview.embedding.embeddings import join_views
 from coview.embedding.frames import ClipFeatures, clip_features
 from coview.embedding.run import Run
-from coview.embedding.search import joined
 from coview.evaluation.ensemble import DEFAULT_WEIGHTS, ensembles
 from coview.views.opened import open_views
 
@@ -65,7 +65,7 @@ class FeatureSet:
         if not mixes:
             return dict(self.features)
         name, shares = list(mixes.items())[-1]  # weighted where the weights differ
-        return {**self.features, name: joined(self.features, list(shares), shares)}
+        return {**self.features, name: join_views(self.features, list(shares), shares)}
 
     def taken(self, rows: Sequence[int]) -> "FeatureSet":
         """Return it for some of the videos."""

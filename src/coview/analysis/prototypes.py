@@ -14,8 +14,8 @@ from coview.analysis.figure import TONES, Figure, draw, file_word
 from coview.analysis.picture_wall import Tile, WallRow, wall_figure
 from coview.analysis.strips import Strips
 from coview.config import Positive
-from coview.datatypes import Embeddings
 from coview.embedding.cache import FOLDER, identity_of, remembered
+from coview.embedding.embeddings import Embeddings
 from coview.errors import UserError
 from coview.evaluation.cluster_metrics import contingency
 from coview.evaluation.prototypes import HasPrototypes

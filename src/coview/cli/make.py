@@ -141,7 +141,7 @@ class Pretrain:
 
 @dataclass(frozen=True)
 class Embed:
-    """Turn videos into vectors: one unit vector a video and view, in a Parquet file.
+    """Turn videos into vectors: one unit vector a video and view, in a Parquet file (or CSV).
 
     VIDEOS is a video, a folder of videos, or a prepared data set. Views the run needs (flow, say) are made the way
     its training data was made.
@@ -152,19 +152,18 @@ class Embed:
     videos: Videos
     """What to embed."""
     out: Path
-    """Parquet file to write."""
+    """Parquet file to write; with a name that ends in .csv a table of text."""
     device: str = "auto"
     """auto, cpu, cuda, or cuda:N."""
 
     def run(self, assignments: Assignments) -> int:
         """Embed and store."""
         from coview.embedding.run import Run
-        from coview.embedding.store import write_embeddings
 
         run = Run.load(self.run_folder)
         with progress_bar("embed", unit="videos") as progress:
             embeddings = run.embed(self.videos, device=self.device, progress=progress)
-        write_embeddings(embeddings, self.out)
+        embeddings.save(self.out)
         views = ", ".join(f"{name} ({rows.shape[1]}-d)" for name, rows in embeddings.features.items())
         print(f"{len(embeddings)} videos, views {views}: {self.out}")
         for video, reason in embeddings.description["failed"].items():

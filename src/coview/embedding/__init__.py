@@ -1,1 +1,1 @@
-"""Station 10: run -> vectors. Deterministic features of whole videos, stored and searched."""
+"""Station 11: run -> vectors. Deterministic features of whole videos or their windows, stored and searched."""

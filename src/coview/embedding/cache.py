@@ -11,9 +11,9 @@ import torch
 
 from coview.config import as_plain
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import Embeddings, ProgressSink, VideoEntry
+from coview.datatypes import ProgressSink, VideoEntry
+from coview.embedding.embeddings import Embeddings
 from coview.embedding.run import Run
-from coview.embedding.store import read_embeddings, write_embeddings
 from coview.encoders import Encoder
 from coview.errors import UserError
 from coview.training.checkpoint import WEIGHTS
@@ -99,11 +99,11 @@ def remembered(folder: Path, identity: Mapping[str, Any], make: Callable[[], Emb
     path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.parquet"
     if path.is_file():
         try:
-            return read_embeddings(path)
+            return Embeddings.load(path)
         except UserError as error:
             logger.warning("making these embeddings again: %s", error)
     made = make()
-    write_embeddings(made, path)
+    made.save(path)
     return made
 
 

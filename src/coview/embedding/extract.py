@@ -1,17 +1,21 @@
-"""Encoders and windows in, one unit vector a video out; memory holds the windows of a few videos at a time."""
+"""Encoders and windows in, one unit vector a video or window out; memory holds the clips of a few windows at a time."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from einops import rearrange, reduce
+from numpy.typing import NDArray
 from torch import Tensor
 
 from coview.augmentation.batch import centre
 from coview.clips.windows import WindowDataset, evaluation_batches
 from coview.config import ClipSettings, RunConfig, as_plain
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import Embeddings, ProgressSink, VideoEntry, unit
+from coview.datatypes import ClipBatch, ProgressSink, VideoEntry, unit
+from coview.embedding.embeddings import Embeddings
 from coview.encoders import Encoder
 from coview.views.opened import open_views
 
@@ -46,6 +50,7 @@ def embed_entries(
     pool: Pool,
     device: torch.device,
     clip_seed: int | None = None,
+    per_window: bool = False,
     progress: ProgressSink | None = None,
 ) -> Embeddings:
     """Embed videos: each the mean of the unit features of its uniform half-overlapping windows, made unit again.
@@ -60,6 +65,7 @@ def embed_entries(
         pool: the method's way from feature maps to features.
         device: where to compute.
         clip_seed: in place of all windows, one clip a video at a place drawn by this seed.
+        per_window: keep every window as a row of its own, with its start and end, in place of their mean.
         progress: told (videos finished, videos in all, {"windows": so far}).
 
     Raises:
@@ -69,10 +75,11 @@ def embed_entries(
     most = config.evaluation.max_windows
     windows = WindowDataset(data, entries, views, config.clip, max_windows=most, clip_seed=clip_seed)
     rows = {int(row): place for place, row in enumerate(windows.videos.entry_indices)}
-    sums = {
+    totals = {
         view: torch.zeros(len(entries), encoder.to(device).feature_size, device=device)
         for view, encoder in encoders.items()
     }
+    kept = _Windows(entries, list(encoders))
     num_windows = 0
     workers = evaluation_workers(config)
     for batch in evaluation_batches(windows, batch_size=config.evaluation.batch_size, workers=workers):
@@ -80,18 +87,60 @@ def embed_entries(
         places = torch.tensor([rows[row] for row in batch.entry_indices.tolist()], device=device)
         for view, encoder in encoders.items():
             features = window_features(encoder, clips[view][:, 0], clip=config.clip, pool=pool)  # (W, D)
-            sums[view].index_add_(0, places, features)
+            if per_window:
+                kept.features[view].append(features.cpu().numpy())
+            else:
+                totals[view].index_add_(0, places, features)
+        if per_window:
+            kept.note(batch, places.tolist())
         num_windows += batch.num_videos
         if progress is not None:
             progress(int(places[-1]) + 1, len(entries), {"windows": num_windows})
+    description = {"windows": num_windows, "clip": as_plain(config.clip), "views": as_plain(config.views)}
+    if per_window:
+        return kept.embeddings(description)
     return Embeddings(
         ids=tuple(entry.id for entry in entries),
-        features={view: unit(total).cpu().numpy() for view, total in sums.items()},
+        features={view: unit(total).cpu().numpy() for view, total in totals.items()},
         labels=tuple(entry.label for entry in entries),
         groups=tuple(entry.group for entry in entries),
         paths=tuple(entry.path for entry in entries),
-        description={"windows": num_windows, "clip": as_plain(config.clip), "views": as_plain(config.views)},
+        description=description,
     )
+
+
+class _Windows:
+    """The windows of videos as rows of their own."""
+
+    def __init__(self, entries: Sequence[VideoEntry], views: Sequence[str]) -> None:
+        self.entries = entries
+        self.features: dict[str, list[NDArray[np.float32]]] = {view: [] for view in views}
+        self.owners: list[VideoEntry] = []
+        self.starts: list[float] = []
+        self.ends: list[float] = []
+
+    def note(self, batch: ClipBatch, places: Sequence[int]) -> None:
+        """Note whose windows a batch holds, and which seconds they show; nan where the frame rate is not known."""
+        frames = batch.frame_indices[:, 0].numpy()  # (W, T)
+        for place, first, last in zip(places, frames[:, 0].tolist(), frames[:, -1].tolist(), strict=True):
+            entry = self.entries[place]
+            fps = entry.fps or float("nan")
+            self.owners.append(entry)
+            self.starts.append(first / fps)
+            self.ends.append((last + 1) / fps)
+
+    def embeddings(self, description: Mapping[str, Any]) -> Embeddings:
+        """Return them all."""
+        return Embeddings(
+            ids=tuple(entry.id for entry in self.owners),
+            features={view: np.concatenate(rows) for view, rows in self.features.items()},
+            labels=tuple(entry.label for entry in self.owners),
+            groups=tuple(entry.group for entry in self.owners),
+            paths=tuple(entry.path for entry in self.owners),
+            description=description,
+            start_seconds=np.array(self.starts),
+            end_seconds=np.array(self.ends),
+        )
 
 
 def evaluation_workers(config: RunConfig) -> int:

@@ -13,8 +13,9 @@ from coview.clips.dataset import ClipSample, VideoTable, collate
 from coview.clips.sampling import Indices
 from coview.config import ClipSettings, as_plain
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import Embeddings, ProgressSink, VideoEntry, check_shape
+from coview.datatypes import ProgressSink, VideoEntry, check_shape
 from coview.embedding.cache import FOLDER, identity_of, remembered
+from coview.embedding.embeddings import Embeddings
 from coview.embedding.extract import window_features
 from coview.embedding.run import Run
 from coview.training.distributed import choose_device

@@ -1,5 +1,6 @@
 """A trained run, opened by its path alone: its settings, its encoders in eval mode, and what they make of videos."""
 
+import dataclasses
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,9 +12,10 @@ from safetensors.torch import load_file
 
 from coview.config import RunConfig, as_plain, parse, read_yaml
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import Embeddings, ProgressSink, VideoEntry
+from coview.datatypes import ProgressSink, VideoEntry
+from coview.embedding.embeddings import Embeddings
 from coview.embedding.extract import embed_entries
-from coview.embedding.prepare_raw import prepared_from
+from coview.embedding.sources import VideoSource, prepare_source
 from coview.encoders import Encoder
 from coview.encoders.file import save_encoder
 from coview.errors import UserError
@@ -109,29 +111,35 @@ class Run:
 
     def embed(
         self,
-        what: "Path | str | Sequence[Path | str] | PreparedDataset",
+        source: VideoSource,
         *,
+        windows: bool = False,
+        fps: float = 25.0,
         device: str = "auto",
         progress: ProgressSink | None = None,
     ) -> Embeddings:
-        """Turn videos into one unit vector a video and view.
+        """Turn videos into one unit vector a video and view, or one a window.
 
         Videos that were not prepared yet are prepared in a temporary folder with the settings of the run's own data,
         so that every view is made as it was for training. A video that cannot be read is logged and stands with its
         reason in `description["failed"]`; the others are embedded.
 
         Args:
-            what: a video file, a folder of videos, a list of files, or a prepared data set (or its folder).
+            source: a video file, a folder of videos, a list of files, a prepared data set (or its folder), or frames
+                (T, H, W, 3) uint8: one array or a list of them.
+            windows: one row a window, with start and end in seconds, in place of one a video.
+            fps: frames a second of arrays.
             device: "auto", "cpu", "cuda" or "cuda:<n>".
             progress: told (videos done, videos in all, amounts), first of preparing, then of embedding.
 
         Raises:
+            TypeError: `source` is nothing of what is expected.
             UserError: nothing there that can be embedded; the message says why.
         """
-        with prepared_from(what, self.resolved["data"], progress=progress) as data:
+        with prepare_source(source, self.resolved["data"], fps=fps, progress=progress) as data:
             for remark in self.differences(data):
                 logger.warning("%s", remark)
-            return self.embed_entries(data, data.ready, device=device, progress=progress)
+            return self.embed_entries(data, data.ready, per_window=windows, device=device, progress=progress)
 
     def embed_entries(
         self,
@@ -141,6 +149,7 @@ class Run:
         encoders: Mapping[str, Encoder] | None = None,
         device: str = "auto",
         clip_seed: int | None = None,
+        per_window: bool = False,
         progress: ProgressSink | None = None,
     ) -> Embeddings:
         """Turn some ready videos of a prepared data set into vectors, with these encoders in place of the run's own.
@@ -151,25 +160,20 @@ class Run:
             UserError: the data set lacks a view of the run.
         """
         data.require_views(self.views)
-        chosen = self.encoders if encoders is None else encoders
         made = embed_entries(
-            chosen,
+            self.encoders if encoders is None else encoders,
             data,
             entries,
             config=self.config,
             pool=self.method.pool,
             device=choose_device(device),
             clip_seed=clip_seed,
+            per_window=per_window,
             progress=progress,
         )
         unread = {entry.id: entry.reason or entry.status for entry in data.entries if entry.status != "ready"}
-        description = {
-            **made.description,
-            **self.describe(),
-            "failed": unread,
-            "source": str(data.info.get("source", data.root)),
-        }
-        return Embeddings(made.ids, made.features, made.labels, made.groups, made.paths, description)
+        where = {"failed": unread, "source": str(data.info.get("source", data.root))}
+        return dataclasses.replace(made, description={**made.description, **self.describe(), **where})
 
     def describe(self) -> dict[str, Any]:
         """Return which run and checkpoint this is, as plain values."""

@@ -1,29 +1,26 @@
 """Exact nearest neighbours by cosine: chunks of a matrix product and top-k."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from coview.datatypes import Embeddings, check_shape
+from coview.datatypes import ProgressSink, check_shape
+from coview.embedding.embeddings import Embeddings, join_views
+from coview.embedding.run import Run
+from coview.embedding.sources import VideoSource
 from coview.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NOBODY = -1
 """Index that fills the rows of queries with fewer than k candidates."""
 _CHUNK_ELEMENTS = 2**24
-
-
-@dataclass(frozen=True)
-class Neighbour:
-    """One video found for a query."""
-
-    id: str
-    path: str
-    label: str | None
-    cosine: float
+_FILES = (".parquet", ".csv")
 
 
 def nearest(
@@ -87,63 +84,145 @@ def _top(cosines: Tensor, *, k: int) -> tuple[Tensor, Tensor]:
     return indices, best
 
 
-def joined(
-    features: Mapping[str, NDArray[np.float32]], views: Sequence[str], weights: Mapping[str, float] | None = None
-) -> NDArray[np.float32]:
-    """Join views into one vector a video whose cosine is the weighted mean of the views' cosines: (n, sum of D_v).
+@dataclass(frozen=True)
+class Hit:
+    """One video, or window, found for a query.
 
-    Args:
-        features: view name -> unit rows.
-        views: which of them.
-        weights: view name -> weight; equal where not given.
+    Attributes:
+        query: id of the query's video.
+        rank: 1 for the nearest.
+        id: of the video found.
+        path: its source file.
+        label: its class, None where unknown.
+        cosine: mean over the views.
+        cosines: view name -> cosine.
+        start_seconds: where the window begins; None where the collection holds whole videos.
+        end_seconds: where it ends.
     """
-    shares = np.array([1.0 if weights is None else weights[view] for view in views], dtype=np.float64)
-    shares /= shares.sum()
-    parts = [features[view] * np.float32(np.sqrt(share)) for view, share in zip(views, shares, strict=True)]
-    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    query: str
+    rank: int
+    id: str
+    path: str
+    label: str | None
+    cosine: float
+    cosines: Mapping[str, float]
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+
+
+class Hits(Sequence[Hit]):
+    """What a search found: the hits of the first query, best first, then those of the second."""
+
+    def __init__(self, hits: Sequence[Hit]) -> None:
+        self._hits = tuple(hits)
+
+    def __len__(self) -> int:
+        return len(self._hits)
+
+    def __getitem__(self, place):  # type: ignore[no-untyped-def]  # an integer gives a hit, a slice gives hits
+        """Return one hit, or those of a slice."""
+        return Hits(self._hits[place]) if isinstance(place, slice) else self._hits[place]
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self._hits)
+
+    def __repr__(self) -> str:
+        lines = [f"  {hit.query} {hit.rank}. {hit.id}{_moment(hit)} {hit.cosine:.3f}" for hit in self._hits[:10]]
+        more = [f"  ... {len(self) - 10} more"] if len(self) > 10 else []
+        return "\n".join([f"Hits({len(self)})", *lines, *more])
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a row a hit; `cosines` becomes a column a view, "cosine:<view>"."""
+        import pandas as pd
+
+        rows = []
+        for hit in self._hits:
+            row = asdict(hit)
+            rows.append(row | {f"cosine:{view}": value for view, value in row.pop("cosines").items()})
+        return pd.DataFrame(rows)
+
+
+def _moment(hit: Hit) -> str:
+    return "" if hit.start_seconds is None else f" [{hit.start_seconds:.1f} s to {hit.end_seconds:.1f} s]"
 
 
 def search(
-    queries: Embeddings, collection: Embeddings, *, k: int = 10, views: Sequence[str] | None = None
-) -> list[list[Neighbour]]:
+    query: Embeddings | VideoSource,
+    collection: Embeddings | VideoSource,
+    *,
+    run: Run | Path | str | None = None,
+    top: int = 5,
+    views: Sequence[str] | None = None,
+    device: str = "auto",
+    progress: ProgressSink | None = None,
+) -> Hits:
     """Find the videos of a collection that are most like each query, by the mean cosine over views.
 
     Args:
-        queries: what to look for, one row a video.
-        collection: where to look; a query that is itself in it (same source file) is not returned for itself.
-        k: how many neighbours a query.
+        query: what to look for: embeddings, their file (.parquet, .csv), or videos in any way that `Run.embed` takes.
+        collection: where to look, given in the same way; a query that is in it itself (same source file) is not
+            returned for itself.
+        run: makes embeddings of videos: a run or its folder. Not needed where both sides are embeddings.
+        top: how many hits a query.
         views: views to compare; not set: all that both sides have.
-
-    Returns:
-        For each query at most k neighbours, best first.
+        device: where videos are embedded.
+        progress: told of embedding.
 
     Raises:
-        UserError: the two sides share no view, or come from encoders of different sizes.
+        TypeError: one of the sides is nothing of what is expected.
+        UserError: videos without a run, sides that share no view, or that come from encoders of different sizes.
     """
-    chosen = list(views) if views is not None else [view for view in queries.features if view in collection.features]
+    if top < 1:
+        raise UserError(f"top is {top}; ask for at least 1 hit")
+    opened = Run.load(run) if isinstance(run, (str, Path)) else run
+    sides = [_as_embeddings(side, opened, device=device, progress=progress) for side in (query, collection)]
+    return _search(sides[0], sides[1], top=top, views=views)
+
+
+def _as_embeddings(
+    side: Embeddings | VideoSource, run: Run | None, *, device: str, progress: ProgressSink | None
+) -> Embeddings:
+    if isinstance(side, Embeddings):
+        return side
+    if isinstance(side, (str, Path)) and Path(side).suffix.lower() in _FILES:
+        return Embeddings.load(side)
+    if run is None:
+        raise UserError(f"searching videos needs the run that embeds them: search(..., run=RUN); got {str(side):.80}")
+    return run.embed(side, device=device, progress=progress)
+
+
+def _search(queries: Embeddings, collection: Embeddings, *, top: int, views: Sequence[str] | None) -> Hits:
+    chosen = [view for view in queries.views if view in collection.views]
+    if views is not None:
+        chosen = [views] if isinstance(views, str) else list(views)
     for view in chosen or ["any view"]:
-        if view not in queries.features or view not in collection.features:
-            have, there = ", ".join(queries.features), ", ".join(collection.features)
+        if view not in queries.views or view not in collection.views:
+            have, there = ", ".join(queries.views), ", ".join(collection.views)
             raise UserError(f"cannot search by {view}: the queries have {have}; the collection has {there}")
-        sizes = queries.features[view].shape[1], collection.features[view].shape[1]
+        sizes = queries[view].shape[1], collection[view].shape[1]
         if sizes[0] != sizes[1]:
             raise UserError(
                 f"cannot search by {view}: {sizes[0]} numbers a query, {sizes[1]} a video of the collection; "
                 "embed both with the same run"
             )
-    places = {path: place for place, path in enumerate(dict.fromkeys((*collection.paths, *queries.paths)))}
+    # Frames that came as arrays have no path: each is a source of its own.
+    sources = [path or f"array {place}" for place, path in enumerate((*queries.paths, *collection.paths))]
+    numbers = {source: number for number, source in enumerate(dict.fromkeys(sources))}
+    groups = torch.tensor([numbers[source] for source in sources], dtype=torch.int64)
     indices, cosines = nearest(
-        torch.from_numpy(joined(queries.features, chosen)),
-        torch.from_numpy(joined(collection.features, chosen)),
-        k=k,
-        query_groups=torch.tensor([places[path] for path in queries.paths], dtype=torch.int64),
-        gallery_groups=torch.tensor([places[path] for path in collection.paths], dtype=torch.int64),
+        torch.from_numpy(join_views(queries.features, chosen)),
+        torch.from_numpy(join_views(collection.features, chosen)),
+        k=top,
+        query_groups=groups[: len(queries)],
+        gallery_groups=groups[len(queries) :],
     )
-    return [
-        [
-            Neighbour(collection.ids[index], collection.paths[index], collection.labels[index], cosine)
-            for index, cosine in zip(found, values, strict=True)
-            if index != NOBODY
-        ]
-        for found, values in zip(indices.tolist(), cosines.tolist(), strict=True)
-    ]
+    hits = []
+    for number, (found, values) in enumerate(zip(indices.tolist(), cosines.tolist(), strict=True)):
+        for rank, (index, cosine) in enumerate(zip(found, values, strict=True), start=1):
+            if index != NOBODY:
+                row = collection[index]
+                by_view = {view: float(queries[view][number] @ row.features[view]) for view in chosen}
+                moment = row.start_seconds, row.end_seconds
+                hits.append(Hit(queries.ids[number], rank, row.id, row.path, row.label, cosine, by_view, *moment))
+    return Hits(hits)

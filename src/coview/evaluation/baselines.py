@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import Embeddings, Frame, ProgressSink, VideoEntry
+from coview.datatypes import Frame, ProgressSink, VideoEntry
+from coview.embedding.embeddings import Embeddings
 from coview.views.base import View
 
 WIDTH, HEIGHT, BINS = 32, 24, 8

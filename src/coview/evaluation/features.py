@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from coview.config import as_plain
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import Embeddings, ProgressSink, VideoEntry
+from coview.datatypes import ProgressSink, VideoEntry
 from coview.embedding.cache import FOLDER, cached_embeddings, data_identity, remembered
+from coview.embedding.embeddings import Embeddings, join_views
 from coview.embedding.run import Run
-from coview.embedding.search import joined
 from coview.evaluation.base import RowKind, Task
 from coview.evaluation.baselines import BASELINES, baseline_embeddings
 from coview.evaluation.ensemble import ensembles, in_words
@@ -49,7 +49,7 @@ class FeatureTable:
         """Return name -> ((n, D) unit rows, description), ensembles as vectors whose cosine is the views' mean."""
         found = {name: (vectors, self.describe(name)) for name, vectors in self.features.items()}
         for name, shares in self.ensembles.items():
-            vectors = joined(self.features, list(shares), shares)
+            vectors = join_views(self.features, list(shares), shares)
             found[name] = (vectors, f"weighted mean of the views' cosine matrices: {in_words(shares)}")
         return found
 

@@ -1,0 +1,135 @@
+"""Whatever a user points at -> a prepared data set: opened, or made for the moment with a run's own settings."""
+
+import csv
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coview.config import parse
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import ProgressSink
+from coview.errors import UserError
+from coview.preparation.prepare import prepare
+from coview.preparation.settings import PrepareSettings
+from coview.video.stored import write_rgb
+from coview.views.base import StorageSettings
+
+logger = logging.getLogger(__name__)
+
+Frames = NDArray[np.uint8]
+"""A video as an array: (T, H, W, 3) uint8, RGB."""
+VideoSource = Path | str | PreparedDataset | Frames | Sequence[Path | str] | Sequence[Frames]
+"""A video file, a folder of videos, a list of files, a prepared data set (or its folder), or frames: one video or a
+list of them."""
+
+_MARK = "dataset.yaml"
+_FEW_FILES = 4
+"""Up to this many files are prepared in this process: starting workers would take longer than the work."""
+_GOP, _CRF = 8, 4.0
+"""Of the files that arrays pass through: closer to the array than any stored view is."""
+
+
+@contextmanager
+def prepare_source(
+    source: VideoSource, made_like: Mapping[str, Any], *, fps: float = 25.0, progress: ProgressSink | None = None
+) -> Iterator[PreparedDataset]:
+    """Give a prepared data set of what the user named; one made for this is removed on leaving.
+
+    Args:
+        source: what to prepare; arrays get the paths "" in place of those of the files that they pass through.
+        made_like: "views" (name -> options) and "storage" of the data set whose way of making is to be repeated.
+        fps: frames a second of arrays.
+        progress: told of preparing.
+
+    Raises:
+        TypeError: `source` is nothing of what is expected.
+        UserError: no such file or folder, no video in it, or not one that can be read.
+    """
+    if isinstance(source, PreparedDataset):
+        yield source
+        return
+    if isinstance(source, (str, Path)) and (Path(source) / _MARK).is_file():
+        yield PreparedDataset.open(Path(source))
+        return
+    with tempfile.TemporaryDirectory(prefix="coview-") as folder:
+        arrays = _arrays(source)
+        files = _write_arrays(arrays, Path(folder), fps=fps) if arrays else source
+        path, layout, workers = _listed(files, Path(folder))  # type: ignore[arg-type]  # arrays are files by now
+        settings = PrepareSettings(
+            layout=layout,
+            workers=workers,
+            views=tuple(made_like["views"]),
+            options=made_like["views"],
+            storage=parse(StorageSettings, made_like["storage"], source="resolved.yaml", prefix="data.storage."),
+        )
+        data = prepare(path, Path(folder) / "prepared", settings, progress=progress)
+        unread = [entry for entry in data.entries if entry.status != "ready"]
+        for entry in unread:
+            logger.warning("not embedded: %s: %s", entry.path, entry.reason or entry.status)
+        if not data.ready:
+            reasons = "; ".join(f"{entry.path}: {entry.reason or entry.status}" for entry in unread[:5])
+            raise UserError(f"not one video could be read: {reasons}")
+        if arrays:  # their files are gone when the caller looks
+            data = replace(data, entries=tuple(replace(entry, path="") for entry in data.entries))
+        yield data
+
+
+def _arrays(source: object) -> list[Any]:
+    """Return the arrays of a source, none where it is paths."""
+    if isinstance(source, (str, Path)):
+        return []
+    found = [source] if hasattr(source, "shape") else source
+    if not isinstance(found, Sequence):
+        raise TypeError(
+            "expected a path, a list of paths, a prepared data set or frames (T, H, W, 3) uint8, "
+            f"got {type(source).__name__}"
+        )
+    return list(found) if any(hasattr(one, "shape") for one in found) else []
+
+
+def _write_arrays(videos: Sequence[Any], folder: Path, *, fps: float) -> list[Path]:
+    """Store each array as a small file, so that its views are made as those of any video.
+
+    Raises:
+        UserError: an array of another shape or kind.
+    """
+    files = []
+    for number, video in enumerate(videos):
+        frames = np.asarray(video)
+        if frames.ndim != 4 or frames.shape[-1] != 3 or frames.dtype != np.uint8 or 0 in frames.shape:
+            raise UserError(
+                f"frames must be (T, H, W, 3) uint8, RGB; video {number} is {frames.shape} {frames.dtype}. A batch of "
+                "videos is a list of such arrays"
+            )
+        height, width = frames.shape[1] % 2, frames.shape[2] % 2
+        if height or width:  # files hold even sizes: the last row or column twice
+            frames = np.pad(frames, ((0, 0), (0, height), (0, width), (0, 0)), mode="edge")
+        files.append(folder / f"array{number:05d}.mp4")
+        write_rgb(iter(frames), files[-1], fps=fps, gop=_GOP, crf=_CRF, preset="veryfast")
+    return files
+
+
+def _listed(source: Path | str | Sequence[Path | str], folder: Path) -> tuple[Path, str, int | None]:
+    """Return what to prepare, its layout and worker processes; files become a table, so that they may lie anywhere."""
+    if isinstance(source, (str, Path)) and Path(source).is_dir():
+        return Path(source), "folder", None
+    files = [Path(source)] if isinstance(source, (str, Path)) else [Path(file) for file in source]
+    if not files:
+        raise UserError("the list of videos is empty; name at least one video file")
+    missing = [str(file) for file in files if not file.is_file()]
+    if missing:
+        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise UserError(f"no such video file: {shown}; give a video file, a folder of videos or a prepared data set")
+    table = folder / "videos.csv"
+    with table.open("w", encoding="utf-8", newline="") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(["path"])
+        writer.writerows([str(file.resolve())] for file in files)
+    return table, "csv", 0 if len(files) <= _FEW_FILES else None
