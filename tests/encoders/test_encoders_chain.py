@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from coview.encoders.batchnorm import BatchNorm3d
 from coview.encoders.chain import Link, run_chain
+from coview.encoders.convolution import Conv3d
 
 
 def links_of(*widths: int) -> nn.ModuleList:
@@ -17,7 +18,7 @@ def links_of(*widths: int) -> nn.ModuleList:
         nn.init.normal_(norm.bias)
         norm.running_mean.normal_()
         norm.running_var.uniform_(0.5, 2.0)
-        pairs.append(nn.ModuleList([nn.Conv3d(before, after, 3, stride=(1, 2, 1), padding=1, bias=False), norm]))
+        pairs.append(nn.ModuleList([Conv3d(before, after, 3, stride=(1, 2, 1), padding=1, bias=False), norm]))
     return pairs
 
 

@@ -34,7 +34,7 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Yield findings, cheapest first; ends with a self-test of about a second."""
+    """Yield findings, cheapest first; ends with two self-tests of a few seconds."""
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for package in NEEDED:
         yield _package(package)
@@ -48,6 +48,7 @@ def examine() -> Iterator[Finding]:
     yield from _codecs()
     yield from _devices()
     yield _disk()
+    yield _convolution_gradients()
     yield _self_test()
 
 
@@ -150,6 +151,26 @@ def _cpu_flags() -> set[str]:
 def _disk() -> Finding:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     return Finding("disk here", "ok" if free > 2 else "note", f"{free:.0f} GB free in {Path.cwd()}")
+
+
+def _convolution_gradients() -> Finding:
+    """Say whether this processor and torch compute convolution gradients wrongly, tried in a child that may die."""
+    import torch
+
+    from coview.encoders.convolution_fault import CASES, find_fault
+
+    fault, here = find_fault(), f"torch {torch.__version__} on {torch.backends.cpu.get_cpu_capability()}"
+    what, page = "convolution gradients", "see docs/convolution-gradients.md"
+    if fault.trouble:
+        return Finding(what, "note", f"could not be tried: {fault.trouble}")
+    if fault.coview_is_wrong:
+        return Finding(what, "broken", f"{here}: coview's are wrong for {'; '.join(fault.coview_is_wrong)}; {page}")
+    if fault.torch_is_wrong:
+        wrong = "; ".join(fault.torch_is_wrong)
+        return Finding(
+            what, "note", f"{here} has the fault ({wrong}); coview works around it: its own are right; {page}"
+        )
+    return Finding(what, "ok", f"{here}: torch's and coview's are right for {len(CASES)} shapes known to go wrong")
 
 
 def _self_test() -> Finding:

@@ -1,5 +1,7 @@
 """Batch normalisation over the batch of all processes, so that N processes train as one does."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,7 +18,12 @@ class BatchNorm3d(nn.BatchNorm3d):
     On one process it is `nn.BatchNorm3d` exactly; names and values in the state dict are the same everywhere. Under
     several processes each sees the moments of the global batch, the gradient flows through them, and the running
     statistics stay identical on all processes. Works with any backend that gathers (gloo on CPU, NCCL).
+
+    Attributes:
+        is_local: take the moments of this process alone; see `local_moments`.
     """
+
+    is_local = False
 
     def forward(self, clips: Tensor) -> Tensor:
         """Normalise clips (B, D, T, H, W); every process must call it, in the same order."""
@@ -38,9 +45,23 @@ class BatchNorm3d(nn.BatchNorm3d):
         return normalised
 
 
+@contextmanager
+def local_moments(network: nn.Module) -> Iterator[None]:
+    """Let a network's norms take the moments of this process alone inside the block, so that it may run on one rank."""
+    norms = [part for part in network.modules() if isinstance(part, BatchNorm3d)]
+    for norm in norms:
+        norm.is_local = True
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.is_local = False
+
+
 def spans_processes(norm: BatchNorm3d) -> bool:
     """Return whether the norm now takes its moments from several processes."""
-    return norm.training and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+    is_global = norm.training and not norm.is_local
+    return is_global and dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def _global_moments(clips: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from coview.encoders.batchnorm import BatchNorm3d, spans_processes
+from coview.encoders.convolution import Conv3d, convolution_backward
 
-Link = tuple[nn.Conv3d, BatchNorm3d]
+Link = tuple[Conv3d, BatchNorm3d]
 """A convolution without bias and the norm of its output."""
 
 
@@ -36,7 +37,7 @@ def run_chain(clips: Tensor, links: Sequence[Link], *, final_relu: bool = True) 
     return normalise(features, norm, None) if final_relu else norm(features)
 
 
-def normalise(clips: Tensor, norm: BatchNorm3d, convolution: nn.Conv3d | None) -> Tensor:
+def normalise(clips: Tensor, norm: BatchNorm3d, convolution: Conv3d | None) -> Tensor:
     """Return norm -> ReLU (-> convolution) of clips (B, D, T, H, W); the part of a chain that saves memory."""
     if clips.device.type != "cpu" or torch.compiler.is_compiling() or spans_processes(norm):
         plain = functional.relu(norm(clips), inplace=True)
@@ -67,7 +68,7 @@ class _NormReLU(torch.autograd.Function):
         bias: Tensor,
         kernel: Tensor | None,
         norm: BatchNorm3d,
-        convolution: nn.Conv3d | None,
+        convolution: Conv3d | None,
     ) -> Tensor:
         moments = (norm.running_mean, norm.running_var)
         clipped, mean, inverse = torch.native_batch_norm(
@@ -88,7 +89,7 @@ class _NormReLU(torch.autograd.Function):
         clipped = functional.batch_norm(clips, mean, variance, weight, bias, training=False, eps=eps).relu_()
         kernel_gradient = None
         if kernel is not None:
-            gradient, kernel_gradient = _convolution_backward(ctx.convolution, gradient, clipped, kernel)
+            gradient, kernel_gradient = convolution_backward(ctx.convolution, gradient, clipped, kernel)
         gradient = torch.ops.aten.threshold_backward(gradient, clipped, 0)
         del clipped
         moments = (None, None, mean, inverse) if ctx.training else (mean, inverse, None, None)
@@ -96,14 +97,3 @@ class _NormReLU(torch.autograd.Function):
             gradient, clips, weight, *moments, ctx.training, ctx.eps, [True, True, True]
         )
         return *through, kernel_gradient, None, None
-
-
-def _convolution_backward(
-    convolution: nn.Conv3d, gradient: Tensor, inputs: Tensor, kernel: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Return the gradients of the inputs and of the kernel, which autocast may have used in a lower precision."""
-    sizes = (convolution.stride, convolution.padding, convolution.dilation, False, [0, 0, 0], convolution.groups)
-    through, of_kernel, _ = torch.ops.aten.convolution_backward(
-        gradient, inputs.to(gradient.dtype), kernel.to(gradient.dtype), None, *sizes, [True, True, False]
-    )
-    return through.to(inputs.dtype), of_kernel.to(kernel.dtype)

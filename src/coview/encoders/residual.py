@@ -3,15 +3,16 @@
 from torch import Tensor, nn
 
 from coview.encoders.batchnorm import BatchNorm3d
+from coview.encoders.convolution import Conv3d
 
 Size3 = tuple[int, int, int]
 """Along T, H, W."""
 
 
-def convolution(in_channels: int, out_channels: int, *, kernel: Size3, stride: Size3 = (1, 1, 1)) -> nn.Conv3d:
+def convolution(in_channels: int, out_channels: int, *, kernel: Size3, stride: Size3 = (1, 1, 1)) -> Conv3d:
     """Return a 3D convolution without bias, padded so that stride 1 keeps the size."""
     padding = (kernel[0] // 2, kernel[1] // 2, kernel[2] // 2)
-    return nn.Conv3d(in_channels, out_channels, kernel, stride=stride, padding=padding, bias=False)
+    return Conv3d(in_channels, out_channels, kernel, stride=stride, padding=padding, bias=False)
 
 
 class ResidualBlock(nn.Module):

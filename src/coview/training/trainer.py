@@ -20,7 +20,7 @@ from coview.training.distributed import Processes
 from coview.training.feed import Feed
 from coview.training.interrupt import StopRequest
 from coview.training.optimisers import build_optimiser, freeze_all_but, set_learning_rate
-from coview.training.precision import Precision
+from coview.training.precision import Precision, name_of
 from coview.training.reporter import Reporter
 from coview.training.runlog import RunLog
 from coview.training.schedules import Plateau, learning_rate_factor
@@ -193,10 +193,13 @@ class Trainer:
         at = self.position
         self.log.write("non-finite", stage=at.stage, step=at.step, global_step=at.global_step, parts=bad)
         names = ", ".join(bad) if bad else "the total, or a part in another process"
+        now_used = name_of(self.precision.dtype_name, self.precision.channels_last)
         raise NonFiniteLossError(
             f"the loss is not finite in stage {at.stage}, epoch {at.epoch}, step {now.step}: {names}. No update was "
-            "made with it and the last checkpoint is intact; try, in a new --out, a lower optimiser.learning_rate, "
-            "training.clip_norm 1, or training.precision fp32"
+            "made with it and the last checkpoint is intact. Causes: too high a learning rate, gradients that grow too "
+            f"large, or the precision ({now_used}), by too coarse rounding or a fault of this processor that coview "
+            "doctor would name. Try, in a new --out, a lower optimiser.learning_rate, training.clip_norm 1, or "
+            "training.precision fp32"
         )
 
     def _agree(self, stop: StopRequest) -> tuple[bool, bool]:
