@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from coview.config import RunConfig
-from coview.config.files import find_config, load_config
+from coview.config.files import load_config
 from coview.datatypes import ViewBatch
 from coview.methods import Method, Progress, Stage
 from coview.methods.base import build_method
@@ -123,7 +123,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()  # as `coview pretrain` does
-    config = load_config(find_config(arguments.config))
+    config = load_config(arguments.config)
     batch_size = arguments.batch or config.training.batch_size
     if arguments.memory_only:
         _, together, batch = prepare(config, batch_size)

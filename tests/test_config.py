@@ -7,6 +7,7 @@ import yaml
 
 from coview.config import RunConfig, as_plain, override, parse, write_yaml
 from coview.config.files import config_names, find_config, load_config
+from coview.config.parsing import read_value
 from coview.errors import UserError
 
 
@@ -41,17 +42,18 @@ def test_overrides_reach_nested_settings_and_leave_the_given_alone():
     given = {"training": {"batch_size": 4, "workers": 0}}
     changed = override(
         given,
-        [
-            ("training.batch-size", "16"),
-            ("optimiser.learning_rate", "1e-3"),
-            ("views.flow.size", "32"),
-            ("split", "null"),
-            ("views.my-view.pad-channels", "3"),
-            ("start-from.my-view", "runs/cpc"),
-        ],
+        {
+            "training.batch-size": 16,
+            "optimiser": {"learning_rate": 0.001},
+            "views.flow.size": 32,
+            "split": None,
+            "views.my-view.pad-channels": 3,
+            "start-from.my-view": "runs/cpc",
+            "training": {"max_steps": 2},
+        },
     )
     assert changed == {
-        "training": {"batch_size": 16, "workers": 0},
+        "training": {"batch_size": 16, "workers": 0, "max_steps": 2},
         "optimiser": {"learning_rate": 0.001},
         "views": {"flow": {"size": 32}, "my-view": {"pad_channels": 3}},
         "split": None,
@@ -60,12 +62,36 @@ def test_overrides_reach_nested_settings_and_leave_the_given_alone():
     assert given == {"training": {"batch_size": 4, "workers": 0}}
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("1e-3", 0.001), ("16", 16), ("null", None), ("[1, 2]", [1, 2]), ("false", False), ("dis", "dis")],
+)
+def test_values_are_read_as_they_are_typed(text, value):
+    assert read_value(text) == value
+
+
+def test_a_value_that_cannot_be_read_is_named():
+    with pytest.raises(UserError, match=r"'a: \[' is not a value"):
+        read_value("a: [")
+
+
+def test_a_config_is_a_name_a_path_or_settings(tmp_path):
+    by_name = load_config("cpc-ucf10-cpu", {"views.rgb.size": 32})
+    assert by_name.views["rgb"].size == 32
+    assert load_config(by_name) is by_name
+    assert load_config(by_name, {"seed": 5}) == dataclasses.replace(by_name, seed=5)
+    with pytest.raises(UserError, match=r"config is 3, expected the name of a config .*path.*RunConfig"):
+        load_config(3)
+    with pytest.raises(UserError, match="7 is not the name of a setting"):
+        load_config(by_name, {7: 1})
+
+
 def test_files_that_are_no_settings_are_named(tmp_path):
     for name, text, message in [("list.yaml", "- 1", "holds a list"), ("bad.yaml", "a: [", "not valid YAML")]:
         (tmp_path / name).write_text(text)
         with pytest.raises(UserError, match=message):
             load_config(tmp_path / name)
-    with pytest.raises(UserError, match="cannot read"):
+    with pytest.raises(UserError, match="no config file"):
         load_config(tmp_path / "absent.yaml")
 
 
@@ -90,12 +116,12 @@ def test_a_base_is_merged_table_by_table_below_the_file_and_the_command_line(tmp
     (tmp_path / "middle.yaml").write_text("base: below.yaml\nviews: {flow: {size: 32}}\nclip: {frame_stride: 3}\n")
     own = tmp_path / "own.yaml"
     own.write_text("base: middle.yaml\nseed: 2\nmethod: {name: cocon, dropout: 0.0}\n")
-    config = load_config(own, [("clip.frame_stride", "5")])
+    config = load_config(own, {"clip.frame_stride": 5})
     assert {view: item.size for view, item in config.views.items()} == {"rgb": 64, "flow": 32}
     assert (config.seed, config.clip.frame_stride, config.clip.num_blocks) == (2, 5, 4)
     assert config.method == {"name": "cocon", "dropout": 0.0}
     (tmp_path / "named.yaml").write_text("base: cpc-ucf10-cpu\nseed: 7\n")
-    named, shipped = load_config(tmp_path / "named.yaml"), load_config(find_config("cpc-ucf10-cpu"))
+    named, shipped = load_config(tmp_path / "named.yaml"), load_config("cpc-ucf10-cpu")
     assert named == dataclasses.replace(shipped, seed=7)
 
 
@@ -118,7 +144,7 @@ def test_a_base_that_cannot_be_used_is_named(tmp_path, text, message):
 
 @pytest.mark.parametrize("name", [name for name in config_names() if name.startswith("cocon")])
 def test_cocon_configs_say_what_their_names_say(name):
-    config = load_config(find_config(name))
+    config = load_config(name)
     small = 32 if name.endswith("cpu") or "-cpu-" in name else 64
     weights = {key: config.method.get(key, 1.0) for key in ("cooperation_weight", "sync_weight", "sim_weight")}
     off = {"cpc": "cooperation_weight", "sim": "sync_weight", "sync": "sim_weight"}.get(name.rpartition("-")[2])

@@ -3,13 +3,13 @@
 Load a run, embed a video file, find its neighbours in a folder of videos::
 
     run = coview.load("demo/run")
-    print(coview.search("query.mp4", "my_videos/", run=run, top=5))
+    print(coview.search("query.mp4", run.embed("my_videos/"), run=run, top=5))
 
 A video flows one way, and the folders are its stations: `datasets` (who is in it), `video` (file -> frames), `views`
-(frames -> rgb, flow), `clips` (views -> clips), `augment`, `encoders` (clips -> features), `losses` (pure maths),
-`methods` (the objective), `training` (the loop), `embed` (run -> vectors), `evaluate` (vectors -> scores), `analyse`
-(why that score) and `report` (all of it, read). The command `coview` walks the same road: prepare, pretrain, evaluate,
-analyse, embed.
+(frames -> rgb, flow, ...), `preparation` (that, over a collection), `clips` (views -> clips), `augmentation`,
+`encoders` (clips -> features), `losses` (pure maths), `methods` (the objective), `training` (the loop), `embedding`
+(run -> vectors), `evaluation` (vectors -> scores), `analysis` (why that score) and `reports` (all of it, read). The
+command `coview` walks the same road: prepare, pretrain, evaluate, analyse, embed.
 
 Names are imported when they are first used, so that `import coview` costs next to nothing.
 """
@@ -20,41 +20,36 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from coview.datasets.prepared import PreparedDataset
-    from coview.embedding.embeddings import Embeddings
-    from coview.embedding.run import Run, load
-    from coview.embedding.search import search
-    from coview.errors import UserError
-    from coview.evaluation.scoring import evaluate_run
-    from coview.preparation.prepare import prepare
-    from coview.reports.page import write_report
-    from coview.training.pretrain import pretrain
-
-__all__ = [
-    "Embeddings",
-    "PreparedDataset",
-    "Run",
-    "UserError",
-    "evaluate_run",
-    "load",
-    "prepare",
-    "pretrain",
-    "search",
-    "write_report",
-]
+    from coview.config import RunConfig as RunConfig
+    from coview.datasets.prepared import PreparedDataset as PreparedDataset
+    from coview.embedding.embeddings import Embeddings as Embeddings
+    from coview.embedding.run import Run as Run
+    from coview.embedding.run import load as load
+    from coview.embedding.search import search as search
+    from coview.errors import UserError as UserError
+    from coview.evaluation.scoring import evaluate_run as evaluate_run
+    from coview.preparation.prepare import prepare as prepare
+    from coview.preparation.settings import PrepareSettings as PrepareSettings
+    from coview.registry import register as register
+    from coview.reports.page import write_report as write_report
+    from coview.training.pretrain import pretrain as pretrain
 
 _PLACES = {
     "Embeddings": "coview.embedding.embeddings",
+    "PrepareSettings": "coview.preparation.settings",
     "PreparedDataset": "coview.datasets.prepared",
     "Run": "coview.embedding.run",
+    "RunConfig": "coview.config",
     "UserError": "coview.errors",
     "evaluate_run": "coview.evaluation.scoring",
     "load": "coview.embedding.run",
     "prepare": "coview.preparation.prepare",
     "pretrain": "coview.training.pretrain",
+    "register": "coview.registry",
     "search": "coview.embedding.search",
     "write_report": "coview.reports.page",
 }
+__all__ = list(_PLACES)
 
 
 def __getattr__(name: str) -> Any:
@@ -64,4 +59,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return [*__all__, "__all__", "__doc__", "__file__", "__name__", "__path__", "__version__"]

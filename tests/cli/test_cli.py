@@ -1,19 +1,22 @@
 """The command line: quick help, mistakes without tracebacks, settings with dots."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from coview.cli import COMMANDS, PLAIN_SETTINGS, run_arguments, split_settings
+from coview.cli import COMMANDS, PLAIN_SETTINGS, run_arguments, split_plugins, split_settings
 from coview.cli.terminal import run_command
 from coview.errors import UserError
 
 
-def coview(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "coview", *words], capture_output=True, text=True, timeout=120, check=False
-    )
+def coview(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Run the command as it is installed: unlike `python -m`, that does not put the folder one is in on the path."""
+    command = [sys.executable, "-c", "from coview.cli import main; main()", *words]
+    safe = {**os.environ, "PYTHONSAFEPATH": "1"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, cwd=folder, env=safe)
 
 
 def test_overview_names_every_command(capsys):
@@ -100,6 +103,27 @@ def test_a_setting_may_be_negative_or_a_list_but_not_absent():
     assert split_settings(["--a.b", "-1", "--a.c", "[1, 2]"], ())[1] == [("a.b", "-1"), ("a.c", "[1, 2]")]
     with pytest.raises(UserError, match="--a.b needs a value"):
         split_settings(["--a.b", "--data", "x"], ())
+
+
+def test_plugins_may_stand_anywhere():
+    words = ["--plugin", "one", "list", "--plugin=two", "methods", "--plugin", "three"]
+    assert split_plugins(words) == (["list", "methods"], ["one", "two", "three"])
+    for words in (["list", "--plugin"], ["--plugin", "--help"], ["--plugin="]):
+        with pytest.raises(UserError, match="--plugin needs the name of a module"):
+            split_plugins(words)
+
+
+def test_a_plugin_in_the_folder_adds_its_rows(tmp_path):
+    (tmp_path / "my_encoders.py").write_text(
+        "import coview\nfrom coview.encoders import ENCODERS\n\n"
+        "@coview.register('encoder', 'mine')\ndef mine(in_channels: int):\n    'Seen in the list.'\n"
+    )
+    shown = coview("list", "encoders", "--plugin", "my_encoders", folder=tmp_path)
+    assert "mine                     Seen in the list. (my_encoders)" in shown.stdout
+    assert "mine" not in coview("list", "encoders", folder=tmp_path).stdout
+    absent = coview("list", "encoders", "--plugin", "no_such_module", folder=tmp_path)
+    assert (absent.returncode, "Traceback" in absent.stderr) == (2, False)
+    assert "the plugin 'no_such_module' cannot be imported" in absent.stderr
 
 
 def test_version_from_the_installed_command():

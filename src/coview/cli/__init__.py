@@ -14,7 +14,7 @@ from coview.cli.make import Embed, Prepare, Pretrain
 from coview.cli.scores import Analyse, Assignments, Evaluate, Tabulate
 from coview.cli.terminal import run_command
 from coview.errors import UserError
-from coview.registry import did_you_mean
+from coview.registry import did_you_mean, load_plugins
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,29 @@ def split_settings(arguments: Sequence[str], plain: Sequence[str]) -> tuple[list
     return rest, assignments
 
 
+def split_plugins(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Take every `--plugin MODULE` out of a command line; return the other words and the modules.
+
+    Raises:
+        UserError: one without a module.
+    """
+    rest: list[str] = []
+    plugins: list[str] = []
+    waiting = list(arguments)
+    while waiting:
+        word = waiting.pop(0)
+        name, equals, value = word.partition("=")
+        if name != "--plugin":
+            rest.append(word)
+            continue
+        if not equals:
+            value = waiting.pop(0) if waiting and not waiting[0].startswith("-") else ""
+        if not value:
+            raise UserError("--plugin needs the name of a module, such as --plugin my_package")
+        plugins.append(value)
+    return rest, plugins
+
+
 def print_overview() -> int:
     """Print the commands, a line each."""
     from coview import __version__
@@ -135,7 +158,8 @@ def print_overview() -> int:
     print(f"coview {__version__}: learn from unlabelled video by letting several views of it teach each other\n")
     for name, kind in COMMANDS.items():
         print(f"  coview {name:9} {inspect.getdoc(kind).splitlines()[0]}")  # type: ignore[union-attr]
-    print("\nStart with: coview demo. Each command explains itself: coview prepare --help")
+    print("\nEvery command takes --plugin MODULE: a package that registers methods, views, encoders, ... of its own.")
+    print("Start with: coview demo. Each command explains itself: coview prepare --help")
     return 0
 
 
@@ -143,6 +167,10 @@ def run_arguments(arguments: Sequence[str]) -> int:
     """Run the command that a command line asks for; return its exit status."""
     from coview import __version__
 
+    arguments, plugins = split_plugins(arguments)
+    if plugins:
+        sys.path.append(str(Path.cwd()))  # where a plugin that is not installed lies
+        load_plugins(plugins)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         return print_overview()
     if arguments[0] in ("--version", "-V"):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from coview.cli.scores import Assignments, RunFolder
+from coview.cli.scores import Assignments, RunFolder, nested
 from coview.cli.terminal import EXIT_INTERRUPTED, progress_bar
 
 Layout = Literal["folder", "csv", "ucf101", "hmdb51", "kinetics", "synthetic"]
@@ -61,13 +61,13 @@ class Prepare:
 
     def run(self, assignments: Assignments) -> int:
         """Prepare, then say what came of it."""
-        from coview.config import override, parse
+        from coview.config import parse
         from coview.datasets.synthetic import SyntheticSettings
         from coview.preparation.prepare import prepare
         from coview.preparation.settings import PrepareSettings
         from coview.views.base import StorageSettings
 
-        options = override({}, assignments)
+        options = nested(assignments)
         synthetic = parse(SyntheticSettings, options.pop("synthetic", {}), source="prepare", prefix="synthetic.")
         settings = PrepareSettings(
             layout=self.layout,
@@ -120,13 +120,13 @@ class Pretrain:
 
     def run(self, assignments: Assignments) -> int:
         """Train; a stop on request ends with the status of an interrupt."""
-        from coview.config.files import find_config, load_config
+        from coview.config.files import load_config
         from coview.evaluation.inference import names_classes
         from coview.training.pretrain import pretrain
 
         if self.max_steps is not None:
             assignments = [*assignments, ("training.max_steps", str(self.max_steps))]
-        config = load_config(find_config(self.config), assignments)
+        config = load_config(self.config, nested(assignments))
         with progress_bar("pretrain", unit="steps") as progress:
             result = pretrain(
                 config, data=self.data, out=self.out, resume=self.resume, device=self.device, progress=progress

@@ -33,7 +33,8 @@ def _rows(name: str) -> Iterator[str]:
         return
     registry = _registry(name)
     for row in registry:
-        yield f"{row:24} {_first_line(registry.load(row))}"
+        plugin = registry.plugin_of(row)
+        yield f"{row:24} {_first_line(registry.load(row))}" + (f" ({plugin})" if plugin else "")
 
 
 def _registry(name: str) -> Registry[Any]:

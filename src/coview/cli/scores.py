@@ -123,11 +123,10 @@ class Analyse:
         """Analyse, print what was found as it comes, renew the report."""
         from coview.analysis import ANALYSES, analyse_all
         from coview.analysis.running import options_by_analysis
-        from coview.config import override
         from coview.datasets.prepared import PreparedDataset
         from coview.reports import write_report
 
-        options = options_by_analysis(override({}, assignments), only=self.analysis)
+        options = options_by_analysis(nested(assignments), only=self.analysis)
         names = [self.analysis] if self.analysis else list(ANALYSES)
         not_run = {}
         with progress_bar("analyse", unit="done") as progress:
@@ -232,12 +231,21 @@ def options_of(kind: str, name: str, assignments: Assignments) -> dict[str, Any]
     Raises:
         UserError: a setting of something else.
     """
-    from coview.config import override
-
-    options = override({}, assignments)
+    options = nested(assignments)
     own = name.replace("-", "_")  # as `override` spells it
     foreign = [given for given in options if given != own]
     if foreign:
         raise UserError(f"--{foreign[0]}... is no setting of {kind} {name}: they begin --{name}.")
     settings: dict[str, Any] = options.get(own, {})
     return settings
+
+
+def nested(assignments: Assignments) -> dict[str, Any]:
+    """Return dotted settings of a command line as nested values.
+
+    Raises:
+        UserError: a text that is not a value.
+    """
+    from coview.config.parsing import override, read_value
+
+    return override({}, {name: read_value(text) for name, text in assignments})

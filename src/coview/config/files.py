@@ -1,14 +1,16 @@
-"""The configs that come with coview: one YAML an experiment, its first line the command that runs it."""
+"""Configs: the presets that come with coview, a user's own YAML files, and what one is based on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from coview.config import RunConfig, override, parse, read_yaml
+from coview.config.parsing import as_plain, merge, override, parse, read_yaml
+from coview.config.settings import RunConfig
 from coview.errors import UserError
 from coview.registry import did_you_mean
 
 FOLDER = Path(__file__).parent / "presets"
+"""One YAML file an experiment; its first line is the command that runs it."""
 BASE = "base"
 """A config's key for another that it changes: a name, or a path from its own folder."""
 
@@ -18,11 +20,32 @@ def config_names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
-def find_config(given: str) -> Path:
-    """Return the file a command line means: a path, or the name of a config that comes with coview.
+def load_config(config: RunConfig | Path | str, settings: Mapping[str, Any] | None = None) -> RunConfig:
+    """Return a run's settings: a config, on top of its base, with some settings replaced.
+
+    Args:
+        config: the name of one that comes with coview, the path of a YAML file, or settings that are ready.
+        settings: dotted names or nested tables; see `override`.
 
     Raises:
-        UserError: neither.
+        UserError: the config, its base or a setting cannot be used.
+    """
+    if isinstance(config, RunConfig):
+        return parse(RunConfig, override(as_plain(config), settings), source="settings") if settings else config
+    if not isinstance(config, str | Path):
+        raise UserError(
+            f"config is {config!r}, expected the name of a config (coview list configs), the path of a YAML file "
+            "or a RunConfig"
+        )
+    path = find_config(str(config))
+    return parse(RunConfig, override(_read_with_base(path), settings or {}), source=str(path))
+
+
+def find_config(given: str) -> Path:
+    """Return the file that a name or path means.
+
+    Raises:
+        UserError: there is none.
     """
     path = Path(given)
     if path.is_file():
@@ -34,24 +57,12 @@ def find_config(given: str) -> Path:
     raise UserError(f"no config file {given}{hint or '.'} Known by name: {', '.join(config_names())}")
 
 
-def load_config(path: Path, assignments: Sequence[tuple[str, str]] = ()) -> RunConfig:
-    """Read a run's YAML file on top of its base, apply overrides, check it.
-
-    Raises:
-        UserError: the file, its base or a setting cannot be used.
-    """
-    return parse(RunConfig, override(read_with_base(path), assignments), source=str(path))
-
-
-def read_with_base(path: Path, *, above: tuple[Path, ...] = ()) -> dict[str, Any]:
-    """Read a config's settings merged into those of its base, table by table; what the file itself says counts.
+def _read_with_base(path: Path, *, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Read a config merged into its base, table by table; what the file itself says counts.
 
     Args:
         path: the YAML file.
         above: the files that led to this one.
-
-    Raises:
-        UserError: a base that is not there, or that is based on this file.
     """
     chain = (*above, path.resolve())
     if chain[-1] in above:
@@ -66,16 +77,4 @@ def read_with_base(path: Path, *, above: tuple[Path, ...] = ()) -> dict[str, Any
         found = find_config(str(path.parent / base) if (path.parent / base).is_file() else base)
     except UserError as error:
         raise UserError(f"{path}: {BASE}: {error}") from None
-    return _merged(read_with_base(found, above=chain), own)
-
-
-def _merged(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `below` with what `above` says in its place; tables that both have are merged."""
-    merged = dict(below)
-    for key, value in above.items():
-        other = merged.get(key)
-        if isinstance(other, Mapping) and isinstance(value, Mapping):
-            merged[key] = _merged(other, value)
-        else:
-            merged[key] = value
-    return merged
+    return merge(_read_with_base(found, above=chain), own)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from coview.config import Count, NonNegativeFloat, Positive, RunConfig, as_plain, read_yaml
-from coview.config.files import find_config, load_config
+from coview.config.files import load_config
 from coview.embedding.cache import data_identity
 from coview.embedding.run import Run
 from coview.errors import UserError
@@ -98,7 +98,7 @@ def finetune_config(run: Run, settings: FinetuneSettings, *, split: str | None) 
         UserError: a config that does not exist, that is no classifier, or whose views are not the run's.
     """
     if settings.config is not None:
-        config = load_config(find_config(settings.config))
+        config = load_config(settings.config)
         _check_fits(config, run, name=settings.config)
     else:
         config = _own_config(run)
@@ -112,7 +112,7 @@ def finetune_config(run: Run, settings: FinetuneSettings, *, split: str | None) 
 def _own_config(run: Run) -> RunConfig:
     """Return the recipe that suits a run's method, with the run's own views, encoder, clips and augmentation."""
     own, head = run.config, run.method.classification_head
-    recipe = load_config(find_config(f"{RECIPES[head]}-{SIZES.get(own.preset, 'ucf101')}"))
+    recipe = load_config(f"{RECIPES[head]}-{SIZES.get(own.preset, 'ucf101')}")
     return replace(
         recipe,
         preset=own.preset,

@@ -1,0 +1,221 @@
+"""The settings of a run: frozen dataclasses, one line of meaning under each field. Every default is here.
+
+Settings of one method, view, protocol or analysis live beside it and are checked against its own dataclass.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from coview.config.types import Count, Fraction, NonNegativeFloat, Positive, PositiveFloat
+
+
+@dataclass(frozen=True)
+class ViewInput:
+    """How one view enters its encoder."""
+
+    size: Positive = 128
+    """Side of the square picture the encoder sees, in pixels."""
+    pad_channels: Positive | None = None
+    """Pad to this many channels with a constant: zero motion for flow (ViCC feeds flow as 3 channels)."""
+    learning_rate_factor: PositiveFloat = 1.0
+    """The learning rate of this view's encoder and head is multiplied by this."""
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """The network f that turns a block or clip of one view into a feature map."""
+
+    name: str = "r2d3d18"
+    """One of `coview list encoders`."""
+
+
+@dataclass(frozen=True)
+class ClipSettings:
+    """Which frames make a clip: N blocks of L frames, every `frame_stride`-th frame; plain sampling is one block."""
+
+    num_blocks: Positive = 8
+    """N, blocks in a clip."""
+    block_length: Positive = 5
+    """L, frames in a block."""
+    frame_stride: Positive = 3
+    """Distance between neighbouring frames of a clip, in frames of the stored video. Shrinks in short videos."""
+    clips_per_video: Positive = 1
+    """M, clips drawn from one video for one training step."""
+    different_times_probability: Fraction = 0.5
+    """With M > 1: how often the clips of a video start at different frames rather than at the same one."""
+
+    @property
+    def num_frames(self) -> int:
+        """T = N * L, frames in a clip."""
+        return self.num_blocks * self.block_length
+
+    @property
+    def span(self) -> int:
+        """Frames of the video from the first to the last of a clip, both counted, at full stride."""
+        return (self.num_frames - 1) * self.frame_stride + 1
+
+
+@dataclass(frozen=True)
+class AugmentSettings:
+    """Random changes to training clips. Evaluation uses the centre crop and nothing else."""
+
+    geometry: Literal["shared", "independent"] = "shared"
+    """shared: one draw of crop and flip for all views of a clip; independent: one draw a view."""
+    crop_area: tuple[Fraction, Fraction] = (0.4, 1.0)
+    """Share of the picture's area that a crop covers, least and most."""
+    crop_aspect: tuple[PositiveFloat, PositiveFloat] = (0.75, 1.3333)
+    """Width over height of a crop, least and most; it is then resized to a square."""
+    flip_probability: Fraction = 0.5
+    """Mirror left and right; flow negates u, pose swaps its left and right points."""
+    colour_per: Literal["frame", "clip"] = "frame"
+    """One draw of jitter and grey a frame (CoCon: no optical flow from constant colour) or a clip (ViCC)."""
+    jitter_probability: Fraction = 0.8
+    """How often rgb colours are jittered."""
+    brightness: NonNegativeFloat = 0.5
+    """Brightness is scaled by 1 +- this."""
+    contrast: NonNegativeFloat = 0.5
+    """Contrast is scaled by 1 +- this."""
+    saturation: NonNegativeFloat = 0.5
+    """Saturation is scaled by 1 +- this."""
+    hue: Annotated[float, Field(ge=0, le=0.5)] = 0.25
+    """Hue is turned by +- this share of the full circle."""
+    grey_probability: Fraction = 0.3
+    """How often rgb becomes luminance."""
+    blur_probability: Fraction = 0.0
+    """How often a clip is blurred, one sigma for all its frames."""
+    blur_sigma: tuple[PositiveFloat, PositiveFloat] = (0.1, 2.0)
+    """Standard deviation of the Gaussian, least and most, in pixels of the encoder's input."""
+    blur_views: tuple[str, ...] = ("rgb",)
+    """The views that blur touches."""
+
+
+@dataclass(frozen=True)
+class OptimiserSettings:
+    """The rule that updates weights."""
+
+    name: Literal["adam", "sgd", "lars"] = "adam"
+    """adam (CPC, CoCon), sgd with momentum, or lars: sgd whose step follows the size of each weight (ViCC)."""
+    learning_rate: PositiveFloat | None = None
+    """At the start of every stage, before the schedule. Not set: 0.001 for adam, 0.01 for sgd, and for lars ViCC's
+    0.6 for a batch of 192, scaled to this run's."""
+    reference_batch: Positive | None = None
+    """The batch for which learning_rate and schedule.final_learning_rate are given: both are scaled linearly to the
+    run's own global batch. Not set: they are taken as they are."""
+    weight_decay: NonNegativeFloat = 1e-5
+    """L2 pull towards zero."""
+    momentum: Fraction = 0.9
+    """For sgd and lars."""
+    trust: PositiveFloat = 1e-3
+    """lars: step of each weight tensor over its own length, before the learning rate. Biases and norms: plain sgd
+    without weight decay."""
+
+
+@dataclass(frozen=True)
+class ScheduleSettings:
+    """How the learning rate changes within a stage."""
+
+    name: Literal["plateau", "cosine", "steps", "constant"] = "plateau"
+    """plateau: x factor when the validation loss stalls; cosine: per step over the stage; steps: x factor at each
+    milestone; constant."""
+    factor: PositiveFloat = 0.1
+    """plateau, steps: the learning rate is multiplied by this."""
+    milestones: tuple[Fraction, ...] = (0.5, 0.7, 0.9)
+    """steps: when that happens, as shares of the stage: 0.5 is after 50 of 100 epochs."""
+    patience: Count = 10
+    """plateau: epochs without a better validation loss before that happens."""
+    final_learning_rate: NonNegativeFloat = 0.0
+    """cosine: the value at the end of the stage."""
+    horizon_epochs: Positive | None = None
+    """cosine: epochs until it would end, where the stage stops before (ViCC's released code: 500). Not set: the
+    stage's own."""
+    warmup_steps: Count = 0
+    """The learning rate grows linearly from 0 over these steps."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """The loop."""
+
+    batch_size: Positive = 64
+    """Videos in a batch, over all processes (the papers' "global" batch)."""
+    accumulate: Positive = 1
+    """Take the batch of each process in this many parts to save memory; see `accumulate_what`."""
+    accumulate_what: Literal["losses", "features"] = "losses"
+    """losses: each part is a batch of its own with fewer negatives, and gradients add up. features: each part is
+    encoded by itself and once more in the backward pass, a third more work; the loss is that of the whole batch."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """auto times a step of the run's own encoder in each setting this machine has and takes the fastest."""
+    channels_last: Literal["auto", "always", "never"] = "auto"
+    """Memory layout of 3D convolutions; auto decides together with precision."""
+    compile: bool = False
+    """Compile the encoders with torch.compile: a slow start, then about a tenth faster."""
+    clip_norm: NonNegativeFloat = 0.0
+    """Largest gradient norm; 0: not clipped."""
+    max_steps: Count = 0
+    """End each stage after this many optimiser steps; 0: after its epochs."""
+    workers: Count | None = None
+    """Decoding processes; not set: one for each core beyond the first, at most 8; 0: decode in the training process."""
+    frame_cache: str | None = None
+    """Folder to keep decoded frames in, for when decoding is the limit: each video is decoded whole when it is first
+    needed and about 50 times larger than its stored file. Not set: decode every time."""
+    log_every: Positive = 10
+    """Steps between two lines in the log, with health meters."""
+    checkpoint_every_seconds: PositiveFloat = 300.0
+    """Time between two checkpoints within a stage; each stage also ends with one."""
+    checkpoint_every_steps: Count = 0
+    """Also after every this many steps; 0: by time alone."""
+    keep_checkpoints: Positive = 2
+    """Checkpoints kept within a stage, the newest; the last of each stage stays."""
+    validation_share: Fraction = 0.1
+    """Share of the training videos (whole groups) held out to drive the plateau schedule; 0: none."""
+    validate_every: Positive = 1
+    """Epochs between two validations."""
+
+    @property
+    def loss_parts(self) -> int:
+        """Parts of a batch with a loss each."""
+        return self.accumulate if self.accumulate_what == "losses" else 1
+
+    @property
+    def encoder_parts(self) -> int:
+        """Parts in which encoders take the clips they are given; a method passes it to `encode_in_parts`."""
+        return self.accumulate if self.accumulate_what == "features" else 1
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How features are taken from a trained encoder."""
+
+    batch_size: Positive = 16
+    """Windows encoded at once."""
+    max_windows: Positive | None = None
+    """At most this many half-overlapping windows a video, evenly spread; not set: all."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything a pre-training run is told."""
+
+    preset: Literal["paper", "released-code", "cpu"] = "paper"
+    """Which reading of the papers this file spells; shown beside every number, decides nothing by itself."""
+    seed: Count = 0
+    """Of weights, batches and augmentation."""
+    split: str | None = "split1"
+    """Train on the "train" part of this split column; not set, or a data set without splits: on every video."""
+    views: Mapping[str, ViewInput] = field(default_factory=lambda: {"rgb": ViewInput()})
+    """View name -> how it enters its encoder. Every view has an encoder of its own."""
+    method: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpc"})
+    """name: one of `coview list methods`; the other keys are that method's settings."""
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    clip: ClipSettings = field(default_factory=ClipSettings)
+    augment: AugmentSettings = field(default_factory=AugmentSettings)
+    optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
+    schedule: ScheduleSettings = field(default_factory=ScheduleSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    start_from: Mapping[str, str] | str | None = None
+    """Begin with earlier weights: view -> folder of a run or of a checkpoint, or a file of published S3D or R(2+1)D
+    weights; or one of these for all views. Not set, and for views not named: random weights."""
