@@ -41,6 +41,7 @@ MAY_BE_ABSENT = {"mediapipe", "torchvision", "dask", "distributed", "umap", "tor
 LATE = {
     ("*", "matplotlib"): "a second to import, and most runs draw nothing",
     ("*", "rich"): "a tenth of a second, and pipes and workers print plain lines",
+    ("*", "pandas"): "half a second to import, and only tables need it",
     ("analysis.plane", "sklearn"): "t-SNE takes seconds to import, and one analysis needs it",
     ("registry", "importlib"): "entry points cost a tenth of the start-up, and few commands need them",
     ("preparation.worker", "cv2"): "its thread count is set after the environment's",

@@ -1,4 +1,4 @@
-"""A package tests what it registers with the contract tests as they are: `pytest --plugin my_package tests/contracts`."""
+"""A package tests what it registers with our contract tests: `pytest --plugin my_package tests/contracts`."""
 
 import os
 import subprocess
