@@ -6,8 +6,10 @@ import shlex
 from pathlib import Path
 
 import pytest
+import tyro
 
 from coview.cli import COMMANDS
+from coview.cli.command import split_plugins, split_settings
 from coview.config import EncoderSettings
 from coview.config.files import FOLDER, config_names, load_config
 
@@ -45,18 +47,16 @@ def test_readme_has_the_two_commands():
 
 @pytest.mark.parametrize("command", readme_commands())
 def test_readme_commands_parse(command):
-    import tyro
-
-    from coview.cli import PLAIN_SETTINGS, split_settings
-
     words = shlex.split(command, comments=True)
     if words[0] == "make":
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
         assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE)
         return
     assert words[1] in COMMANDS
-    rest, _ = split_settings(words[2:], PLAIN_SETTINGS[words[1]]) if words[1] in PLAIN_SETTINGS else (words[2:], [])
-    tyro.cli(COMMANDS[words[1]], args=rest)
+    kind, rest = COMMANDS[words[1]], split_plugins(words[2:])[0]
+    if kind.takes_settings:
+        rest, _ = split_settings(rest, kind.plain_settings)
+    tyro.cli(kind, args=rest)
 
 
 def test_makefile_help_lists_every_target():

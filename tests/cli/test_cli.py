@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from coview.cli import COMMANDS, PLAIN_SETTINGS, run_arguments, split_plugins, split_settings
+from coview.cli import COMMANDS, run_arguments
+from coview.cli.command import own_settings, split_plugins, split_settings
 from coview.cli.terminal import run_command
 from coview.errors import UserError
 
@@ -88,21 +89,28 @@ def test_a_bug_keeps_its_traceback():
         run_command(bug)
 
 
-STARTS = [("start-from", "runs/cpc"), ("start-from.rgb", "runs/other")]
-
-
 def test_settings_are_taken_out_of_a_command_line():
     words = ["cfg.yaml", "--training.batch-size", "16", "--data", "D", "--seed=3", "--views.flow.size=32", "--resume"]
     words += ["--start-from", "runs/cpc", "--start-from.rgb", "runs/other"]
-    rest, settings = split_settings(words, PLAIN_SETTINGS["pretrain"])
+    rest, settings = split_settings(words, COMMANDS["pretrain"].plain_settings)
     assert rest == ["cfg.yaml", "--data", "D", "--resume"]
-    assert settings == [("training.batch-size", "16"), ("seed", "3"), ("views.flow.size", "32"), *STARTS]
+    starts = {"start-from": "runs/cpc", "start-from.rgb": "runs/other"}
+    assert settings == {"training.batch-size": 16, "seed": 3, "views.flow.size": 32, **starts}
 
 
 def test_a_setting_may_be_negative_or_a_list_but_not_absent():
-    assert split_settings(["--a.b", "-1", "--a.c", "[1, 2]"], ())[1] == [("a.b", "-1"), ("a.c", "[1, 2]")]
+    assert split_settings(["--a.b", "-1", "--a.c", "[1, 2]"], ())[1] == {"a.b": -1, "a.c": [1, 2]}
     with pytest.raises(UserError, match="--a.b needs a value"):
         split_settings(["--a.b", "--data", "x"], ())
+    with pytest.raises(UserError, match=r"--a\.b: '\[1' is not a value"):
+        split_settings(["--a.b", "[1"], ())
+
+
+def test_settings_of_a_protocol_lose_its_name():
+    given = {"few-labels.draws": 3, "few_labels.labels.x": 1}
+    assert own_settings(given, "protocol", "few-labels") == {"draws": 3, "labels.x": 1}
+    with pytest.raises(UserError, match=r"--linear\.head is no setting of protocol knn; .* begin with --knn\."):
+        own_settings({"linear.head": "plain"}, "protocol", "knn")
 
 
 def test_plugins_may_stand_anywhere():

@@ -1,0 +1,100 @@
+"""`coview analyse`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from coview.cli.command import Command, RunFolder, Settings
+from coview.cli.terminal import progress_bar
+from coview.errors import UserError
+
+if TYPE_CHECKING:
+    from coview.analysis import AnalysisResult
+
+
+@dataclass(frozen=True)
+class Analyse(Command):
+    """Look into a run: what its encoders find similar, beside random weights and other runs.
+
+    Runs every analysis (`coview list analyses`), or one. Those that need labels say so where there are none. Writes
+    RUN/analysis/<name>.json and .csv, each figure as .svg and .png, prints the tables and renews RUN/report.html.
+    Settings of an analysis are given with a dot: --class-relations.neighbours 4.
+
+    Examples:
+        coview analyse runs/cocon --data data/ucf10
+        coview analyse runs/cocon --data data/ucf10 --analysis map --map.method pca
+        coview analyse runs/cocon --data data/ucf10 --beside runs/cpc --class-relations.neighbours 4
+    """
+
+    takes_settings: ClassVar[bool] = True
+    runs_encoders: ClassVar[bool] = True
+
+    run_folder: RunFolder
+    """Folder of a run."""
+    data: Path
+    """Folder made by `coview prepare`; labels are used where there are any."""
+    analysis: str | None = None
+    """One of `coview list analyses`; not set: all of them."""
+    beside: tuple[Path, ...] = ()
+    """Folders of other runs to compare it with, on the same videos."""
+    split: str | None = None
+    """Split column; not set: the run's own."""
+    part: Literal["auto", "test", "train", "all"] = "auto"
+    """Which videos; auto: test where the data set has a split, else all."""
+    checkpoint: str | None = None
+    """Folder name of a checkpoint, such as rgb-00000400; not set: the newest."""
+    device: str = "auto"
+    """auto, cpu, cuda, or cuda:N."""
+
+    def run(self, settings: Settings) -> int:
+        """Analyse, print findings as they come, renew the report."""
+        from coview.analysis import ANALYSES, analyse_all
+        from coview.analysis.running import options_by_analysis
+        from coview.config import override
+        from coview.datasets.prepared import PreparedDataset
+        from coview.reports import write_report
+
+        options = options_by_analysis(override({}, settings), only=self.analysis)
+        names = [self.analysis] if self.analysis else list(ANALYSES)
+        not_run = {}
+        with progress_bar("analyse", unit="done") as progress:
+            outcomes = analyse_all(
+                self.run_folder,
+                self.data,
+                analyses=names,
+                beside=self.beside,
+                split=self.split,
+                part=self.part,
+                checkpoint=self.checkpoint,
+                options=options,
+                device=self.device,
+                progress=progress,
+            )
+            for outcome in outcomes:
+                if outcome.result is None:
+                    not_run[outcome.analysis] = outcome.reason
+                else:
+                    _print_findings(outcome.result)
+        if len(not_run) == len(names):
+            raise UserError("; ".join(dict.fromkeys(not_run.values())))
+        report = write_report(self.run_folder, PreparedDataset.open(self.data))
+        for name, reason in not_run.items():
+            print(f"not run: {name}: {reason}")
+        print(f"results: {self.run_folder / 'analysis'}\nreport: {report}")
+        return 0
+
+
+def _print_findings(result: "AnalysisResult") -> None:
+    """Print the tables and sentences of one analysis."""
+    from rich.console import Console
+
+    from coview.analysis.table import finding_tables
+
+    console = Console(highlight=False)
+    console.rule(result.analysis, align="left")
+    for table in finding_tables(result):
+        console.print(table)
+    for sentence in result.findings.sentences:
+        console.print(sentence, markup=False)
+    for figure in result.findings.figures:
+        print(f"figure: {result.figure_path(figure).with_suffix('.png')}")

@@ -1,0 +1,83 @@
+"""`coview evaluate`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from coview.cli.command import Command, RunFolder, Settings, own_settings
+from coview.cli.terminal import progress_bar
+
+
+@dataclass(frozen=True)
+class Evaluate(Command):
+    """Score a run beside the same encoder with random weights, plain pixels and chance.
+
+    Protocols: retrieval, a linear probe, few labels, a kNN classifier, clusters, fine-tuning, and inference with what
+    was fine-tuned (`coview list protocols`). Writes RUN/evaluation/<protocol>-....json and RUN/report.html, and prints
+    the table. Settings of a protocol are given with a dot: with --retrieval.variant leave-group-out every labelled
+    video queries those of all other groups.
+
+    Examples:
+        coview evaluate runs/cpc --data data/ucf10
+        coview evaluate runs/cpc --data data/ucf10 --retrieval.variant leave-group-out
+        coview evaluate runs/cocon --data data/ucf10 --retrieval.weights.pose 0
+        coview evaluate runs/cocon --data data/ucf10 --protocol linear --linear.head plain
+        coview evaluate runs/cocon --data data/ucf10 --protocol finetune --finetune.epochs 20
+        coview evaluate runs/cocon --data data/hmdb51 --split split1 split2 split3
+        coview evaluate runs/cocon --data data/mine --protocol knn --knn.folds 5
+        coview evaluate runs/cocon --data data/mine --retrieval.gallery data/ucf101
+    """
+
+    takes_settings: ClassVar[bool] = True
+    runs_encoders: ClassVar[bool] = True
+
+    run_folder: RunFolder
+    """Folder of a run."""
+    data: Path
+    """Folder made by `coview prepare`, with labels."""
+    protocol: str = "retrieval"
+    """One of `coview list protocols`."""
+    split: tuple[str, ...] = ()
+    """Split column, or several, evaluated one by one with their mean at the end; not set: the run's own."""
+    checkpoint: str | None = None
+    """Folder name of a checkpoint, such as rgb-00000400; not set: the newest."""
+    device: str = "auto"
+    """auto, cpu, cuda, or cuda:N."""
+
+    def run(self, settings: Settings) -> int:
+        """Evaluate, print the table, renew the report."""
+        from rich.console import Console
+
+        from coview.config import override
+        from coview.datasets.prepared import PreparedDataset
+        from coview.evaluation import curve_table, evaluate_run, result_table
+        from coview.evaluation.over_splits import mean_over_splits
+        from coview.reports import write_report
+
+        options = override({}, own_settings(settings, "protocol", self.protocol))
+        if len(self.split) > 1:  # a misspelt last one shall not wait for the others
+            for name in self.split:
+                PreparedDataset.open(self.data).part(name, "test")
+        results = []
+        for split in dict.fromkeys(self.split) or (None,):
+            with progress_bar("evaluate", unit="done") as progress:
+                result = evaluate_run(
+                    self.run_folder,
+                    self.data,
+                    protocol=self.protocol,
+                    split=split,
+                    along_with=self.split,
+                    checkpoint=self.checkpoint,
+                    options=options,
+                    device=self.device,
+                    progress=progress,
+                )
+            Console().print(result_table(result))
+            if result.curve:
+                Console().print(curve_table(result))
+            results.append(result)
+        if len(results) > 1:
+            Console().print(result_table(mean_over_splits(results)))
+        report = write_report(self.run_folder, PreparedDataset.open(self.data))
+        print("\n".join([*(f"result: {result.path}" for result in results), f"report: {report}"]))
+        return 0

@@ -1,0 +1,62 @@
+"""`coview pretrain`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from coview.cli.command import Command, ConfigName, Settings
+from coview.cli.terminal import EXIT_INTERRUPTED, progress_bar
+
+
+@dataclass(frozen=True)
+class Pretrain(Command):
+    """Learn from a prepared data set, all stages of a method, into a run folder; without labels, or to fine-tune.
+
+    CONFIG is a YAML file, or the name of one that comes with coview (`coview list configs`). Any setting can be
+    changed by its dotted name: --training.batch-size 16 --optimiser.learning-rate 3e-4 --seed 1.
+    `coview list settings` shows all of them. Ctrl-C saves and stops; --resume continues, in the middle of an epoch too.
+    Several processes: torchrun --nproc-per-node 2 -m coview pretrain CONFIG --data DIR --out RUN
+
+    Examples:
+        coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc
+        coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc --resume
+        coview pretrain cocon-ucf10-2view-cpu --data D --out R --start-from runs/cpc --method.single-view-epochs 0
+        coview pretrain finetune-cocon-ucf10-cpu --data data/ucf10 --start-from runs/cpc --out runs/cpc-tuned
+    """
+
+    takes_settings: ClassVar[bool] = True
+    plain_settings: ClassVar[tuple[str, ...]] = ("seed", "split", "preset", "start-from", "start_from")
+    runs_encoders: ClassVar[bool] = True
+
+    config: ConfigName
+    """Settings of the run."""
+    data: Path
+    """Folder made by `coview prepare`."""
+    out: Path
+    """Folder of the run, new unless --resume."""
+    resume: bool = False
+    """Continue from the newest checkpoint in --out."""
+    max_steps: int | None = None
+    """End each stage after this many steps, for a quick check."""
+    device: str = "auto"
+    """auto, cpu, cuda, or cuda:N."""
+
+    def run(self, settings: Settings) -> int:
+        """Train; a stop on request ends with the status of an interrupt."""
+        from coview.config.files import load_config
+        from coview.evaluation.inference import names_classes
+        from coview.training.pretrain import pretrain
+
+        if self.max_steps is not None:
+            settings = {**settings, "training.max_steps": self.max_steps}
+        config = load_config(self.config, settings)
+        with progress_bar("pretrain", unit="steps") as progress:
+            result = pretrain(
+                config, data=self.data, out=self.out, resume=self.resume, device=self.device, progress=progress
+            )
+        if not result.is_complete:
+            print(f"stopped; to continue, give the same command with --resume. The run so far: {result.run}")
+            return EXIT_INTERRUPTED
+        protocol = " --protocol inference" if names_classes(config) else ""
+        print(f"trained: {result.run}\nnext: coview evaluate {result.run} --data {self.data}{protocol}")
+        return 0
