@@ -22,6 +22,7 @@ from coview.datasets.prepared import PreparedDataset, stored_path
 from coview.datatypes import VideoEntry
 from coview.methods.base import build_method
 from coview.training.checkpoint import Position, save_checkpoint
+from coview.training.runfolder import FORMAT
 from coview.views import VIEWS
 from coview.views.base import StorageSettings
 
@@ -113,6 +114,7 @@ def make_run(run: Path, data: Path, config: RunConfig | None = None) -> None:
     config, dataset = config or small_config(), PreparedDataset.open(data)
     channels = {"rgb": 3, "flow": 2}
     resolved = {
+        "format": FORMAT,
         "config": as_plain(config),
         "data": {
             "root": str(data.resolve()),

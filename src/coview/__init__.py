@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from coview.embedding.embeddings import Embeddings as Embeddings
     from coview.embedding.run import Run as Run
     from coview.embedding.run import load as load
+    from coview.embedding.run import pretrain as pretrain
     from coview.embedding.search import search as search
     from coview.errors import UserError as UserError
     from coview.evaluation.scoring import evaluate_run as evaluate_run
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from coview.preparation.settings import PrepareSettings as PrepareSettings
     from coview.registry import register as register
     from coview.reports.page import write_report as write_report
-    from coview.training.pretrain import pretrain as pretrain
 
 _PLACES = {
     "Embeddings": "coview.embedding.embeddings",
@@ -44,7 +44,7 @@ _PLACES = {
     "evaluate_run": "coview.evaluation.scoring",
     "load": "coview.embedding.run",
     "prepare": "coview.preparation.prepare",
-    "pretrain": "coview.training.pretrain",
+    "pretrain": "coview.embedding.run",
     "register": "coview.registry",
     "search": "coview.embedding.search",
     "write_report": "coview.reports.page",

@@ -21,6 +21,49 @@ _ABANDONED_SECONDS = 3600.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+def as_path(given: object, *, name: str, what: str) -> Path:
+    """Return the path that a caller gave.
+
+    Args:
+        given: a path, or something else by mistake.
+        name: of the argument.
+        what: what is expected there, such as "the folder of a run".
+
+    Raises:
+        TypeError: it is no path.
+    """
+    if isinstance(given, str | os.PathLike):
+        return Path(given)
+    raise TypeError(f"{name} is {short(given)}, expected {what}, as a text or a Path")
+
+
+def short(given: object) -> str:
+    """Return a value as it stands in a message: its type, and itself where that is short."""
+    text = repr(given)
+    return f"a {type(given).__name__}" + (f" ({text})" if len(text) <= 60 and "\n" not in text else "")
+
+
+def check_format(found: object, *, known: int, what: str, remedy: str) -> None:
+    """Check the format number that a folder of ours carries.
+
+    Args:
+        found: the number as it was read; None where there was none yet, which counts as 1.
+        known: the number that is read here.
+        what: the folder, for messages.
+        remedy: what to do with an older one.
+
+    Raises:
+        UserError: another number.
+    """
+    number = 1 if found is None else found
+    if not isinstance(number, int):
+        raise UserError(f"{what} is damaged: its format is {number!r}, expected a number")
+    if number > known:
+        raise UserError(f"{what} was made by a newer coview (format {number}; this one reads {known}): update coview")
+    if number < known:
+        raise UserError(f"{what} was made by an older coview (format {number}; this one reads {known}): {remedy}")
+
+
 def this_host() -> str:
     """Return the name of this machine as it stands in temporary names."""
     return re.sub(r"[^A-Za-z0-9_.]", "_", socket.gethostname())[:40] or "host"

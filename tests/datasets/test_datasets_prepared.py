@@ -118,7 +118,8 @@ def test_folders_that_are_not_prepared(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 2, "coview": "9.0"}, r"newer coview \(9.0, format 2; this one reads up to 1\); update coview"),
+        ({"format": 2, "coview": "9.0"}, r"newer coview \(format 2; this one reads 1\): update coview"),
+        ({"format": 0}, r"older coview \(format 0; this one reads 1\): prepare the videos again, into a new folder"),
         ({"format": "x"}, "dataset.yaml is damaged"),
         ({"views": ["rgb"]}, "dataset.yaml is damaged"),
     ],

@@ -16,7 +16,7 @@ from coview.config import OptimiserSettings, RunConfig, TrainingSettings, as_pla
 from coview.errors import UserError
 from coview.training.checkpoint import checkpoints, latest_checkpoint, load_checkpoint
 from coview.training.pretrain import pretrain
-from coview.training.runfolder import open_run
+from coview.training.runfolder import FORMAT, open_run, read_resolved
 from coview.training.runlog import read_log
 from small_run import make_data, small_config
 
@@ -198,10 +198,40 @@ def test_a_view_that_was_not_prepared_is_named(data, tmp_path):
 
 
 def test_settings_that_touch_no_weight_may_change_on_resume(tmp_path):
-    described = {"config": {"training": {"workers": 0}, "seed": 1}, "data": {"root": "/a", "num_train": 3}}
+    described = {
+        "format": FORMAT,
+        "config": {"training": {"workers": 0}, "seed": 1},
+        "data": {"root": "/a", "num_train": 3},
+    }
     assert open_run(tmp_path / "run", described, resume=False) is None
     (tmp_path / "run" / "resolved.yaml").write_text(yaml.safe_dump({**described, "precision": {}}))
-    moved = {"config": {"training": {"workers": 5}, "seed": 1}, "data": {"root": "/b", "num_train": 3}}
+    moved = {
+        "format": FORMAT,
+        "config": {"training": {"workers": 5}, "seed": 1},
+        "data": {"root": "/b", "num_train": 3},
+    }
     assert open_run(tmp_path / "run", moved, resume=True) is not None
     with pytest.raises(UserError, match="num_train was 3, now 4"):
         open_run(tmp_path / "run", {**moved, "data": {"root": "/b", "num_train": 4}}, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("resolved", "message"),
+    [
+        (
+            {},
+            r"made by an older coview \(format 1; this one reads \d\): train again .* that made it \(an earlier one\)",
+        ),
+        ({"format": 1, "versions": {"coview": "0.0.7"}}, r"or use the version that made it \(0\.0\.7\)"),
+        ({"format": FORMAT + 1}, "made by a newer coview"),
+        ({"format": "two"}, "is damaged: its format is 'two'"),
+        (
+            {"format": FORMAT, "plugins": [{"kind": "method", "name": "x", "plugin": "no.such", "how": "module"}]},
+            "was made with the method 'x' of no.such, which is not loaded; .*pass --plugin no.such",
+        ),
+    ],
+)
+def test_runs_of_another_format_or_with_a_plugin_that_is_absent_are_told(tmp_path, resolved, message):
+    (tmp_path / "resolved.yaml").write_text(yaml.safe_dump(resolved))
+    with pytest.raises(UserError, match=message):
+        read_resolved(tmp_path)

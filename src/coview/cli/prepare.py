@@ -56,30 +56,28 @@ class Prepare(Command):
 
     def run(self, settings: Settings) -> int:
         """Prepare, then say how many videos are ready."""
-        from coview.config import override, parse
-        from coview.datasets.synthetic import SyntheticSettings
-        from coview.preparation.prepare import prepare
-        from coview.preparation.settings import PrepareSettings
-        from coview.views.base import StorageSettings
+        import coview
 
-        options = override({}, settings)
-        synthetic = parse(SyntheticSettings, options.pop("synthetic", {}), source="prepare", prefix="synthetic.")
-        asked = PrepareSettings(
-            layout=self.layout,
-            lists=self.lists,
-            views=self.views,
-            storage=StorageSettings(short_side=self.short_side, fps=self.fps),
-            options=options,
-            folds=self.folds,
-            workers=self.workers,
-            cluster=self.cluster,
-            shard=self.shard,
-            timeout_seconds=self.timeout,
-            retry_failed=self.retry_failed,
-            synthetic=synthetic if self.layout == "synthetic" else None,
-        )
+        asked = {
+            "storage.short_side": self.short_side,
+            "storage.fps": self.fps,
+            "folds": self.folds,
+            "workers": self.workers,
+            "cluster": self.cluster,
+            "shard": self.shard,
+            "timeout_seconds": self.timeout,
+            "retry_failed": self.retry_failed,
+        }
         with progress_bar("prepare", unit="videos") as progress:
-            data = prepare(self.source, self.out, asked, progress=progress)
+            data = coview.prepare(
+                self.source,
+                self.out,
+                {**asked, **settings},
+                views=self.views,
+                layout=self.layout,
+                lists=self.lists,
+                progress=progress,
+            )
         counts = data.info["counts"]
         print(f"{counts['ready']} of {counts['listed']} videos ready in {self.out}")
         for status in ("failed", "missing"):

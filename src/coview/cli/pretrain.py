@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from coview.cli.command import Command, ConfigName, Settings
-from coview.cli.terminal import EXIT_INTERRUPTED, progress_bar
+from coview.cli.terminal import progress_bar
 
 
 @dataclass(frozen=True)
@@ -43,20 +43,20 @@ class Pretrain(Command):
 
     def run(self, settings: Settings) -> int:
         """Train; a stop on request ends with the status of an interrupt."""
-        from coview.config.files import load_config
+        import coview
         from coview.evaluation.inference import names_classes
-        from coview.training.pretrain import pretrain
 
-        if self.max_steps is not None:
-            settings = {**settings, "training.max_steps": self.max_steps}
-        config = load_config(self.config, settings)
         with progress_bar("pretrain", unit="steps") as progress:
-            result = pretrain(
-                config, data=self.data, out=self.out, resume=self.resume, device=self.device, progress=progress
+            run = coview.pretrain(
+                self.config,
+                self.data,
+                self.out,
+                settings=settings,
+                max_steps=self.max_steps,
+                resume=self.resume,
+                device=self.device,
+                progress=progress,
             )
-        if not result.is_complete:
-            print(f"stopped; to continue, give the same command with --resume. The run so far: {result.run}")
-            return EXIT_INTERRUPTED
-        protocol = " --protocol inference" if names_classes(config) else ""
-        print(f"trained: {result.run}\nnext: coview evaluate {result.run} --data {self.data}{protocol}")
+        protocol = " --protocol inference" if names_classes(run.config) else ""
+        print(f"trained: {run.path}\nnext: coview evaluate {run.path} --data {self.data}{protocol}")
         return 0

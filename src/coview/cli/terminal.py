@@ -26,7 +26,7 @@ def run_command(command: Callable[[], int | None]) -> int:
         _console().print("[bold red]error:[/]", _plain(str(error)))
         return EXIT_USER_ERROR
     except KeyboardInterrupt as interrupt:
-        usual = "interrupted; the same command goes on where it stopped (pretrain: with --resume)"
+        usual = "interrupted; the same command continues where it stopped (pretrain: with --resume)"
         print(str(interrupt) or usual, file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # `coview list | head`

@@ -7,6 +7,7 @@ from typing import Any
 from coview.config.parsing import as_plain, merge, override, parse, read_yaml
 from coview.config.settings import RunConfig
 from coview.errors import UserError
+from coview.files import as_path
 from coview.registry import did_you_mean
 
 FOLDER = Path(__file__).parent / "presets"
@@ -28,16 +29,12 @@ def load_config(config: RunConfig | Path | str, settings: Mapping[str, Any] | No
         settings: dotted names or nested tables; see `override`.
 
     Raises:
+        TypeError: `config` or `settings` is nothing of that.
         UserError: the config, its base or a setting cannot be used.
     """
     if isinstance(config, RunConfig):
         return parse(RunConfig, override(as_plain(config), settings), source="settings") if settings else config
-    if not isinstance(config, str | Path):
-        raise UserError(
-            f"config is {config!r}, expected the name of a config (coview list configs), the path of a YAML file "
-            "or a RunConfig"
-        )
-    path = find_config(str(config))
+    path = find_config(str(as_path(config, name="config", what="a RunConfig, or the name or path of a config")))
     return parse(RunConfig, override(_read_with_base(path), settings or {}), source=str(path))
 
 

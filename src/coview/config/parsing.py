@@ -9,7 +9,7 @@ import pydantic
 import yaml
 
 from coview.errors import UserError
-from coview.files import write_text
+from coview.files import short, write_text
 from coview.registry import did_you_mean
 
 S = TypeVar("S")
@@ -99,12 +99,16 @@ def override(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str
         settings: dotted names or nested tables, such as {"training.batch_size": 16, "views": {"flow": {"size": 64}}}.
 
     Raises:
-        UserError: a name that is not a text.
+        TypeError: `settings` is no table of names and values.
     """
+    if not isinstance(settings, Mapping):
+        raise TypeError(
+            f'settings is {short(settings)}, expected names and values, such as {{"training.max_steps": 2}}'
+        )
     result = _copy(values)
     for key, value in settings.items():
         if not isinstance(key, str):
-            raise UserError(f"settings: {key!r} is not the name of a setting; names are such as 'training.batch_size'")
+            raise TypeError(f"settings: {short(key)} is no name of a setting; a name is such as 'training.batch_size'")
         first, *rest = key.split(".")
         first = first.replace("-", "_")
         num_names = 1 if first in ("views", "start_from") else 0  # the name of a view stays as it is

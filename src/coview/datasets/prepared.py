@@ -13,6 +13,7 @@ from coview.datasets.listing import is_video_name
 from coview.datasets.manifest import read_manifest
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
+from coview.files import as_path, check_format
 from coview.registry import did_you_mean
 
 FORMAT = 1
@@ -29,7 +30,7 @@ def stored_path(root: Path, view: str, video_id: str, suffix: str) -> Path:
     return root / VIEWS_FOLDER / view / f"{video_id}{suffix}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PreparedDataset:
     """A folder made by `coview prepare`: videos, what is known of them, and their stored views.
 
@@ -46,19 +47,32 @@ class PreparedDataset:
     info: Mapping[str, Any]
 
     @classmethod
-    def open(cls, root: Path) -> "PreparedDataset":
-        """Open a prepared data set.
+    def open(cls, root: "PreparedDataset | Path | str") -> "PreparedDataset":
+        """Open a prepared data set; one that is open is returned as it is.
 
         Raises:
-            UserError: no such folder, not prepared or not to the end, damaged, or made by a newer coview.
+            TypeError: `root` is no path.
+            UserError: no such folder, not prepared or not to the end, damaged, or made by another coview.
         """
-        root = Path(root)
+        if isinstance(root, PreparedDataset):
+            return root
+        root = as_path(root, name="data", what="a PreparedDataset or its folder")
         if not (root / INFO_NAME).is_file():
             raise UserError(_why_not_prepared(root))
         info = read_yaml(root / INFO_NAME)
         _check_info(root / INFO_NAME, info)
         options = {str(name): dict(options or {}) for name, options in info["views"].items()}
         return cls(root=root, entries=read_manifest(root / MANIFEST_NAME), view_options=options, info=info)
+
+    def __repr__(self) -> str:
+        unready = (
+            f" ({len(self.entries) - len(self.ready)} more not ready)" if len(self.ready) < len(self.entries) else ""
+        )
+        views = ", ".join(self.view_options)
+        return f"PreparedDataset({str(self.root)!r}, {len(self.ready)} videos{unready}, views: {views})"
+
+    def __len__(self) -> int:
+        return len(self.ready)
 
     @cached_property
     def ready(self) -> tuple[VideoEntry, ...]:
@@ -159,11 +173,7 @@ def _check_info(path: Path, info: Mapping[str, Any]) -> None:
     version = info.get("format")
     if not isinstance(version, int) or not isinstance(info.get("views"), dict):
         raise UserError(f"{path} is damaged: 'format' or 'views' is missing; run the same coview prepare command again")
-    if version > FORMAT:
-        raise UserError(
-            f"{path.parent} was made by a newer coview ({info.get('coview', 'unknown version')}, format {version}; "
-            f"this one reads up to {FORMAT}); update coview"
-        )
+    check_format(version, known=FORMAT, what=str(path.parent), remedy="prepare the videos again, into a new folder")
 
 
 def _why_not_prepared(root: Path) -> str:

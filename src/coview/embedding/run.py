@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from coview.config import RunConfig, as_plain, parse, read_yaml
+from coview.config import RunConfig, as_plain, parse
+from coview.config.files import load_config
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ProgressSink, VideoEntry
 from coview.embedding.embeddings import Embeddings
@@ -19,12 +20,14 @@ from coview.embedding.sources import VideoSource, prepare_source
 from coview.encoders import Encoder
 from coview.encoders.file import save_encoder
 from coview.errors import UserError
+from coview.files import as_path
 from coview.methods import Method
 from coview.methods.base import build_method, reached_views
 from coview.registry import did_you_mean
 from coview.training.checkpoint import WEIGHTS, Position, checkpoints, read_position
 from coview.training.distributed import choose_device
-from coview.training.runfolder import RESOLVED
+from coview.training.pretrain import pretrain as train
+from coview.training.runfolder import RESOLVED, read_resolved
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +70,7 @@ class Run:
         Raises:
             UserError: no run there, no checkpoint (of that name) yet, or a damaged one.
         """
-        path = Path(path)
+        path = as_path(path, name="run", what="the folder of a run")
         if not (path / RESOLVED).is_file():
             raise UserError(
                 f"{path} is not a run: it has no {RESOLVED}; make one with: coview pretrain CONFIG --out {path}"
@@ -81,7 +84,7 @@ class Run:
             if checkpoint not in names:
                 raise UserError(f"{path} has no checkpoint {checkpoint!r}; it has: {', '.join(names)}")
             chosen = names[checkpoint]
-        return cls(path, resolved=read_yaml(path / RESOLVED), checkpoint=chosen)
+        return cls(path, resolved=read_resolved(path), checkpoint=chosen)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, views={self.views}, checkpoint={self.checkpoint.name!r})"
@@ -207,6 +210,51 @@ class Run:
 def load(path: Path | str, checkpoint: str | None = None) -> Run:
     """Open a trained run; see `Run.load`."""
     return Run.load(path, checkpoint)
+
+
+def pretrain(
+    config: RunConfig | Path | str,
+    data: PreparedDataset | Path | str,
+    out: Path | str,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    max_steps: int | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    progress: ProgressSink | None = None,
+) -> Run:
+    """Train the encoders of a run, all stages of its method, and open what came of it.
+
+    Example:
+        run = pretrain("small", data="data/mine", out="runs/mine", settings={"views.rgb.size": 64})
+
+    Args:
+        config: the name of a config that comes with coview, the path of a YAML file, or a `RunConfig`.
+        data: a prepared data set or its folder.
+        out: the run's folder, new unless `resume`.
+        settings: changes to the config, by dotted name or as nested tables.
+        max_steps: end each stage after this many steps, for a quick check.
+        resume: continue from the newest checkpoint in `out`; from the beginning where there is none yet.
+        device: "auto", "cpu", "cuda" or "cuda:<n>".
+        progress: told (steps done, steps of the stage, amounts) after every step.
+
+    Returns:
+        The run, at its last checkpoint.
+
+    Raises:
+        TypeError: an argument is of the wrong kind; says what was expected.
+        UserError: settings, data or `out` cannot be used; the message says what to do.
+        KeyboardInterrupt: stopped on request (Ctrl-C, SIGTERM); the state is saved, to continue with `resume`.
+    """
+    changed = load_config(config, settings)
+    if max_steps is not None:
+        changed = load_config(changed, {"training.max_steps": max_steps})
+    folder = as_path(out, name="out", what="the folder of the run")
+    opened = PreparedDataset.open(data)
+    result = train(changed, data=opened.root, out=folder, resume=resume, device=device, progress=progress)
+    if not result.is_complete:
+        raise KeyboardInterrupt(f"stopped; to continue, give the same command with --resume. The run so far: {folder}")
+    return Run.load(folder)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from coview.datasets.synthetic import SyntheticSettings
 from coview.datasets.synthetic.reading import LABELS_FILE
 from coview.datatypes import ProgressSink, VideoEntry
 from coview.errors import UserError
-from coview.files import disk_errors
+from coview.files import as_path, disk_errors
 from coview.preparation.outcomes import OutcomeLog, VideoOutcome
 from coview.preparation.plan import known_outcomes, plan
 from coview.preparation.pool import run_pool
@@ -39,6 +39,7 @@ from coview.preparation.settings import (
     check_record,
     make_record,
     read_record,
+    resolve_settings,
     write_record,
 )
 from coview.preparation.video import VideoTask, prepare_video
@@ -53,14 +54,28 @@ _AT_WORK = "another coview prepare is at work on {}; wait for it, or share the w
 
 
 def prepare(
-    source: Path, out: Path, settings: PrepareSettings, *, progress: ProgressSink | None = None
+    source: Path | str,
+    out: Path | str,
+    settings: PrepareSettings | Mapping[str, Any] | None = None,
+    *,
+    views: Sequence[str] | None = None,
+    layout: str | None = None,
+    lists: Path | str | None = None,
+    progress: ProgressSink | None = None,
 ) -> PreparedDataset:
-    """Prepare a data set, or go on with one, or add views to one.
+    """Prepare a data set, continue one, or add views to one.
+
+    Example:
+        prepare("my_videos/", "data/mine", views=["rgb", "flow"], settings={"flow.algorithm": "dis", "workers": 2})
 
     Args:
         source: folder, or table of the layout "csv". For "synthetic": where the clips are, or are to be rendered.
         out: the prepared data set; made if it does not exist.
-        settings: what to make, and where the work runs.
+        settings: what else to make, and where the work runs: a `PrepareSettings`, or its fields and the options of
+            views by name.
+        views: views to store; not given: rgb and flow.
+        layout: how the source is laid out; not given: "folder".
+        lists: folder or file of the data set's official lists.
         progress: told (videos finished, videos in all, {"frames": made so far, "failed": videos}).
 
     Returns:
@@ -68,33 +83,36 @@ def prepare(
         manifest is written.
 
     Raises:
+        TypeError: an argument is of the wrong kind; says what was expected.
         UserError: unusable settings; other settings than `out` was made with; a full disk; not one video is ready.
-        KeyboardInterrupt: with a message that says how to go on; finished videos are kept.
+        KeyboardInterrupt: with a message that says how to continue; finished videos are kept.
     """
-    source, out = source.resolve(), out.resolve()
+    source = as_path(source, name="source", what="a folder of videos or a table").resolve()
+    out = as_path(out, name="out", what="the folder to make").resolve()
+    settings = resolve_settings(settings, views=views, layout=layout, lists=lists)
     _check_places(source, out)
     with disk_errors(out):
         finished_views = read_about(out).get("views", {})
-        views = build_views(settings, stored=finished_views)
+        made = build_views(settings, stored=finished_views)
         settings = replace(settings, folds=settings.folds or (read_record(out) or {}).get("folds"))
-        record = make_record(source, settings, views)
+        record = make_record(source, settings, made)
         check_record(out, record)
         for name in settings.views:  # one that cannot be made must not be remembered as a view of this data set
             if name not in finished_views:
-                views[name].check()
+                made[name].check()
         listing = _list(source, settings, progress, before=manifest_rows(out) if settings.folds else ())
         write_record(out, record)
         share = f"-{settings.shard.replace('/', 'of')}" if settings.shard else ""
         remove_unfinished_manifests(out)
         with claimed(out / WORK_FOLDER / f"lock{share}", otherwise=_AT_WORK.format(out)):
-            known = known_outcomes(out, views, finished_views=tuple(finished_views))
-            tasks = plan(listing.entries, known, views=views, out=out, settings=settings)
+            known = known_outcomes(out, made, finished_views=tuple(finished_views))
+            tasks = plan(listing.entries, known, views=made, out=out, settings=settings)
             for name in {name for task in tasks for name in task.missing if name in finished_views}:
-                views[name].check()
+                made[name].check()
             done = _work(tasks, settings, OutcomeLog(out, share), _Report(listing, tasks, progress))
             if share and done:
-                known = known_outcomes(out, views, finished_views=tuple(finished_views))
-            return _finish(out, listing, {**known, **done}, views=views, record=record)
+                known = known_outcomes(out, made, finished_views=tuple(finished_views))
+            return _finish(out, listing, {**known, **done}, views=made, record=record)
 
 
 def _check_places(source: Path, out: Path) -> None:

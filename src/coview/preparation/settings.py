@@ -1,5 +1,6 @@
 """What `coview prepare` is told, and the memory of it in the data set: one folder, one way of making."""
 
+import dataclasses
 import logging
 import os
 import sys
@@ -10,12 +11,13 @@ from typing import Any
 
 import yaml
 
-from coview.config import as_plain, parse, read_yaml
+from coview.config import as_plain, override, parse, read_yaml
 from coview.datasets.folds import Folds
 from coview.datasets.prepared import INFO_NAME, WORK_FOLDER
 from coview.datasets.synthetic import SyntheticSettings
 from coview.errors import UserError
-from coview.files import atomic_path
+from coview.files import atomic_path, short
+from coview.registry import did_you_mean
 from coview.views import VIEWS
 from coview.views.base import StorageSettings, View
 
@@ -32,7 +34,7 @@ class PrepareSettings:
     """How the source is laid out: one of `coview list layouts`."""
     lists: Path | None = None
     """Folder or file of the data set's official lists, where the layout has any."""
-    views: tuple[str, ...] = ("rgb",)
+    views: tuple[str, ...] = ("rgb", "flow")
     """Views to store."""
     storage: StorageSettings = field(default_factory=StorageSettings)
     """Size, rate and key frames of the stored views."""
@@ -73,6 +75,42 @@ class PrepareSettings:
     def num_workers(self) -> int:
         """Worker processes: as given, or one for each core this process may use."""
         return usable_cores() if self.workers is None else self.workers
+
+
+def resolve_settings(settings: PrepareSettings | Mapping[str, Any] | None, **given: Any) -> PrepareSettings:
+    """Return what to prepare, from whatever a caller gave.
+
+    Args:
+        settings: ready settings, or names and values: fields of `PrepareSettings`, and options of views and of the
+            synthetic videos with a dot, such as {"workers": 2, "storage.short_side": 96, "flow.algorithm": "dis"}.
+        given: fields that stand above those; None: not given.
+
+    Raises:
+        TypeError: `settings` is neither.
+        UserError: an unknown setting, or a value out of range.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if isinstance(chosen.get("views"), str):
+        raise TypeError(f"views is {short(chosen['views'])}, expected a list of names, such as ['rgb', 'flow']")
+    if isinstance(settings, PrepareSettings):
+        return parse(PrepareSettings, {**_fields(settings), **chosen}, source="prepare")
+    nested = override({}, settings or {})
+    fields = {field.name for field in dataclasses.fields(PrepareSettings)}
+    options = {name: value for name, value in nested.items() if name not in fields}
+    for name, value in options.items():
+        if not isinstance(value, Mapping):
+            hint = did_you_mean(name, fields) or "."
+            raise UserError(
+                f"prepare: unknown setting {name!r}{hint} Known: {', '.join(sorted(fields))}, <view>.<option>"
+            )
+    values = {name: value for name, value in nested.items() if name in fields} | chosen
+    dashed = {view.replace("-", "_"): view for view in values.get("views", ())}  # as `override` spells them
+    options = {dashed.get(name, name): value for name, value in options.items()}
+    return parse(PrepareSettings, {**values, "options": {**values.get("options", {}), **options}}, source="prepare")
+
+
+def _fields(settings: PrepareSettings) -> dict[str, Any]:
+    return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
 
 
 def usable_cores() -> int:

@@ -15,10 +15,14 @@ from coview.datasets.claim import claimed
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
+from coview.files import check_format
+from coview.registry import record_plugins, require_plugins
 
 logger = logging.getLogger(__name__)
 
 CONFIG, RESOLVED, LOCK = "config.yaml", "resolved.yaml", ".lock"
+FORMAT = 2
+"""The "format" of resolved.yaml; raised when settings get other names or meanings. Runs of format 1 say none."""
 MAY_CHANGE = (
     "config.training.workers",
     "config.training.log_every",
@@ -26,6 +30,7 @@ MAY_CHANGE = (
     "config.training.keep_checkpoints",
     "config.evaluation",
     "data.root",
+    "plugins",
 )
 """Beginnings of the settings that a resumed run may change: none of them touches the weights."""
 
@@ -42,7 +47,11 @@ def describe_run(
     names = "\n".join([*(entry.id for entry in train), "", *(entry.id for entry in validation)])
     counted = dict(dataset.info.get("shares", {}))  # "<view>.<what>", such as pose.frames_with_person
     shares = {name: dict(share) for name, share in counted.items() if name.partition(".")[0] in config.views}
+    plugins = record_plugins(
+        {"method": [config.method["name"]], "encoder": [config.encoder.name], "view": list(config.views)}
+    )
     return {
+        "format": FORMAT,
         "config": as_plain(config),
         "data": {
             "root": str(dataset.root.resolve()),
@@ -56,7 +65,22 @@ def describe_run(
         },
         "channels": dict(channels),
         "view_order": list(config.views),
+        **({"plugins": plugins} if plugins else {}),
     }
+
+
+def read_resolved(run: Path) -> dict[str, Any]:
+    """Read a run's resolved.yaml; nothing that it names is imported.
+
+    Raises:
+        UserError: it cannot be read, another coview wrote it, or it needs a plugin that is not loaded.
+    """
+    resolved = read_yaml(run / RESOLVED)
+    made_by = resolved.get("versions", {}).get("coview", "an earlier one")
+    remedy = f"train again into another folder, or use the version that made it ({made_by})"
+    check_format(resolved.get("format"), known=FORMAT, what=str(run), remedy=remedy)
+    require_plugins(resolved.get("plugins", ()), source=str(run))
+    return resolved
 
 
 def open_run(out: Path, description: Mapping[str, Any], *, resume: bool) -> dict[str, Any] | None:
@@ -77,7 +101,7 @@ def open_run(out: Path, description: Mapping[str, Any], *, resume: bool) -> dict
         if resume:
             logger.info("nothing to resume in %s yet: starting from the beginning", out)
         return None
-    before = read_yaml(out / RESOLVED)
+    before = read_resolved(out)
     differences = list(_differences({key: before.get(key) for key in description}, description))
     if differences:
         raise UserError(
