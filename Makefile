@@ -1,4 +1,4 @@
-# Everything starts from Python 3.11 and nothing else: `make demo`, `make test`.
+# All you need is Python 3.11 or newer: `make demo`, `make test`.
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
@@ -17,22 +17,22 @@ $(BASE): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install -q -c constraints.txt -e .
 	@touch $@
 
-# mediapipe brings a second OpenCV, which needs libGL; of two, the one installed last is the one that runs.
+# mediapipe brings a second OpenCV, which needs libGL; with two installed, the last one installed is the one imported.
 $(STAMP): $(BASE)
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,cluster,pose]'
 	$(BIN)/python -m pip install -q -c constraints.txt --force-reinstall --no-deps opencv-contrib-python-headless
 	@touch $@
 
-demo: $(BASE) ## the whole road on synthetic videos, into demo/
+demo: $(BASE) ## every step on synthetic videos, into demo/
 	$(BIN)/coview demo --out $(DEMO)
 
-# One thread for each of the two processes: threads that wait for each other on two cores cost more than they give.
+# One thread in each of the two processes: more threads than cores slow each other down.
 test: check ## lint, types and every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
 check: $(STAMP) ## lint and types
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks $(wildcard examples)
+	$(BIN)/ruff format --check src tests benchmarks $(wildcard examples)
 	$(BIN)/mypy
 
 bench: $(STAMP) ## every benchmark; results as JSON in benchmarks/results
@@ -41,5 +41,5 @@ bench: $(STAMP) ## every benchmark; results as JSON in benchmarks/results
 docs: $(STAMP) ## the reference of commands and settings, from the code, into docs/
 	$(BIN)/python -m coview.cli.reference docs
 
-clean: ## remove what make and the demo made
+clean: ## remove what make and the demo created
 	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache

@@ -31,6 +31,7 @@ from coview.evaluation.baselines import BASELINES
 from coview.methods.base import build_method
 from coview.reports import write_report
 from coview.training.checkpoint import Position, save_checkpoint
+from coview.training.runfolder import FORMAT
 from coview.views import VIEWS
 from coview.views.base import StorageSettings
 from record import record
@@ -134,7 +135,8 @@ def make_run(path: Path, data: Path, *, seed: int) -> None:
     )
     dataset = PreparedDataset.open(data)
     described = {"root": str(data.resolve()), "views": dict(dataset.view_options), "storage": dataset.info["storage"]}
-    resolved = {"config": as_plain(config), "data": {**described, "counts": {}}, "channels": CHANNELS}
+    resolved = {"format": FORMAT, "config": as_plain(config), "data": {**described, "counts": {}}}
+    resolved["channels"] = CHANNELS
     path.mkdir()
     (path / "resolved.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False), encoding="utf-8")
     torch.manual_seed(seed)

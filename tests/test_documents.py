@@ -3,6 +3,8 @@
 import dataclasses
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,11 @@ def test_makefile_help_lists_every_target():
     declared = set(re.search(r"^\.PHONY: (.*)$", text, re.MULTILINE)[1].split())
     explained = set(re.findall(r"^([a-z]+):.*##", text, re.MULTILINE))
     assert declared == explained
+
+
+def test_generated_documents_are_fresh(tmp_path):
+    """`make docs` would change nothing. A process of its own, so that plugins of other tests are not in the lists."""
+    subprocess.run([sys.executable, "-m", "coview.cli.reference", str(tmp_path)], check=True, capture_output=True)
+    stale = [page.name for page in tmp_path.iterdir() if page.read_bytes() != (ROOT / "docs" / page.name).read_bytes()]
+    assert stale == [], "run make docs"
+    assert {page.name for page in tmp_path.iterdir()} == {"settings.md", "lists.md"}

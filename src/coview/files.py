@@ -38,9 +38,9 @@ def as_path(given: object, *, name: str, what: str) -> Path:
 
 
 def short(given: object) -> str:
-    """Return a value as it stands in a message: its type, and itself where that is short."""
-    text = repr(given)
-    return f"a {type(given).__name__}" + (f" ({text})" if len(text) <= 60 and "\n" not in text else "")
+    """Return a value as it stands in a message: itself where that is short, and its type."""
+    text, kind = repr(given), type(given).__name__
+    return f"{text} ({kind})" if len(text) <= 60 and "\n" not in text else f"of type {kind}"
 
 
 def check_format(found: object, *, known: int, what: str, remedy: str) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from coview.cli import COMMANDS, run_arguments
+from coview.cli import list as coview_list
 from coview.cli.command import own_settings, split_plugins, split_settings
+from coview.cli.reference import LISTS
 from coview.cli.terminal import run_command
 from coview.errors import UserError
 
@@ -49,6 +51,7 @@ def test_help_imports_nothing_heavy():
     ("words", "message"),
     [
         (["evalute"], "did you mean 'evaluate'"),
+        (["list", "view"], "no list 'view'; did you mean 'views'"),
         (["pretrain", "dmeo", "--data", "x", "--out", "y"], "did you mean 'demo'"),
         (["pretrain", "demo", "--data", "no/such", "--out", "y"], "no/such"),
         (["pretrain", "demo", "--data", "x", "--out", "y", "--training.batchsize", "3"], "did you mean 'batch_size'"),
@@ -140,24 +143,29 @@ def test_version_from_the_installed_command():
     assert coview("--version").stdout.strip() == f"coview {__version__}"
 
 
-@pytest.mark.parametrize(
-    "what", ["views", "encoders", "methods", "layouts", "protocols", "analyses", "configs", "settings", "all"]
-)
+IN_LIST = {
+    "views": "flow",
+    "encoders": "r2d3d18",
+    "methods": "cpc",
+    "layouts": "ucf101",
+    "protocols": "retrieval",
+    "analyses": "class-relations",
+    "configs": "cpc-ucf101",
+    "settings": "training.batch_size",
+    "all": "hmdb51",
+}
+
+
+def test_every_list_is_tried_and_named_in_the_help():
+    assert {*LISTS, "all", "settings"} == set(IN_LIST)
+    text = (Path(coview_list.__file__)).read_text(encoding="utf-8")
+    assert all(name in text for name in IN_LIST)
+
+
+@pytest.mark.parametrize("what", sorted(IN_LIST))
 def test_lists_are_printed(what, capsys):
     assert run_arguments(["list", what]) == 0
-    text = capsys.readouterr().out
-    expected = {
-        "views": "flow",
-        "encoders": "r2d3d18",
-        "methods": "cpc",
-        "layouts": "ucf101",
-        "protocols": "retrieval",
-        "analyses": "class-relations",
-        "configs": "cpc-ucf101",
-        "settings": "training.batch_size",
-        "all": "hmdb51",
-    }
-    assert expected[what] in text
+    assert IN_LIST[what] in capsys.readouterr().out
 
 
 def test_every_setting_says_what_it_means():

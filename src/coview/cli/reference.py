@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import importlib
 import inspect
 import sys
 import textwrap
@@ -9,17 +10,26 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from coview.config import RunConfig, as_plain
+from coview.config import RunConfig, ViewInput, as_plain
 from coview.config.files import FOLDER, config_names
+from coview.files import write_text
 from coview.registry import Registry
 
-LISTS = ("views", "encoders", "methods", "layouts", "protocols", "analyses", "configs")
+REGISTRIES = {
+    "views": "coview.views:VIEWS",
+    "encoders": "coview.encoders:ENCODERS",
+    "methods": "coview.methods:METHODS",
+    "layouts": "coview.datasets:LAYOUTS",
+    "protocols": "coview.evaluation:PROTOCOLS",
+    "analyses": "coview.analysis:ANALYSES",
+}
+LISTS = (*REGISTRIES, "configs")
 
 
 def listing(what: str) -> str:
     """Return a list as text: one of LISTS, "settings", or "all" (every list but the settings)."""
     if what == "settings":
-        return settings_text()
+        return _settings_text()
     chosen = LISTS if what == "all" else (what,)
     return "\n\n".join("\n".join([f"{name}:", *(f"  {row}" for row in _rows(name))]) for name in chosen)
 
@@ -38,29 +48,16 @@ def _rows(name: str) -> Iterator[str]:
 
 
 def _registry(name: str) -> Registry[Any]:
-    from coview.analysis import ANALYSES
-    from coview.datasets import LAYOUTS
-    from coview.encoders import ENCODERS
-    from coview.evaluation import PROTOCOLS
-    from coview.methods import METHODS
-    from coview.views import VIEWS
-
-    registries: dict[str, Registry[Any]] = {
-        "views": VIEWS,
-        "encoders": ENCODERS,
-        "methods": METHODS,
-        "layouts": LAYOUTS,
-        "protocols": PROTOCOLS,
-        "analyses": ANALYSES,
-    }
-    return registries[name]
+    module, _, attribute = REGISTRIES[name].partition(":")
+    registry: Registry[Any] = getattr(importlib.import_module(module), attribute)
+    return registry
 
 
 def _first_line(thing: Any) -> str:
     return (inspect.getdoc(thing) or "").splitlines()[0] if inspect.getdoc(thing) else ""
 
 
-def field_meanings(kind: type[Any]) -> dict[str, str]:
+def _field_meanings(kind: type[Any]) -> dict[str, str]:
     """Return field name -> the docstring under it, for a dataclass."""
     meanings: dict[str, str] = {}
     for base in reversed(kind.__mro__):
@@ -82,12 +79,12 @@ def _own_meanings(kind: type[Any]) -> dict[str, str]:
     return meanings
 
 
-def settings_of(kind: type[Any], prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+def _settings_of(kind: type[Any], prefix: str = "") -> Iterator[tuple[str, Any, str]]:
     """Yield (dotted name, default, meaning) for every setting of a dataclass and of those inside it."""
-    meanings = field_meanings(kind)
+    meanings = _field_meanings(kind)
     for field in dataclasses.fields(kind):
         if dataclasses.is_dataclass(field.type):
-            yield from settings_of(field.type, f"{prefix}{field.name}.")  # type: ignore[arg-type]
+            yield from _settings_of(field.type, f"{prefix}{field.name}.")  # type: ignore[arg-type]
             continue
         default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
         yield f"{prefix}{field.name}", as_plain(default), meanings.get(field.name, "")
@@ -95,30 +92,27 @@ def settings_of(kind: type[Any], prefix: str = "") -> Iterator[tuple[str, Any, s
 
 def all_settings() -> Mapping[str, list[tuple[str, Any, str]]]:
     """Return heading -> settings, for runs, methods, views and synthetic videos."""
-    from coview.analysis import ANALYSES
-    from coview.config import ViewInput
     from coview.datasets.synthetic import SyntheticSettings
-    from coview.evaluation import PROTOCOLS
-    from coview.methods import METHODS
-    from coview.views import VIEWS
 
     sections = {
-        "pretrain": list(settings_of(RunConfig)),
-        "pretrain, for each view": list(settings_of(ViewInput, "views.<name>.")),
+        "pretrain": list(_settings_of(RunConfig)),
+        "pretrain, for each view": list(_settings_of(ViewInput, "views.<name>.")),
     }
-    for name in METHODS:
-        sections[f"pretrain with method {name}"] = list(settings_of(METHODS.load(name).Settings, "method."))
-    for name in PROTOCOLS:
-        sections[f"evaluate with protocol {name}"] = list(settings_of(PROTOCOLS.load(name).Settings, f"{name}."))
-    for name in ANALYSES:
-        sections[f"analyse, {name}"] = list(settings_of(ANALYSES.load(name).Settings, f"{name}."))
-    for name in VIEWS:
-        sections[f"prepare, view {name}"] = list(settings_of(VIEWS.load(name).Options, f"{name}."))
-    sections["prepare, layout synthetic"] = list(settings_of(SyntheticSettings, "synthetic."))
+    for what, heading, prefix, attribute in (
+        ("methods", "pretrain with method {}", "method.", "Settings"),
+        ("protocols", "evaluate with protocol {}", "{}.", "Settings"),
+        ("analyses", "analyse, {}", "{}.", "Settings"),
+        ("views", "prepare, view {}", "{}.", "Options"),
+    ):
+        registry = _registry(what)
+        for name in registry:
+            kind = getattr(registry.load(name), attribute)
+            sections[heading.format(name)] = list(_settings_of(kind, prefix.format(name)))
+    sections["prepare, layout synthetic"] = list(_settings_of(SyntheticSettings, "synthetic."))
     return sections
 
 
-def settings_text() -> str:
+def _settings_text() -> str:
     """Return every setting with its default and meaning, as text."""
     blocks = []
     for heading, settings in all_settings().items():
@@ -131,22 +125,17 @@ def settings_text() -> str:
 
 
 def write_reference(folder: Path) -> list[Path]:
-    """Write docs/settings.md and docs/lists.md; return the files."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write settings.md and lists.md into a folder; return the files."""
     lines = ["# Settings", "", "Written by `make docs` from the code; change the docstrings there.", ""]
     for heading, settings in all_settings().items():
         lines += [f"## {heading}", "", "| setting | default | meaning |", "|---|---|---|"]
         lines += [f"| `{name}` | `{default}` | {meaning.replace('|', '/')} |" for name, default, meaning in settings]
         lines.append("")
-    settings_page, lists_page = folder / "settings.md", folder / "lists.md"
-    settings_page.write_text("\n".join(lines), encoding="utf-8")
-    lists_page.write_text(
-        "# What a config or command may name\n\nWritten by `make docs` from the code.\n\n```\n"
-        + listing("all")
-        + "\n```\n",
-        encoding="utf-8",
-    )
-    return [settings_page, lists_page]
+    lists = "# What a config or command may name\n\nWritten by `make docs` from the code.\n\n"
+    pages = {"settings.md": "\n".join(lines), "lists.md": f"{lists}```\n{listing('all')}\n```\n"}
+    for name, text in pages.items():
+        write_text(folder / name, text)
+    return [folder / name for name in pages]
 
 
 if __name__ == "__main__":
