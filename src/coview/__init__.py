@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from coview.analysis.running import analyse as analyse
     from coview.config import RunConfig as RunConfig
     from coview.datasets.prepared import PreparedDataset as PreparedDataset
     from coview.embedding.embeddings import Embeddings as Embeddings
@@ -41,6 +42,7 @@ _PLACES = {
     "Run": "coview.embedding.run",
     "RunConfig": "coview.config",
     "UserError": "coview.errors",
+    "analyse": "coview.analysis.running",
     "evaluate_run": "coview.evaluation.scoring",
     "load": "coview.embedding.run",
     "prepare": "coview.preparation.prepare",

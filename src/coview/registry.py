@@ -125,7 +125,8 @@ class Registry(Generic[T]):
         if row is None:
             known = ", ".join(self._all())
             hint = did_you_mean(str(name), self._all())
-            raise UserError(f"unknown {self.kind} {name!r}{hint or '.'} Known: {known}.")
+            more = " Those of a plugin need --plugin MODULE, or in Python its import." if self.kind in GROUPS else ""
+            raise UserError(f"unknown {self.kind} {name!r}{hint or '.'} Known: {known}.{more}")
         return row
 
     def _all(self) -> dict[str, _Row]:

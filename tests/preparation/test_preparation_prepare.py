@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from coview import registry
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.synthetic import SyntheticSettings
 from coview.errors import UserError
@@ -433,3 +434,29 @@ def test_synthetic_clips_are_rendered_where_there_are_none(tmp_path: Path) -> No
     prepare(tmp_path / "clips", tmp_path / "out", replace(settings, synthetic=SyntheticSettings()))
     with pytest.raises(UserError, match="other settings"):
         prepare(tmp_path / "clips", tmp_path / "out", replace(settings, synthetic=replace(clips, seed=1)))
+
+
+PLUGIN = """
+import coview
+from coview.views.rgb import RgbView
+
+@coview.register("view", "brighter")
+class BrighterView(RgbView):
+    "Pictures, brighter."
+
+    name = "brighter"
+    Options = RgbView.Options
+"""
+
+
+def test_a_view_of_a_plugin_is_made_in_worker_processes(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_decorated", {})
+    monkeypatch.setattr(registry, "_plugins", [])
+    (tmp_path / "plugin_with_a_view.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    registry.load_plugins(["plugin_with_a_view"])
+    data = prepare(source, tmp_path / "out", {"workers": 1, "storage.short_side": 32}, views=["rgb", "brighter"])
+    assert len(data) > 0
+    assert all(data.view_path("brighter", entry.id, ".mp4").is_file() for entry in data.ready)

@@ -2,7 +2,7 @@
 
 from coview.analysis.base import Analysis
 from coview.analysis.result import AnalysisResult, read_analyses
-from coview.analysis.running import Outcome, analyse_all, analyse_run
+from coview.analysis.running import Outcome, analyse, analyse_all, analyse_run
 from coview.registry import Registry
 
 ANALYSES: Registry[type[Analysis]] = Registry(
@@ -22,4 +22,13 @@ ANALYSES: Registry[type[Analysis]] = Registry(
     },
 )
 
-__all__ = ["ANALYSES", "Analysis", "AnalysisResult", "Outcome", "analyse_all", "analyse_run", "read_analyses"]
+__all__ = [
+    "ANALYSES",
+    "Analysis",
+    "AnalysisResult",
+    "Outcome",
+    "analyse",
+    "analyse_all",
+    "analyse_run",
+    "read_analyses",
+]

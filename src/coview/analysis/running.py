@@ -14,7 +14,7 @@ from coview.analysis.base import Analysis, FeatureSet, Material
 from coview.analysis.material import OWN, RANDOM, OnDemand, Owner, Rows
 from coview.analysis.result import FOLDER, AnalysisResult, write_analysis
 from coview.analysis.taking_part import Part, TakingPart, who_takes_part
-from coview.config import as_plain, parse
+from coview.config import as_plain, override, parse
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ProgressSink
 from coview.embedding.cache import cached_embeddings
@@ -22,6 +22,7 @@ from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.evaluation.features import cached_pixels
 from coview.evaluation.provenance import provenance
+from coview.files import short
 from coview.registry import did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,42 @@ class Outcome:
     analysis: str
     result: AnalysisResult | None
     reason: str = ""
+
+
+def analyse(
+    run: Run | Path | str,
+    data: PreparedDataset | Path | str,
+    analyses: Sequence[str] | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    **given: Any,
+) -> tuple[AnalysisResult, ...]:
+    """Look into a run: what its encoders find similar, beside random weights and other runs.
+
+    Example:
+        analyse(run, data, ["class-relations"], settings={"class-relations.neighbours": 4})
+
+    Args:
+        run: a run or its folder.
+        data: a prepared data set or its folder; labels are used where there are any.
+        analyses: some of `coview list analyses`; not given: all that the videos allow.
+        settings: those of an analysis, by dotted name.
+        given: beside, split, part, checkpoint, device, progress; see `analyse_all`.
+
+    Returns:
+        What was found, in the order of `analyses`; written into RUN/analysis too.
+
+    Raises:
+        TypeError: an argument is of the wrong kind; says what was expected.
+        UserError: run, data or settings cannot be used, or the videos allow none of the analyses.
+    """
+    if isinstance(analyses, str):
+        raise TypeError(f"analyses is {short(analyses)}, expected a list of names, such as ['similarity']")
+    options = options_by_analysis(override({}, settings or {}))
+    outcomes = list(analyse_all(run, data, analyses=analyses or (), options=options, **given))
+    if all(outcome.result is None for outcome in outcomes):
+        raise UserError("; ".join(dict.fromkeys(outcome.reason for outcome in outcomes)))
+    return tuple(outcome.result for outcome in outcomes if outcome.result is not None)
 
 
 def analyse_run(
@@ -68,8 +105,8 @@ def analyse_run(
 
 
 def analyse_all(
-    run_dir: Path | str,
-    data_dir: Path | str,
+    run: Run | Path | str,
+    data: PreparedDataset | Path | str,
     *,
     analyses: Sequence[str] = (),
     beside: Sequence[Path | str] = (),
@@ -86,8 +123,8 @@ def analyse_all(
     Embeddings that an evaluation kept are reused, and each kind is made at most once.
 
     Args:
-        run_dir: the run's folder.
-        data_dir: folder that `coview prepare` made; labels are used where there are any.
+        run: a run or its folder.
+        data: a prepared data set or its folder; labels are used where there are any.
         analyses: some of `coview list analyses`; none named: all.
         beside: folders of other runs to compare with, on the same videos.
         split: split column; not set: the run's own, where the data set has splits at all.
@@ -109,8 +146,8 @@ def analyse_all(
     for name in dict.fromkeys([*names, *chosen]):  # a slip of the pen is told before the work, not after it
         parse(ANALYSES.load(name).Settings, dict(chosen.get(name, {})), source=f"analysis {name}")
     subject = _Subject.open(
-        run_dir,
-        data_dir,
+        run,
+        data,
         beside=beside,
         split=split,
         part=part,
@@ -138,8 +175,8 @@ class _Subject:
     @classmethod
     def open(
         cls,
-        run_dir: Path | str,
-        data_dir: Path | str,
+        given_run: Run | Path | str,
+        given_data: PreparedDataset | Path | str,
         *,
         beside: Sequence[Path | str] = (),
         split: str | None = None,
@@ -148,7 +185,10 @@ class _Subject:
         device: str = "auto",
         progress: ProgressSink | None = None,
     ) -> "_Subject":
-        run, data = Run.load(run_dir, checkpoint), PreparedDataset.open(Path(data_dir))
+        folder = given_run.path if isinstance(given_run, Run) else given_run
+        is_open = isinstance(given_run, Run) and checkpoint in (None, given_run.checkpoint.name)
+        run = given_run if isinstance(given_run, Run) and is_open else Run.load(folder, checkpoint)
+        data = PreparedDataset.open(given_data)
         others = tuple(Run.load(folder) for folder in beside)
         for one in (run, *others):
             data.require_views(one.views)

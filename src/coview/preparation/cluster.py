@@ -13,6 +13,7 @@ from coview.files import atomic_path, disk_errors, remove_parts
 from coview.preparation.outcomes import VideoOutcome, from_line, to_line
 from coview.preparation.pool import run_pool
 from coview.preparation.video import VideoTask, failed, paths_to_make
+from coview.registry import load_plugins, loaded_plugins
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ def _round(
     """Yield an outcome for each task; return the tasks that the workers lost with them did not finish."""
     from distributed import KilledWorker
 
-    futures = client.map(prepare_there, batches, pure=False)
+    futures = client.map(prepare_there, batches, plugins=loaded_plugins(), pure=False)
     batch_of = dict(zip((future.key for future in futures), batches, strict=True))
     unfinished = []
     try:
@@ -135,12 +136,13 @@ def _lost(what: str) -> UserError:
     )
 
 
-def prepare_there(tasks: list[VideoTask]) -> None:
+def prepare_there(tasks: list[VideoTask], *, plugins: Sequence[str] = ()) -> None:
     """Prepare some videos on a worker of the cluster.
 
     They have a process of their own: a video that crashes it must not take the worker along. Outcomes go over the
     shared disk: in the worker's memory they would be lost with the worker, and finished videos prepared again.
     """
+    load_plugins(plugins)
     for task in tasks[:1]:
         if not (task.out / WORK_FOLDER).is_dir():
             raise UserError(f"a worker of the cluster does not see {task.out}; choose a folder that all machines share")

@@ -20,6 +20,7 @@ from coview.files import remove_parts
 from coview.preparation.outcomes import VideoOutcome
 from coview.preparation.video import VideoTask, failed, paths_to_make
 from coview.preparation.worker import SINGLE_THREAD
+from coview.registry import loaded_plugins
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +105,7 @@ class _Worker:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `end`)
         environment = {**os.environ, **SINGLE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
         command = [sys.executable, "-m", "coview.preparation.worker", str(theirs.fileno()), str(os.getpid())]
+        command += loaded_plugins()
         self.process = subprocess.Popen(
             command,
             pass_fds=[theirs.fileno()],

@@ -1,6 +1,6 @@
 """The life of one worker process: take a video, prepare it, say what became of it, take the next.
 
-Started as `python -m coview.preparation.worker DESCRIPTOR PARENT` by `extract_pool`. An own interpreter rather than
+Started as `python -m coview.preparation.worker DESCRIPTOR PARENT PLUGIN...` by `extract_pool`. An own interpreter rather than
 `multiprocessing`'s: it needs no guard in the user's script, and its end, however it comes, is the end of its pipe.
 """
 
@@ -9,11 +9,13 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 
 from coview.errors import UserError
 from coview.preparation.outcomes import VideoOutcome
 from coview.preparation.video import VideoTask, prepare_video
+from coview.registry import load_plugins
 
 _THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 SINGLE_THREAD = dict.fromkeys(_THREAD_COUNTS, "1")
@@ -34,10 +36,11 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def main(descriptor: int, parent: int) -> None:
-    """Serve the parent process until it closes the pipe or is gone."""
+def main(descriptor: int, parent: int, plugins: Sequence[str]) -> None:
+    """Serve the parent process, with the plugins it has, until it closes the pipe or is gone."""
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     use_one_thread()
+    load_plugins(plugins)
     with Connection(descriptor) as pipe:
         while True:
             pipe.send(("idle", None))
@@ -80,4 +83,4 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

@@ -11,7 +11,9 @@ from markupsafe import Markup
 
 from coview import __version__
 from coview.datasets.prepared import PreparedDataset
+from coview.embedding.run import Run
 from coview.errors import UserError
+from coview.files import as_path
 from coview.reports import found, sections
 from coview.reports.charts import number
 from coview.reports.facts import RunFacts, gather
@@ -26,21 +28,22 @@ logger = logging.getLogger(__name__)
 FILE_NAME = "report.html"
 
 
-def write_report(run_dir: Path | str, data: PreparedDataset | None = None) -> Path:
+def write_report(run: Run | Path | str, data: PreparedDataset | Path | str | None = None) -> Path:
     """Write RUN/report.html from whatever the run's folder holds so far.
 
     Args:
-        run_dir: the run's folder; training may be unfinished, evaluations and labels may be absent.
+        run: a run or its folder; training may be unfinished, evaluations and labels may be absent.
         data: where pictures come from; not given: the data the run learnt from, if it is still there.
 
     Returns:
         The file.
 
     Raises:
+        TypeError: `run` or `data` is nothing of that.
         UserError: no run there, or the file cannot be written.
     """
-    facts = gather(Path(run_dir))
-    album, why_no_pictures = _album(facts, data)
+    facts = gather(run.path if isinstance(run, Run) else as_path(run, name="run", what="a Run or its folder"))
+    album, why_no_pictures = _album(facts, None if data is None else PreparedDataset.open(data))
     path = facts.path / FILE_NAME
     aside = path.with_name(f".{FILE_NAME}.{os.getpid()}.tmp")
     try:
