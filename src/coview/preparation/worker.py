@@ -1,7 +1,7 @@
 """The life of one worker process: take a video, prepare it, say what became of it, take the next.
 
-Started as `python -m coview.preparation.worker DESCRIPTOR PARENT PLUGIN...` by `extract_pool`. An own interpreter rather than
-`multiprocessing`'s: it needs no guard in the user's script, and its end, however it comes, is the end of its pipe.
+Started as `python -m coview.preparation.worker DESCRIPTOR PARENT PLUGIN...` by `run_pool`. Its own interpreter rather
+than `multiprocessing`'s: it needs no guard in the user's script, and however it ends, its pipe ends with it.
 """
 
 import os
