@@ -27,7 +27,7 @@ from coview.datatypes import VideoEntry
 from coview.embedding.cache import FOLDER, data_identity, identity_of, remembered
 from coview.embedding.embeddings import Embeddings
 from coview.embedding.run import Run
-from coview.evaluation.baselines import BASELINES
+from coview.evaluation.pixel_baselines import PIXEL_BASELINES
 from coview.methods.base import build_method
 from coview.reports import write_report
 from coview.training.checkpoint import Position, save_checkpoint
@@ -165,8 +165,8 @@ def keep_features(run: Run, data: PreparedDataset, *, seed: int) -> None:
     for weights, apart in (("trained", 0.7), ("random", 0.1)):
         identity = identity_of(run, data, data.ready, weights=weights, device="auto")  # type: ignore[arg-type]
         remembered(folder, identity, lambda apart=apart: made(views, apart))  # type: ignore[misc]
-    pixels = {"pixels": BASELINES, "data": data_identity(data, data.ready, ("rgb",))}
-    remembered(folder, pixels, lambda: made(tuple(BASELINES), 0.05))
+    pixels = {"pixels": PIXEL_BASELINES, "data": data_identity(data, data.ready, ("rgb",))}
+    remembered(folder, pixels, lambda: made(tuple(PIXEL_BASELINES), 0.05))
 
 
 if __name__ == "__main__":

@@ -14,14 +14,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.neighbors import NearestNeighbors
 
-from coview.evaluation.recall import RECALL_AT, bootstrap_error, chance_recall, recall_at_k
+from coview.evaluation.metrics.recall import RECALL_AT, chance_recall, recall_at_k
+from coview.evaluation.query_gallery import QueryGallerySplit
+from coview.evaluation.statistics import bootstrap_error
 from record import record
 
 CLASSES, VIDEOS_A_GROUP = 101, 6
@@ -38,11 +39,13 @@ def labels(count: int) -> list[str]:
 
 
 def score(queries: NDArray[np.float32], gallery: NDArray[np.float32]) -> float:
-    names: dict[str, Any] = {"query_labels": labels(len(queries)), "gallery_labels": labels(len(gallery))}
-    metrics, hits, _ = recall_at_k(queries, gallery, **names)
-    bootstrap_error(hits[:, 0], [f"group {number // VIDEOS_A_GROUP}" for number in range(len(queries))])
-    chance_recall(**names)
-    return metrics["R@1"]
+    count, names = len(queries), [*labels(len(queries)), *labels(len(gallery))]
+    split = QueryGallerySplit(tuple(range(count)), tuple(range(count, len(names))))
+    found = recall_at_k(np.concatenate([queries, gallery]), names, split)
+    hits = np.array([given == label for given, label in zip(found.predicted, names[:count], strict=True)])
+    bootstrap_error(hits, [f"group {number // VIDEOS_A_GROUP}" for number in range(count)])
+    chance_recall(names, split)
+    return found.scores["R@1"]
 
 
 def peer(queries: NDArray[np.float32], gallery: NDArray[np.float32]) -> float:

@@ -23,7 +23,7 @@ from coview.datasets.splits import group_of
 from coview.datatypes import VideoEntry
 from coview.embedding.cache import cached_embeddings
 from coview.embedding.run import Run
-from coview.evaluation.sides import choose_sides
+from coview.evaluation.query_gallery import choose_videos
 from coview.views.opened import open_views
 
 FACTS = ("x", "y", "height", "limb speed")
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="synthetic clips with the view pose, its truth")
     given = parser.parse_args()
     run, data = Run.load(given.run), PreparedDataset.open(given.data)
-    entries = choose_sides(data, run.config.split, variant="split").entries
+    entries = choose_videos(data, run.config.split).entries
     wanted, groups = facts(data, entries), [group_of(entry) for entry in entries]
     print(f"{'view':14} {'weights':8} " + " ".join(f"{name:>10}" for name in FACTS))
     for view in run.views:

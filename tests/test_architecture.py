@@ -53,8 +53,6 @@ LATE = {
     ("views.flow.view", "views.flow.tvl1_numba"): "an algorithm is imported when it is chosen",
     ("views.flow.view", "views.flow.tvl1_torch"): "an algorithm is imported when it is chosen",
     ("analysis.running", "analysis.__init__"): "the registry stands above it",
-    ("evaluation.result_choice", "evaluation.__init__"): "the registry stands above it",
-    ("evaluation.scoring", "evaluation.__init__"): "the registry stands above it",
     ("methods.base", "methods.__init__"): "the registry stands above it",
 }
 """(file, what it imports inside a function) -> why. Commands may: that is what keeps `coview --help` quick."""

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from coview.embedding.run import pretrain as pretrain
     from coview.embedding.search import search as search
     from coview.errors import UserError as UserError
-    from coview.evaluation.scoring import evaluate_run as evaluate_run
+    from coview.evaluation.evaluate import evaluate as evaluate
+    from coview.evaluation.results.result import Result as Result
     from coview.preparation.prepare import prepare as prepare
     from coview.preparation.settings import PrepareSettings as PrepareSettings
     from coview.registry import register as register
@@ -39,11 +40,12 @@ _PLACES = {
     "Embeddings": "coview.embedding.embeddings",
     "PrepareSettings": "coview.preparation.settings",
     "PreparedDataset": "coview.datasets.prepared",
+    "Result": "coview.evaluation.results.result",
     "Run": "coview.embedding.run",
     "RunConfig": "coview.config",
     "UserError": "coview.errors",
     "analyse": "coview.analysis.running",
-    "evaluate_run": "coview.evaluation.scoring",
+    "evaluate": "coview.evaluation.evaluate",
     "load": "coview.embedding.run",
     "prepare": "coview.preparation.prepare",
     "pretrain": "coview.embedding.run",

@@ -18,7 +18,7 @@ from coview.datasets.manifest import write_manifest
 from coview.datasets.prepared import PreparedDataset
 from coview.embedding.run import Run
 from coview.errors import UserError
-from coview.evaluation import evaluate_run
+from coview.evaluation import evaluate
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_results_from_before_figures_were_files_are_read(many_classes, tmp_path)
 
 
 def test_embeddings_of_an_evaluation_are_used_again(many_classes, monkeypatch):
-    evaluate_run(many_classes.run, many_classes.data)
+    evaluate(many_classes.run, many_classes.data)
     original, embedded = Run.embed_entries, []
 
     def embed(run, data, entries, **options):

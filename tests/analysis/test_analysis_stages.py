@@ -4,7 +4,7 @@ import pytest
 
 from coview.analysis import analyse_run
 from coview.errors import UserError
-from coview.evaluation import evaluate_run
+from coview.evaluation import evaluate
 from small_run import make_run
 
 
@@ -15,7 +15,7 @@ def test_without_an_evaluation_it_says_how(small_run, tmp_path):
 
 
 def test_the_numbers_are_those_of_the_evaluation(small_run):
-    result = evaluate_run(small_run.run, small_run.data)
+    result = evaluate(small_run.run, small_run.data)
     assert [one.stage for one in result.curve] == ["random weights", "rgb", "flow"]
     found = analyse_run(small_run.run, small_run.data, analysis="stages", options={"metric": "R@5"}).findings
     for place, one in enumerate(result.curve):

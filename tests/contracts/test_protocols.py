@@ -1,20 +1,16 @@
 """What holds for every protocol: a new row in the registry is tested by being there."""
 
-import io
 import math
 
 import pytest
-from rich.console import Console
 
 from coview.config import parse
 from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
-from coview.evaluation import PROTOCOLS, evaluate_run, result_table
-from coview.evaluation.many_runs import tables_of_runs
-from coview.evaluation.metrics import metric
-from coview.evaluation.outcomes import Outcomes
-from coview.evaluation.result import read_result
-from coview.evaluation.table_formats import as_text
+from coview.evaluation import PROTOCOLS, evaluate
+from coview.evaluation.results.predictions import Predictions
+from coview.evaluation.results.result import read_result
+from coview.evaluation.results.tables import lay_out, result_table, tabulate_runs
 from coview.reports import write_report
 from small_run import classifier_config, make_run, small_run
 
@@ -42,7 +38,7 @@ def run_of(small_run, tmp_path_factory):
 @pytest.fixture(scope="module", params=list(PROTOCOLS))
 def result(request, small_run, run_of):
     options = {"weights": {"rgb": 3}, **QUICK.get(request.param, {})}
-    return evaluate_run(run_of(request.param), small_run.data, protocol=request.param, options=options)
+    return evaluate(run_of(request.param), small_run.data, protocol=request.param, settings=options)
 
 
 def test_every_kind_of_row_is_there(result):
@@ -57,20 +53,18 @@ def test_every_kind_of_row_is_there(result):
         assert row.description
         for name, value in row.metrics.items():
             assert math.isfinite(value)
-            assert not metric(name).is_share or -1 <= value <= 1
+            assert not row.scale(name).is_share or -1 <= value <= 1
 
 
 def test_no_test_video_is_dropped(result):
     assert (result.counts["queries_scored"], result.counts["queries"]) == (4, 5)
     assert result.counts["not_ready_videos"] == {"broken": "corrupt: made so"}
-    for details in result.details.values():
-        assert sum(sum(row.values()) for row in details["confusion"].values()) == 4
 
 
 def test_what_became_of_each_video_agrees_with_the_scores(result):
     """Protocols that name a class for every video keep it; the share that is right is their first metric."""
-    assert bool(result.outcomes) or result.protocol in ("few-labels", "clusters")
-    kept = Outcomes.unpacked(result.outcomes) if result.outcomes else None
+    assert bool(result.predictions) or result.protocol in ("few-labels", "clusters")
+    kept = Predictions.unpacked(result.predictions) if result.predictions else None
     for row in result.rows if kept else ():
         if row.kind == "trained":
             assert kept.hits(row.name).mean() == pytest.approx(next(iter(row.metrics.values())))
@@ -80,19 +74,18 @@ def test_the_file_and_a_second_time_say_the_same(result, small_run, run_of):
     run = run_of(result.protocol)
     assert read_result(run / "evaluation" / f"{result.protocol}-split1.json").rows == result.rows
     options = {name: result.settings[name] for name in ("weights", *QUICK.get(result.protocol, {}))}
-    again = evaluate_run(run, small_run.data, protocol=result.protocol, options=options)
+    again = evaluate(run, small_run.data, protocol=result.protocol, settings=options)
     assert again.rows == result.rows
-    assert again.details == result.details
+    assert again.predictions == result.predictions
 
 
 def test_it_is_shown_everywhere(result, small_run, run_of):
     run = run_of(result.protocol)
-    shown = io.StringIO()
-    Console(width=160, file=shown).print(result_table(result))
-    assert f"4 of 5 {result.counts.get('roles', ['query'])[0]} videos scored" in " ".join(shown.getvalue().split())
+    text = lay_out([result_table(result)], "text")
+    assert f"4 of 5 {result.counts.get('roles', ['query'])[0]} videos scored" in " ".join(text.split())
     page = write_report(run, PreparedDataset.open(small_run.data)).read_text()
     assert f"<h3>{result.protocol}, split1</h3>" in page
-    text = as_text(tables_of_runs([run], protocol=result.protocol), "markdown")
+    text = lay_out(tabulate_runs([run], protocol=result.protocol), "markdown")
     assert "| weighted views | 1 | 20 |" in text
 
 
@@ -101,4 +94,4 @@ def test_a_foreign_setting_and_a_foreign_split_are_the_users_error(result, small
     with pytest.raises(UserError, match="unknown setting 'no_such'"):
         parse(kind.Settings, {"no_such": 1}, source="x")
     with pytest.raises(UserError, match="no split 'split9'"):
-        evaluate_run(run_of(result.protocol), small_run.data, protocol=result.protocol, split="split9")
+        evaluate(run_of(result.protocol), small_run.data, protocol=result.protocol, split="split9")

@@ -3,8 +3,7 @@
 import pytest
 
 from coview.embedding.run import Run
-from coview.evaluation import PROTOCOLS, evaluate_run, features
-from coview.evaluation.scoring import evaluate_ensemble
+from coview.evaluation import PROTOCOLS, evaluate, pixel_baselines
 
 QUICK = {
     "linear": {"epochs": 2, "milestones": [1]},
@@ -16,27 +15,27 @@ QUICK = {
 @pytest.fixture
 def no_more_work(small_run, monkeypatch):
     """Evaluate once; from then on embedding and reading pixels fail."""
-    evaluate_run(small_run.run, small_run.data, options={"stages": False})
+    evaluate(small_run.run, small_run.data, settings={"stages": False})
 
     def refuse(*_, **__):
         raise AssertionError("embedded again")
 
     monkeypatch.setattr(Run, "embed_entries", refuse)
-    monkeypatch.setattr(features, "baseline_embeddings", refuse)
+    monkeypatch.setattr(pixel_baselines, "embed_pixels", refuse)
 
 
 @pytest.mark.parametrize("protocol", [name for name in PROTOCOLS if name in {"retrieval", "knn", *QUICK}])
 def test_every_protocol_takes_what_is_there(no_more_work, small_run, protocol):
     options = {"retrieval": {"stages": False}, **QUICK}.get(protocol, {})
-    result = evaluate_run(small_run.run, small_run.data, protocol=protocol, options=options)
+    result = evaluate(small_run.run, small_run.data, protocol=protocol, settings=options)
     assert {row.kind for row in result.rows} == {"trained", "random", "pixels", "chance"}
 
 
 def test_ensembles_too(no_more_work, small_run):
-    result = evaluate_ensemble([f"{small_run.run}:rgb", f"{small_run.run}:flow=2"], small_run.data)
+    result = evaluate([f"{small_run.run}:rgb", f"{small_run.run}:flow=2"], small_run.data)
     assert result.row("random", "ensemble") is not None
 
 
 def test_other_weights_are_embedded(no_more_work, small_run):
     with pytest.raises(AssertionError, match="embedded again"):
-        evaluate_run(small_run.run, small_run.data, protocol="knn", checkpoint="rgb-00000010")
+        evaluate(small_run.run, small_run.data, protocol="knn", checkpoint="rgb-00000010")

@@ -9,11 +9,12 @@ from coview.datasets.folds import deal
 from coview.datasets.prepared import PreparedDataset
 from coview.embedding.run import load
 from coview.errors import UserError
-from coview.evaluation import evaluate_run
+from coview.evaluation import evaluate
+from coview.evaluation.results.predictions import Predictions
 
 
 def test_scores_are_mean_and_spread_over_folds_of_plain_loops(small_run):
-    result = evaluate_run(small_run.run, small_run.data, options={"folds": 2, "fold_seed": 5})
+    result = evaluate(small_run.run, small_run.data, settings={"folds": 2, "fold_seed": 5})
     data = PreparedDataset.open(small_run.data)
     features = load(small_run.run).embed(data).features["flow"]
     entries = data.ready[:8]
@@ -36,17 +37,18 @@ def test_scores_are_mean_and_spread_over_folds_of_plain_loops(small_run):
 @pytest.mark.parametrize("protocol", ["knn", "linear"])
 def test_classifiers_test_every_video_once(small_run, protocol):
     quick = {"epochs": 3, "milestones": [2], "head": "plain"} if protocol == "linear" else {}
-    result = evaluate_run(small_run.run, small_run.data, protocol=protocol, options={"folds": 4, **quick})
+    result = evaluate(small_run.run, small_run.data, protocol=protocol, settings={"folds": 4, **quick})
     assert result.variant == ("plain-4-fold" if protocol == "linear" else "4-fold")
     assert {row.kind for row in result.rows} == {"trained", "random", "pixels", "chance"}
-    for details in result.details.values():
-        assert sum(sum(row.values()) for row in details["confusion"].values()) == 8
+    kept = Predictions.unpacked(result.predictions)
+    for name in kept.given:
+        assert sum(sum(row.values()) for row in kept.confusions(name).values()) == 8
 
 
 def test_settings_that_exclude_each_other_are_the_users_error(small_run):
     with pytest.raises(UserError, match="folds and the variant leave-group-out exclude each other"):
-        evaluate_run(small_run.run, small_run.data, options={"folds": 2, "variant": "leave-group-out"})
+        evaluate(small_run.run, small_run.data, settings={"folds": 2, "variant": "leave-group-out"})
     with pytest.raises(UserError, match="greater than or equal to 2"):
-        evaluate_run(small_run.run, small_run.data, options={"folds": 1})
+        evaluate(small_run.run, small_run.data, settings={"folds": 1})
     with pytest.raises(UserError, match="9 folds need as many groups"):
-        evaluate_run(small_run.run, small_run.data, options={"folds": 9})
+        evaluate(small_run.run, small_run.data, settings={"folds": 9})

@@ -10,8 +10,8 @@ from coview.datasets.manifest import write_manifest
 from coview.datasets.prepared import PreparedDataset
 from coview.embedding.run import load
 from coview.errors import UserError
-from coview.evaluation import evaluate_run
-from coview.evaluation.sides import gallery_elsewhere
+from coview.evaluation import evaluate
+from coview.evaluation.query_gallery import choose_videos
 
 
 def elsewhere(small_run, folder, change):
@@ -34,7 +34,7 @@ def other(small_run, tmp_path_factory):
 
 
 def test_scores_equal_plain_loops_and_counts_tell_both(small_run, other):
-    result = evaluate_run(small_run.run, small_run.data, options={"gallery": str(other)})
+    result = evaluate(small_run.run, small_run.data, settings={"gallery": str(other)})
     assert result.path.endswith("retrieval-split1-gallery-other.json")
     features = load(small_run.run).embed(PreparedDataset.open(other)).features["flow"][:8]
     labels = ["slow" if n == 0 else "fast" if n % 2 else "lazy" for n in range(8)]
@@ -59,16 +59,17 @@ def test_scores_equal_plain_loops_and_counts_tell_both(small_run, other):
 def test_the_gallery_keeps_to_its_training_part_where_it_has_the_split(small_run, tmp_path):
     same = elsewhere(small_run, tmp_path / "same", lambda entry: entry)
     data, gallery = PreparedDataset.open(small_run.data), PreparedDataset.open(same)
-    sides = gallery_elsewhere(data, "split1", gallery)
-    assert [sides.entries[row].id for row in sides.gallery] == ["v0", "v1", "v2", "v3"]
-    assert [sides.entries[row].id for row in sides.queries] == ["v4", "v5", "v6", "v7"]
-    parts = sides.by_data(data)
+    videos = choose_videos(data, "split1", gallery=str(gallery.root))
+    (fold,) = videos.folds
+    assert [videos.entries[row].id for row in fold.gallery] == ["v0", "v1", "v2", "v3"]
+    assert [videos.entries[row].id for row in fold.queries] == ["v4", "v5", "v6", "v7"]
+    parts = videos.by_data(data)
     assert [(part.root, len(entries)) for part, entries in parts] == [(data.root, 4), (gallery.root, 4)]
 
 
 def test_a_gallery_that_cannot_be_used_is_the_users_error(small_run, other, tmp_path):
     def with_gallery(gallery, **options):
-        return evaluate_run(small_run.run, small_run.data, options={"gallery": str(gallery), **options})
+        return evaluate(small_run.run, small_run.data, settings={"gallery": str(gallery), **options})
 
     strange = elsewhere(
         small_run, tmp_path / "strange", lambda entry: dataclasses.replace(entry, label=entry.label and "x")

@@ -13,8 +13,7 @@ from coview.config import RunConfig, as_plain
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
 from coview.errors import VideoError
-from coview.evaluation.base import ScoreRow
-from coview.evaluation.result import EvaluationResult, write_result
+from coview.evaluation.results.result import Result, ScoreRow, write_result
 from small_run import small_run
 
 __all__ = ["small_run"]
@@ -101,7 +100,7 @@ class RunFolder:
                 {"id": ids[2], "label": "jump" if labels else None, "cosine": -0.2},
             ],
         }
-        result = EvaluationResult(
+        result = Result(
             protocol="retrieval",
             variant="",
             run=str(self.path),

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from coview.evaluation.base import ScoreRow
+from coview.evaluation.results.result import ScoreRow
 from coview.reports.advice import still_falls
 from coview.reports.facts import StageFacts, gather
 from coview.reports.overview import overview

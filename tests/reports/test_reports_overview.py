@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from coview.evaluation.result import write_result
+from coview.evaluation.results.result import write_result
 from coview.reports.facts import gather
 from coview.reports.overview import overview
 

@@ -11,9 +11,9 @@ from coview.analysis.base import Findings, FoundTable
 from coview.analysis.figure import draw
 from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
-from coview.evaluation import evaluate_run
-from coview.evaluation.base import ScoreRow
-from coview.evaluation.result import write_result
+from coview.evaluation import evaluate
+from coview.evaluation.metrics.clusters import SCALES as ENTROPY
+from coview.evaluation.results.result import ScoreRow, write_result
 from coview.reports import write_report
 
 VOID = {"meta", "link", "br", "img", "input", "hr", "line", "path", "circle", "image"}
@@ -164,7 +164,10 @@ def test_not_a_run(run_folder, tmp_path):
 def test_an_analysis_and_a_protocol_without_errors_are_shown(run_folder):
     run_folder.train()
     made = run_folder.evaluate()
-    rows = (ScoreRow("trained", "rgb", {"mean entropy": 1.25}), ScoreRow("chance", "chance", {"mean entropy": 2.0}))
+    rows = tuple(
+        ScoreRow(kind, name, {"mean entropy": value}, scales=ENTROPY)
+        for kind, name, value in (("trained", "rgb", 1.25), ("chance", "chance", 2.0))
+    )
     other = {
         "protocol": "clusters",
         "rows": rows,
@@ -200,7 +203,7 @@ def test_an_analysis_and_a_protocol_without_errors_are_shown(run_folder):
 
 
 def test_real_views_and_a_real_evaluation(small_run):
-    evaluate_run(small_run.run, small_run.data)
+    evaluate(small_run.run, small_run.data)
     path = write_report(small_run.run, PreparedDataset.open(small_run.data))
     words = outline(path).words
     assert "No pictures" not in words

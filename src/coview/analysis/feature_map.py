@@ -22,7 +22,7 @@ from coview.analysis.plane import (
 from coview.analysis.thumbnails import thumbnails
 from coview.config import Count, Positive, PositiveFloat
 from coview.errors import UserError
-from coview.evaluation.clusters import kmeans
+from coview.evaluation.metrics.clusters import fit_kmeans
 
 NEIGHBOURS = 10
 MOST_NAMES = 24
@@ -77,7 +77,7 @@ def groups_of(material: Material, *, clusters: int, seed: int) -> list[str]:
     if material.is_labelled:
         return [label or NO_LABEL for label in material.labels]
     *_, rows = material.own.with_ensemble().values()
-    assigned = kmeans(rows, rows, k=min(clusters, len(rows)), restarts=3, seed=seed)
+    assigned = fit_kmeans(rows, rows, k=min(clusters, len(rows)), restarts=3, seed=seed)
     ranks = {int(cluster): place for place, cluster in enumerate(np.argsort(-np.bincount(assigned), kind="stable"), 1)}
     return [f"cluster {ranks[int(cluster)]}" for cluster in assigned]
 

@@ -16,7 +16,7 @@ from coview.datatypes import Frame, ProgressSink, VideoEntry
 from coview.embedding.embeddings import join_views
 from coview.embedding.frames import ClipFeatures, clip_features
 from coview.embedding.run import Run
-from coview.evaluation.ensemble import DEFAULT_WEIGHTS, ensembles
+from coview.evaluation.ensembles import DEFAULT_WEIGHTS, choose_ensembles
 from coview.views.opened import open_views
 
 OWN, RANDOM = "this run", "random weights"
@@ -61,7 +61,7 @@ class FeatureSet:
 
     def with_ensemble(self, weights: Mapping[str, float] = DEFAULT_WEIGHTS) -> dict[str, Rows]:
         """Return the views and, of several, their ensemble: unit rows whose cosine is the weighted mean of theirs."""
-        mixes = ensembles(list(self.features), weights)
+        mixes = choose_ensembles(list(self.features), weights)
         if not mixes:
             return dict(self.features)
         name, shares = list(mixes.items())[-1]  # weighted where the weights differ
@@ -90,7 +90,7 @@ class Material:
         entries: the ready videos that take part, labelled or not.
         features: "this run", then "random weights", then other runs by name -> their features, embedded (or read from
             the run's folder) when they are first looked at.
-        pixels: name of a pixel baseline (`coview.evaluation.baselines`) -> (n, D) unit rows, on demand like features.
+        pixels: name of a pixel baseline (see `pixel_baselines`) -> (n, D) unit rows, on demand like features.
         owners: the keys of `features` -> whose encoders.
         part: "test", "train" or "all".
         split: split column, if any.

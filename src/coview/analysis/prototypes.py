@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics.cluster import contingency_matrix
 
 from coview.analysis.base import Analysis, Findings, FoundTable, Material
 from coview.analysis.figure import TONES, Figure, draw, file_word
@@ -17,8 +18,7 @@ from coview.config import Positive
 from coview.embedding.cache import FOLDER, identity_of, remembered
 from coview.embedding.embeddings import Embeddings
 from coview.errors import UserError
-from coview.evaluation.cluster_metrics import contingency
-from coview.evaluation.prototypes import HasPrototypes
+from coview.evaluation.protocols.clusters import HasPrototypes
 
 SHUFFLES = 20
 
@@ -89,7 +89,7 @@ def purity(nearest: NDArray[np.int64], labels: Sequence[str]) -> float:
     known = [place for place, label in enumerate(labels) if label]
     if not known:
         return float("nan")
-    counts = contingency(nearest[known], [labels[place] for place in known])
+    counts = contingency_matrix(nearest[known], [labels[place] for place in known])
     return float(counts.max(axis=1).sum() / counts.sum())
 
 

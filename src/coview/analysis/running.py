@@ -20,8 +20,8 @@ from coview.datatypes import ProgressSink
 from coview.embedding.cache import cached_embeddings
 from coview.embedding.run import Run
 from coview.errors import UserError
-from coview.evaluation.features import cached_pixels
-from coview.evaluation.provenance import provenance
+from coview.evaluation.pixel_baselines import cached_pixels
+from coview.evaluation.results.provenance import describe_origin
 from coview.files import short
 from coview.registry import did_you_mean
 
@@ -232,7 +232,7 @@ class _Subject:
             },
             remarks=_remarks([run, *self.beside], data),
             path=str(run.path / FOLDER / _file_name(name, run=run, data=data, checkpoint=self.checkpoint)),
-            **provenance(run, data, device=whole.device, started=started),
+            **describe_origin(run, data, device=whole.device, started=started),
         )
         write_analysis(result)
         return result

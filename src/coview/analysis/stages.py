@@ -7,8 +7,7 @@ from typing import Any
 from coview.analysis.base import Analysis, Findings, FoundTable, Material
 from coview.analysis.figure import TONES, Figure, draw
 from coview.errors import UserError
-from coview.evaluation.metrics import metric as metric_of
-from coview.evaluation.result import EvaluationResult, read_results
+from coview.evaluation import Result, read_results
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,8 @@ class Stages(Analysis):
             figures=(self._figure(result, lines, metric),),
         )
 
-    def _figure(self, result: EvaluationResult, lines: dict[str, list[float | None]], metric: str) -> Figure:
-        scale = metric_of(metric).scale
+    def _figure(self, result: Result, lines: dict[str, list[float | None]], metric: str) -> Figure:
+        scale = result.scale(metric).factor
 
         def paint(canvas: Any) -> None:
             axes = canvas.subplots()
@@ -69,7 +68,7 @@ class Stages(Analysis):
                     axes.plot(*zip(*taught, strict=True), color=tone, marker="o", markersize=6, linestyle="")
             axes.set_xticks(range(len(result.curve)))
             axes.set_xticklabels([one.stage for one in result.curve], rotation=20, ha="right")
-            axes.set_ylabel(f"{metric} in %" if metric_of(metric).is_share else metric)
+            axes.set_ylabel(f"{metric} in %" if result.scale(metric).is_share else metric)
             axes.set_ylim(bottom=0)
             axes.legend()
 
@@ -84,7 +83,7 @@ class Stages(Analysis):
         )
 
 
-def curve_of(result: EvaluationResult, metric: str) -> dict[str, list[float | None]]:
+def curve_of(result: Result, metric: str) -> dict[str, list[float | None]]:
     """Return name of the features -> a metric after each stage; None where a stage has no such row."""
     names = dict.fromkeys(row.name for one in result.curve for row in one.rows)
     return {
@@ -93,15 +92,15 @@ def curve_of(result: EvaluationResult, metric: str) -> dict[str, list[float | No
     }
 
 
-def _sentence(result: EvaluationResult, name: str, values: list[float | None], metric: str) -> str:
+def _sentence(result: Result, name: str, values: list[float | None], metric: str) -> str:
     known = [(one.stage, value) for one, value in zip(result.curve, values, strict=True) if value is not None]
     (first, before), (last, after) = known[0], known[-1]
-    shown = metric_of(metric)
+    shown = result.scale(metric)
     return f"{name}: {metric} {shown.text(before)} after {first}, {shown.text(after)} after {last}."
 
 
-def _table(result: EvaluationResult, lines: dict[str, list[float | None]], metric: str) -> FoundTable:
-    shown = metric_of(metric)
+def _table(result: Result, lines: dict[str, list[float | None]], metric: str) -> FoundTable:
+    shown = result.scale(metric)
     rows = []
     for place, one in enumerate(result.curve):
         cells = [values[place] for values in lines.values()]

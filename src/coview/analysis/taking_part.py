@@ -7,7 +7,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
 from coview.embedding.run import Run
 from coview.errors import UserError
-from coview.evaluation.sides import LEAVE_GROUP_OUT, SPLIT, choose_sides
+from coview.evaluation.query_gallery import LEAVE_GROUP_OUT, SPLIT, choose_videos
 
 Part = Literal["auto", "test", "train", "all"]
 
@@ -57,7 +57,7 @@ def who_takes_part(run: Run, data: PreparedDataset, *, split: str | None, part: 
 
 def _embedded_by_evaluations(data: PreparedDataset, split: str | None) -> tuple[VideoEntry, ...]:
     try:
-        return choose_sides(data, split, variant=SPLIT if split else LEAVE_GROUP_OUT).entries
+        return choose_videos(data, split, variant=SPLIT if split else LEAVE_GROUP_OUT).entries
     except UserError:  # nothing is labelled: nothing was evaluated
         return ()
 

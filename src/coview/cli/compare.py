@@ -38,20 +38,15 @@ class Compare(Command):
 
     def run(self, settings: Settings) -> int:
         """Compare, print the tables, write the files."""
-        from rich.console import Console
-
-        from coview.evaluation.compare import compare
-        from coview.evaluation.compare_output import class_table, overall_table, write_comparison
+        from coview.evaluation.comparison.compare import compare
+        from coview.evaluation.comparison.output import comparison_tables, write_comparison
+        from coview.evaluation.results.tables import lay_out
 
         found = compare(
             self.a, self.b, protocol=self.protocol, features=self.features, split=self.split, data=self.data
         )
-        console = Console(highlight=False)
-        console.print(overall_table(found))
-        for row in found.closer:
-            console.print(class_table(found, row))
-        for sentence in found.sentences():
-            console.print(sentence, markup=False)
+        print(lay_out(comparison_tables(found), "text"))
+        print("\n".join(found.sentences()))
         if self.out is not None:
             print("written: " + ", ".join(str(path) for path in write_comparison(found, self.out)))
         return 0

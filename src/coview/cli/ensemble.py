@@ -37,23 +37,19 @@ class Ensemble(Command):
 
     def run(self, settings: Settings) -> int:
         """Score the ensemble, print the table."""
-        from rich.console import Console
+        import coview
+        from coview.evaluation.results.tables import lay_out, result_table
 
-        from coview.config import override
-        from coview.evaluation import result_table
-        from coview.evaluation.scoring import evaluate_ensemble
-
-        options = override({}, own_settings(settings, "protocol", self.protocol))
         with progress_bar("ensemble", unit="videos") as progress:
-            result = evaluate_ensemble(
+            result = coview.evaluate(
                 self.members,
                 self.data,
                 protocol=self.protocol,
                 split=self.split,
-                options=options,
+                settings=own_settings(settings, "protocol", self.protocol),
                 device=self.device,
                 progress=progress,
             )
-        Console().print(result_table(result))
+        print(lay_out([result_table(result)], "text"))
         print(f"result: {result.path}")
         return 0

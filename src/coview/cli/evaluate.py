@@ -46,38 +46,34 @@ class Evaluate(Command):
 
     def run(self, settings: Settings) -> int:
         """Evaluate, print the table, renew the report."""
-        from rich.console import Console
-
-        from coview.config import override
+        import coview
         from coview.datasets.prepared import PreparedDataset
-        from coview.evaluation import curve_table, evaluate_run, result_table
-        from coview.evaluation.over_splits import mean_over_splits
+        from coview.evaluation.results.runs import mean_over_splits
+        from coview.evaluation.results.tables import lay_out, result_table, stage_table
         from coview.reports import write_report
 
-        options = override({}, own_settings(settings, "protocol", self.protocol))
+        own = own_settings(settings, "protocol", self.protocol)
         if len(self.split) > 1:  # a misspelt last one shall not wait for the others
             for name in self.split:
                 PreparedDataset.open(self.data).part(name, "test")
         results = []
         for split in dict.fromkeys(self.split) or (None,):
             with progress_bar("evaluate", unit="done") as progress:
-                result = evaluate_run(
+                result = coview.evaluate(
                     self.run_folder,
                     self.data,
                     protocol=self.protocol,
                     split=split,
                     along_with=self.split,
                     checkpoint=self.checkpoint,
-                    options=options,
+                    settings=own,
                     device=self.device,
                     progress=progress,
                 )
-            Console().print(result_table(result))
-            if result.curve:
-                Console().print(curve_table(result))
+            print(lay_out([result_table(result), *([stage_table(result)] if result.curve else [])], "text"))
             results.append(result)
         if len(results) > 1:
-            Console().print(result_table(mean_over_splits(results)))
+            print(lay_out([result_table(mean_over_splits(results))], "text"))
         report = write_report(self.run_folder, PreparedDataset.open(self.data))
         print("\n".join([*(f"result: {result.path}" for result in results), f"report: {report}"]))
         return 0

@@ -15,7 +15,7 @@ class List(Command):
     """List what a config or a command may name: views, encoders, methods, layouts, protocols, analyses, ..."""
 
     what: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = "all"
-    """all, settings, configs, or one of: views, encoders, methods, layouts, protocols, analyses."""
+    """all, settings, configs, or one of: views, encoders, methods, layouts, protocols, metrics, analyses."""
 
     def run(self, settings: Settings) -> int:
         """Print the list."""

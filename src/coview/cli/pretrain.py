@@ -44,7 +44,7 @@ class Pretrain(Command):
     def run(self, settings: Settings) -> int:
         """Train; a stop on request ends with the status of an interrupt."""
         import coview
-        from coview.evaluation.inference import names_classes
+        from coview.evaluation.protocols.inference import names_classes
 
         with progress_bar("pretrain", unit="steps") as progress:
             run = coview.pretrain(

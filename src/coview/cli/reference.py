@@ -21,6 +21,7 @@ REGISTRIES = {
     "methods": "coview.methods:METHODS",
     "layouts": "coview.datasets:LAYOUTS",
     "protocols": "coview.evaluation:PROTOCOLS",
+    "metrics": "coview.evaluation:METRICS",
     "analyses": "coview.analysis:ANALYSES",
 }
 LISTS = (*REGISTRIES, "configs")

@@ -9,7 +9,7 @@ from typing import Any
 from coview.analysis.result import AnalysisResult, read_analyses
 from coview.config import read_yaml
 from coview.errors import UserError
-from coview.evaluation.result import EvaluationResult, read_results
+from coview.evaluation import Result, read_results
 from coview.training.runfolder import RESOLVED
 from coview.training.runlog import LOG_FILE, read_log
 
@@ -57,7 +57,7 @@ class RunFacts:
     warnings: Sequence[str]
     is_complete: bool
     elapsed_seconds: float
-    results: Sequence[EvaluationResult]
+    results: Sequence[Result]
     analyses: Sequence[AnalysisResult] = ()
 
     @property

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coview.evaluation.base import ScoreRow
+from coview.evaluation.results.result import ScoreRow
 from coview.reports.advice import Advice, Seen, advice
 from coview.reports.condition import Health, health
 from coview.reports.facts import RunFacts

@@ -10,10 +10,7 @@ from typing import Any
 import yaml
 from markupsafe import Markup
 
-from coview.evaluation.base import ScoreRow
-from coview.evaluation.metrics import heading, metric
-from coview.evaluation.result import EvaluationResult
-from coview.evaluation.table import KIND_TITLES, row_title
+from coview.evaluation.results.result import KIND_TITLES, Result, ScoreRow
 from coview.reports.charts import Series, line_chart
 from coview.reports.facts import RunFacts, StageFacts
 from coview.reports.pictures import Album, Picture, choose_examples
@@ -106,13 +103,13 @@ def _chart(title: str, lines: Sequence[Series], **options: Any) -> Chart:
     return Chart(title, Markup(svg), [(line.name, line.tone) for line in drawn] if len(drawn) > 1 else [])
 
 
-def bars(result: EvaluationResult, name: str) -> list[dict[str, Any]]:
+def bars(result: Result, name: str) -> list[dict[str, Any]]:
     """Return the rows of a bar chart for one metric, in per cent; groups as the kinds come; none for other units."""
-    if not metric(name).is_share:
+    if not result.scale(name).is_share:
         return []
     return [
         {
-            "name": row_title(row),
+            "name": row.title,
             "kind": row.kind,
             "kind_title": KIND_TITLES[row.kind],
             "value": 100 * row.metrics[name],
@@ -124,7 +121,7 @@ def bars(result: EvaluationResult, name: str) -> list[dict[str, Any]]:
     ]
 
 
-def curve_chart(result: EvaluationResult) -> Chart | None:
+def curve_chart(result: Result) -> Chart | None:
     """Return the first metric after each finished stage; None where stages were not scored."""
     if not result.curve:
         return None
@@ -144,17 +141,17 @@ def evaluations(facts: RunFacts) -> list[dict[str, Any]]:
     for result in facts.results:
         names = list(result.rows[0].metrics)
         table = [
-            {"name": row_title(row), "kind": row.kind, "cells": [_cell(name, row) for name in names]}
+            {"name": row.title, "kind": row.kind, "cells": [_cell(name, row) for name in names]}
             for row in _ordered(result.rows)
         ]
-        headings = [heading(name) for name in names]
+        headings = [result.heading(name) for name in names]
         drawn = {"bars": bars(result, names[0]), "curve": curve_chart(result), "stages": stages_in_words(result)}
         shown.append({"result": result, "metrics": names, "headings": headings, "table": table, **drawn})
     return shown
 
 
 def _cell(name: str, row: ScoreRow) -> str:
-    return metric(name).text(row.metrics.get(name, math.nan)).replace("-", "–")
+    return row.scale(name).text(row.metrics.get(name, math.nan)).replace("-", "–")
 
 
 def gallery(facts: RunFacts, album: Album | None) -> list[dict[str, Any]]:

@@ -4,9 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coview.evaluation.base import ScoreRow
-from coview.evaluation.metrics import metric as metric_of
-from coview.evaluation.result import EvaluationResult
+from coview.evaluation.results.result import Result, ScoreRow
 from coview.reports.facts import RunFacts
 from coview.reports.words import Level, Verdict, judge
 
@@ -36,7 +34,7 @@ class Standing:
         chance: guessing.
     """
 
-    result: EvaluationResult
+    result: Result
     metric: str
     best: ScoreRow
     num_rows: int
@@ -67,12 +65,12 @@ def best_row(rows: Sequence[ScoreRow], metric: str) -> ScoreRow | None:
     best: ScoreRow | None = None
     for row in rows:
         value = row.metrics.get(metric, math.nan)
-        if not math.isnan(value) and (best is None or metric_of(metric).better(value, best.metrics[metric])):
+        if not math.isnan(value) and (best is None or row.scale(metric).better(value, best.metrics[metric])):
             best = row
     return best
 
 
-def standing(result: EvaluationResult) -> Standing | None:
+def standing(result: Result) -> Standing | None:
     """Pick the rows of a result that answer how good the run is; None where no row of the run has a score."""
     metric = next(iter(result.rows[0].metrics))
     own = [row for row in result.rows if row.kind == "trained" and not math.isnan(row.metrics.get(metric, math.nan))]
@@ -90,7 +88,7 @@ def standings(facts: RunFacts) -> list[Standing]:
 
     Few labels come last: with one label a class it depends most on which videos have it.
     """
-    newest: dict[str, EvaluationResult] = {}
+    newest: dict[str, Result] = {}
     for result in facts.results:
         if not result.settings.get("members"):  # else it is an ensemble with other runs
             newest.setdefault(result.protocol, result)

@@ -4,9 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from coview.evaluation.base import ScoreRow
-from coview.evaluation.metrics import metric as metric_of
-from coview.evaluation.table import roles
+from coview.evaluation.results.result import ScoreRow, name_roles
 
 Level = Literal["good", "note", "bad"]
 Verdict = Literal["better", "unclear", "worse"]
@@ -31,21 +29,21 @@ def compare(row: ScoreRow, other: ScoreRow, *, metric: str) -> str:
     verdict = VERDICT_WORDS[judge(row, other, metric=metric)]
     difference = row.metrics[metric] - other.metrics[metric]
     _, error = _difference(row, other, metric=metric)
-    if not metric_of(metric).is_share:
-        return f"{verdict}, {difference:+.2f} ± {error:.2f} {metric_of(metric).unit}"
+    if not row.scale(metric).is_share:
+        return f"{verdict}, {difference:+.2f} ± {error:.2f} {row.scale(metric).unit}"
     return f"{verdict}, {100 * difference:+.0f} ± {100 * error:.0f} points"
 
 
 def _difference(row: ScoreRow, other: ScoreRow, *, metric: str) -> tuple[float, float]:
     """Return how much better a score is (below 0: worse) and the standard error of that."""
-    sign = 1 if metric_of(metric).higher_is_better else -1
+    sign = 1 if row.scale(metric).higher_is_better else -1
     error = math.hypot(*(scored.standard_errors.get(metric, 0.0) for scored in (row, other)))
     return sign * (row.metrics[metric] - other.metrics[metric]), error
 
 
 def score_text(row: ScoreRow, metric: str) -> str:
     """Return "41%", or "1.40 nats" for what is no share; "?" for a number that does not exist."""
-    value, known = row.metrics.get(metric, math.nan), metric_of(metric)
+    value, known = row.metrics.get(metric, math.nan), row.scale(metric)
     if math.isnan(value):
         return "?"
     return percent(value) if known.is_share else f"{value:.2f} {known.unit}"
@@ -71,7 +69,7 @@ def and_list(words: list[str]) -> str:
 
 def counted(counts: Mapping[str, Any]) -> str:
     """Say what an evaluation scored of what, and where the other videos went."""
-    scored, used = roles(counts)
+    scored, used = name_roles(counts)
     parts = [
         f"{counts['queries_scored']:,} of {counts['queries']:,} {scored} videos scored against "
         f"{counts['gallery_used']:,} of {counts['gallery']:,} {used} videos, {counts['classes']:,} classes"

@@ -1,0 +1,1 @@
+"""Comparison: two runs, video by video, and whether their difference is real."""

@@ -1,0 +1,117 @@
+"""`coview evaluate`: a run and a prepared data set in, a result file and its table out."""
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from coview.config import override, parse
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import ProgressSink
+from coview.embedding.run import Run
+from coview.errors import UserError
+from coview.evaluation.ensembles import EnsembleMember, load_members
+from coview.evaluation.protocols import PROTOCOLS
+from coview.evaluation.protocols.base import Protocol, Scores, Task
+from coview.evaluation.results.provenance import describe_origin
+from coview.evaluation.results.result import FOLDER, Result, write_result
+from coview.training.checkpoint import checkpoints
+
+
+def evaluate(
+    run: Run | Path | str | Sequence[str],
+    data: PreparedDataset | Path | str,
+    *,
+    protocol: str = "retrieval",
+    split: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    checkpoint: str | None = None,
+    along_with: Sequence[str] = (),
+    device: str = "auto",
+    progress: ProgressSink | None = None,
+) -> Result:
+    """Score a run, or an ensemble of views of several, and write RUN/evaluation/<protocol>-<split>[-...].json.
+
+    An ensemble is the weighted mean of its members' cosines, or of their softmax; its result is written into the first
+    member's run and names every member with its run, checkpoint, view and weight.
+
+    Args:
+        run: a run or its folder; of an ensemble a list of RUN[@CHECKPOINT][:VIEW][=WEIGHT], where a run without a view
+            stands for all of its views.
+        data: prepared data set or its folder, with labels; another one than the run learnt from is allowed.
+        protocol: one of `coview list protocols`.
+        split: split column; not set: the run's own, where the data set has splits at all.
+        settings: the protocol's, by name or dotted: {"variant": "leave-group-out", "weights.rgb": 3}.
+        checkpoint: folder name of a checkpoint, where `run` is a folder; not set: the newest.
+        along_with: splits that will be scored in other calls: their videos are embedded in this one.
+        device: "auto", "cpu", "cuda" or "cuda:<n>".
+        progress: told of the videos as they are embedded.
+
+    Raises:
+        TypeError: `run` or `data` is nothing of what is expected.
+        UserError: run, data, split or settings cannot be used; the message says what to do.
+    """
+    started = time.monotonic()
+    kind = PROTOCOLS.load(protocol)
+    chosen = kind(parse(kind.Settings, override({}, settings or {}), source=f"protocol {protocol}"))
+    members: tuple[EnsembleMember, ...] = ()
+    if isinstance(run, (list, tuple)):
+        if not kind.takes_members:
+            able = [name for name in PROTOCOLS if PROTOCOLS.load(name).takes_members]
+            raise UserError(f"protocol {protocol} scores one run at a time; these score an ensemble: {', '.join(able)}")
+        members = load_members(run)
+        run = members[0].run
+    opened = _open_run(run, checkpoint)
+    videos = _open_data(data)
+    used = split or (opened.config.split if videos.splits else None)
+    task = Task(opened, videos, used, device, progress, members, tuple(along_with))
+    return _score(protocol, chosen, task, started=started)
+
+
+def _open_run(run: object, checkpoint: str | None) -> Run:
+    if isinstance(run, (str, Path)):
+        return Run.load(run, checkpoint)
+    if not isinstance(run, Run):
+        raise TypeError(f"expected a run, its folder or a list of ensemble members, got {type(run).__name__}")
+    return run if checkpoint in (None, run.checkpoint.name) else Run.load(run.path, checkpoint)
+
+
+def _open_data(data: object) -> PreparedDataset:
+    if isinstance(data, (str, Path)):
+        return PreparedDataset.open(Path(data))
+    if not isinstance(data, PreparedDataset):
+        raise TypeError(f"expected a prepared data set or its folder, got {type(data).__name__}")
+    return data
+
+
+def _score(protocol: str, chosen: Protocol, task: Task, *, started: float) -> Result:
+    """Score, write the result, return it."""
+    scores, run = chosen.score(task), task.run
+    name = ""  # of what is neither the run alone nor its newest checkpoint
+    if task.members:
+        text = json.dumps([member.describe() for member in task.members], sort_keys=True)
+        name = f"ensemble-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    elif run.checkpoint != checkpoints(run.path)[-1]:
+        name = run.checkpoint.name
+    path = run.path / FOLDER / f"{_file_name(protocol, scores, run=run, data=task.data, name=name)}.json"
+    result = Result(
+        protocol=protocol,
+        path=str(path),
+        **{
+            **vars(scores),
+            "variant": "-".join(word for word in (scores.variant, name if task.members else "") if word),
+            **describe_origin(run, task.data, device=task.device, started=started),
+        },
+    )
+    write_result(result)
+    return result
+
+
+def _file_name(protocol: str, scores: Scores, *, run: Run, data: PreparedDataset, name: str) -> str:
+    """Return <protocol>-<split>[-<variant>][-<other data set>][-<checkpoint or ensemble>]: what is not the default."""
+    root = data.root.resolve()
+    other = root.name if str(root) != run.resolved["data"]["root"] else ""
+    parts = [protocol, scores.split or "all", scores.variant, other, name]
+    return "-".join(part.replace("/", "_") for part in parts if part)

@@ -1,0 +1,120 @@
+"""What pixels alone give: three vectors a video from the stored rgb view, no network. Scores must beat these."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import Frame, ProgressSink, VideoEntry
+from coview.embedding.cache import FOLDER, data_identity, remembered
+from coview.embedding.embeddings import Embeddings
+from coview.embedding.run import Run
+from coview.views.base import View
+from coview.views.opened import open_views
+
+_WIDTH, _HEIGHT, _BINS = 32, 24, 8
+_CHUNK = 64
+
+PIXEL_BASELINES = {
+    "mean frame": f"the mean of all frames at {_WIDTH} x {_HEIGHT} rgb, minus its mean; cosine",
+    "frame difference": f"the mean absolute difference of neighbouring frames at {_WIDTH} x {_HEIGHT} grey; cosine",
+    "colour histogram": f"square roots of the shares of {_BINS} x {_BINS} x {_BINS} rgb bins over all frames; cosine "
+    "(the Bhattacharyya coefficient)",
+}
+"""Name -> what vector and what similarity."""
+
+
+def pixel_vectors(frames: Iterator[Frame]) -> dict[str, NDArray[np.float32]]:
+    """Compute the three baseline vectors of one video.
+
+    Args:
+        frames: (H, W, 3) uint8, all frames in order, at least one.
+
+    Returns:
+        Baseline name -> (D,) float32 of length 1 (zero for the difference of a video that stands still).
+    """
+    total = np.zeros((_HEIGHT, _WIDTH, 3))
+    difference = np.zeros((_HEIGHT, _WIDTH))
+    histogram = np.zeros(_BINS**3)
+    before: NDArray[np.float32] | None = None
+    for frame in frames:
+        small = cv2.resize(frame, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA)
+        total += small
+        grey = small.astype(np.float32).mean(axis=2)
+        if before is not None:
+            difference += np.abs(grey - before)
+        before = grey
+        bins = cv2.calcHist([np.ascontiguousarray(frame)], [0, 1, 2], None, [_BINS] * 3, [0, 256] * 3)
+        histogram += bins.ravel()
+    vectors = {
+        "mean frame": (total - total.mean()).ravel(),
+        "frame difference": difference.ravel(),
+        "colour histogram": np.sqrt(histogram),
+    }
+    return {
+        name: (vector / max(float(np.linalg.norm(vector)), 1e-12)).astype(np.float32)
+        for name, vector in vectors.items()
+    }
+
+
+def embed_pixels(
+    data: PreparedDataset,
+    entries: Sequence[VideoEntry],
+    *,
+    workers: int,
+    progress: ProgressSink | None = None,
+) -> Embeddings:
+    """Compute the baseline vectors of many videos, several at a time; memory holds a few frames of each.
+
+    Args:
+        data: where the stored views are, rgb among them.
+        entries: ready videos.
+        workers: threads; decoding runs outside Python's lock.
+        progress: told after every video.
+
+    Raises:
+        VideoError: a stored file is damaged.
+    """
+    rgb = open_views(data.view_options, ("rgb",))["rgb"]
+
+    def vectors(entry: VideoEntry) -> dict[str, NDArray[np.float32]]:
+        path = data.view_path(rgb.name, entry.id, rgb.suffix)
+        return pixel_vectors(_frames(rgb, path, num_frames=entry.num_frames or 0))
+
+    rows = []
+    with ThreadPoolExecutor(max(1, workers)) as threads:
+        for done, found in enumerate(threads.map(vectors, entries), start=1):
+            rows.append(found)
+            if progress is not None:
+                progress(done, len(entries), {})
+    return Embeddings(
+        ids=tuple(entry.id for entry in entries),
+        features={name: np.stack([row[name] for row in rows]) for name in PIXEL_BASELINES},
+        labels=tuple(entry.label for entry in entries),
+        groups=tuple(entry.group for entry in entries),
+        paths=tuple(entry.path for entry in entries),
+        description={"baselines": PIXEL_BASELINES},
+    )
+
+
+def cached_pixels(
+    run: Run, data: PreparedDataset, entries: Sequence[VideoEntry], *, workers: int, progress: ProgressSink | None
+) -> Embeddings:
+    """Return the pixel baselines of some videos, computed once and kept with the run's embeddings.
+
+    Raises:
+        VideoError: a stored file is damaged.
+    """
+    identity = {"pixels": PIXEL_BASELINES, "data": data_identity(data, entries, ("rgb",))}
+    return remembered(
+        run.path / FOLDER, identity, lambda: embed_pixels(data, entries, workers=workers, progress=progress)
+    )
+
+
+def _frames(rgb: View, path: Path, *, num_frames: int) -> Iterator[Frame]:
+    for start in range(0, num_frames, _CHUNK):
+        yield from rgb.read(path, np.arange(start, min(start + _CHUNK, num_frames)))

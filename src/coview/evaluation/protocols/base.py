@@ -1,0 +1,112 @@
+"""The contract of a protocol: a trained run and a prepared data set in, rows of scores out."""
+
+import abc
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import ProgressSink
+from coview.embedding.run import Run
+from coview.errors import UserError
+from coview.evaluation.ensembles import EnsembleMember
+from coview.evaluation.metrics.base import taught_classes
+from coview.evaluation.query_gallery import EvaluationVideos
+from coview.evaluation.results.result import ScoreRow, StageScore
+
+TEST_ROLES = ("test", "training")
+"""What protocols that teach a classifier call queries and gallery."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a protocol is to score.
+
+    Attributes:
+        run: the trained run; of an ensemble the first member's.
+        data: the videos.
+        split: split column; None where the data set has none, or none is to be used.
+        device: "auto", "cpu" or "cuda".
+        progress: told of the videos as they are embedded.
+        members: of an ensemble; empty: the run's own views.
+        along_with: other splits that will be scored too, so that their videos are embedded at once.
+    """
+
+    run: Run
+    data: PreparedDataset
+    split: str | None
+    device: str = "auto"
+    progress: ProgressSink | None = None
+    members: tuple[EnsembleMember, ...] = ()
+    along_with: tuple[str, ...] = ()
+
+    @property
+    def runs(self) -> tuple[Run, ...]:
+        """The runs whose encoders are used, each once."""
+        return tuple({id(member.run): member.run for member in self.members}.values()) or (self.run,)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a protocol found.
+
+    Attributes:
+        rows: the table.
+        counts: how many videos were scored of how many, and where the others went.
+        settings: all that the numbers depend on besides run and data.
+        split: the split column that was used, None without one.
+        variant: "" for the default; else a word that becomes part of the result's file name.
+        examples: row name -> cases to look at, for the report.
+        remarks: sentences a reader of the numbers should know.
+        curve: the run after each finished stage, in order; empty where that was not scored.
+        predictions: the class that each scored video was given, as `Predictions.packed` packs it; empty where none is.
+    """
+
+    rows: tuple[ScoreRow, ...]
+    counts: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    split: str | None = None
+    variant: str = ""
+    examples: Mapping[str, Any] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    curve: tuple[StageScore, ...] = ()
+    predictions: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Protocol(abc.ABC):
+    """A way to score a run. Final classes are rows of `coview.evaluation.PROTOCOLS`.
+
+    Args:
+        settings: an instance of the class's `Settings`.
+    """
+
+    Settings: ClassVar[type[Any]]
+    """Frozen dataclass, every field with a default and a line of meaning."""
+    takes_members: ClassVar[bool] = False
+    """Whether `Task.members` is heeded: an ensemble of views of several runs can be scored."""
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    @abc.abstractmethod
+    def score(self, task: Task) -> Scores:
+        """Score a run.
+
+        Raises:
+            UserError: the data set lacks what the protocol needs (a split, labels, a view); says what to do.
+        """
+
+
+def require_two_classes(videos: EvaluationVideos, *, protocol: str) -> None:
+    """Check that there is something to tell apart in every fold.
+
+    Raises:
+        UserError: the training videos are of one class.
+    """
+    for fold in videos.folds:
+        classes, targets = taught_classes(videos.labels, fold)
+        if len(classes) < 2:
+            raise UserError(
+                f"{protocol} needs training videos of two classes or more; all {len(targets)} that are ready are of "
+                f"class {classes[0]!r}"
+            )

@@ -1,0 +1,290 @@
+"""A result: RUN/evaluation/<protocol>-<split>[-...].json, everything a number needs to be believed."""
+
+import json
+import logging
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from coview.config import as_plain
+from coview.errors import UserError
+from coview.evaluation.metrics.base import Scale
+from coview.files import write_json
+from coview.registry import did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "evaluation"
+FORMAT = 2
+"""Of result files; raise it when older ones can no longer be read."""
+RowKind = Literal["trained", "random", "pixels", "chance"]
+KIND_TITLES: Mapping[RowKind, str] = {
+    "trained": "this run",
+    "random": "random weights",
+    "pixels": "pixels",
+    "chance": "chance",
+}
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """The scores of one set of features.
+
+    Attributes:
+        kind: trained: this run; random: its encoders before training; pixels: no network; chance: guessing.
+        name: the view, the ensemble of views, or the baseline's name.
+        metrics: metric name -> value, nan where there is none; `Result.scale` says how each reads.
+        standard_errors: metric name -> standard error, or the spread that the protocol's settings name, where known.
+        description: what vector and what similarity, in words.
+        scales: metric name -> how it reads, for those that are not shares of which more is better.
+    """
+
+    kind: RowKind
+    name: str
+    metrics: Mapping[str, float]
+    standard_errors: Mapping[str, float] = field(default_factory=dict)
+    description: str = ""
+    scales: Mapping[str, Scale] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """Return "rgb", "rgb, random weights", "colour histogram" or "chance"."""
+        return f"{self.name}, {KIND_TITLES['random']}" if self.kind == "random" else self.name
+
+    @property
+    def first_metric(self) -> str:
+        """The most telling metric."""
+        return next(iter(self.metrics))
+
+    def scale(self, metric: str) -> Scale:
+        """Say how a metric reads; one that says nothing of itself is a share, the higher the better."""
+        return self.scales.get(metric, Scale())
+
+    def text(self, metric: str) -> str:
+        """Return "41.3 ± 2.0", "41.3", or "-" for a number that does not exist."""
+        return self.scale(metric).text(self.metrics.get(metric, math.nan), self.standard_errors.get(metric))
+
+
+@dataclass(frozen=True)
+class StageScore:
+    """The scores of a run as it was at the end of one stage.
+
+    Attributes:
+        stage: its name; "random weights" before the first.
+        checkpoint: folder name, "" before the first stage.
+        trained: views whose encoders this stage trained.
+        rows: scores by view and ensemble.
+    """
+
+    stage: str
+    checkpoint: str
+    trained: tuple[str, ...]
+    rows: tuple[ScoreRow, ...]
+
+
+@dataclass(frozen=True, repr=False)
+class Result:
+    """The scores of a run under a protocol: `result["rgb"]["R@1"]`; iterating gives the rows.
+
+    Attributes:
+        protocol: name in `coview.evaluation.PROTOCOLS`.
+        variant: "" for the protocol's default.
+        run: the run's folder.
+        checkpoint: folder name, stage, step and views trained so far.
+        data: the prepared data set and how its views were made.
+        split: split column, None without one.
+        preset: which reading of the papers the run spells.
+        seed: of the run (weights) and of the bootstrap.
+        settings: what the numbers depend on besides run and data.
+        counts: videos scored of how many.
+        rows: the table.
+        examples: row name -> cases to look at.
+        remarks: what a reader should know.
+        versions: of coview, torch, python.
+        device: where features were computed.
+        seconds: from start to result.
+        created_at: ISO 8601, UTC.
+        path: the result's own file.
+        curve: the run after each finished stage, in order; empty where that was not scored.
+        predictions: the class each scored video was given, as `Predictions.packed` packs it; empty where none was kept.
+    """
+
+    protocol: str
+    variant: str
+    run: str
+    checkpoint: Mapping[str, Any]
+    data: Mapping[str, Any]
+    split: str | None
+    preset: str
+    seed: int
+    settings: Mapping[str, Any]
+    counts: Mapping[str, Any]
+    rows: tuple[ScoreRow, ...]
+    examples: Mapping[str, Any]
+    remarks: tuple[str, ...]
+    versions: Mapping[str, str]
+    device: str
+    seconds: float
+    created_at: str
+    path: str
+    curve: tuple[StageScore, ...] = ()
+    predictions: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Mapping[str, float]:
+        """Return the metrics of the run's own features of that name: a view or an ensemble.
+
+        Raises:
+            KeyError: no such features; says which there are.
+        """
+        row = self.row("trained", name)
+        if row is None:
+            known = [row.name for row in self.rows if row.kind == "trained"]
+            raise KeyError(f"no features {name!r}{did_you_mean(name, known) or '.'} There are: {', '.join(known)}")
+        return row.metrics
+
+    def __iter__(self) -> Iterator[ScoreRow]:
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __repr__(self) -> str:
+        first = self.metrics[0]
+        scores = ", ".join(f"{row.name} {row.text(first)}" for row in self.rows if row.kind == "trained")
+        return f"Result({Path(self.run).name}, {self.protocol}, {self.place}, {first}: {scores})"
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the metrics, the most telling first."""
+        return tuple(self.rows[0].metrics)
+
+    @property
+    def place(self) -> str:
+        """What was scored: "split split1" or "all labelled videos"."""
+        return f"split {self.split}" if self.split else "all labelled videos"
+
+    def row(self, kind: str, name: str) -> ScoreRow | None:
+        """Return the row of that kind and name, None where there is none."""
+        return next((row for row in self.rows if (row.kind, row.name) == (kind, name)), None)
+
+    def scale(self, metric: str) -> Scale:
+        """Say how a metric reads."""
+        return self.rows[0].scale(metric)
+
+    def heading(self, metric: str) -> str:
+        """Return a metric's name for a column of numbers in per cent: with its unit where that is another."""
+        scale = self.scale(metric)
+        return metric if scale.is_share else f"{metric} ({scale.unit})"
+
+    def to_pandas(self) -> "pd.DataFrame":
+        """Return a row a set of features: kind, features, each metric, and "<metric> error" where one is known."""
+        import pandas as pd
+
+        errors = dict.fromkeys(name for row in self.rows for name in row.standard_errors)
+        records = [
+            {"kind": row.kind, "features": row.name, **row.metrics}
+            | {f"{name} error": row.standard_errors.get(name, math.nan) for name in errors}
+            for row in self.rows
+        ]
+        return pd.DataFrame(records)
+
+
+def describe_counts(counts: Mapping[str, Any]) -> str:
+    """Say how many videos were scored of how many, against or after learning from how many."""
+    scored, used = name_roles(counts)
+    return (
+        f"{counts['queries_scored']} of {counts['queries']} {scored} videos scored; "
+        f"{counts['gallery_used']} of {counts['gallery']} {used} videos used"
+    )
+
+
+def name_roles(counts: Mapping[str, Any]) -> tuple[str, str]:
+    """Return what a protocol calls the videos it scores and those it knows: query and gallery, or test and training."""
+    scored, used = counts.get("roles", ("query", "gallery"))
+    return str(scored), str(used)
+
+
+class _OlderFormatError(UserError):
+    """A result file that an older version wrote."""
+
+
+def write_result(result: Result) -> None:
+    """Write a result as JSON to its path, atomically. A number that does not exist (nan) is written as null.
+
+    Raises:
+        UserError: the run's folder cannot be written.
+    """
+    values = {"format": FORMAT, **as_plain(asdict(result))}
+    del values["path"]  # it moves with the run's folder
+    values["scales"] = {}
+    for row in [*values["rows"], *(row for one in values["curve"] for row in one["rows"])]:
+        values["scales"] |= row.pop("scales")  # they are the same in every row
+    write_json(Path(result.path), values)
+
+
+def read_result(path: Path) -> Result:
+    """Read what `write_result` wrote.
+
+    Raises:
+        UserError: no such file, not a result, or of another format.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        version = values.pop("format")
+        if version > FORMAT:
+            raise UserError(f"{path} was written by a newer coview; update coview to read it")
+        if version < FORMAT:
+            raise _OlderFormatError(
+                f"{path} was written by an older coview (format {version}, this one reads {FORMAT}); remove it and "
+                f"evaluate again with: coview evaluate {values.get('run')} --data {values.get('data', {}).get('root')} "
+                f"--protocol {values.get('protocol')}"
+            )
+        scales = {name: Scale(**scale) for name, scale in values.pop("scales").items()}
+        read = {
+            "rows": _rows(values["rows"], scales),
+            "remarks": tuple(values["remarks"]),
+            "curve": tuple(
+                StageScore(one["stage"], one["checkpoint"], tuple(one["trained"]), _rows(one["rows"], scales))
+                for one in values["curve"]
+            ),
+        }
+        return Result(**{**values, **read, "path": str(path)})
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"{path} is not a result of coview evaluate ({type(error).__name__}: {error})") from error
+
+
+def read_results(run: Path) -> list[Result]:
+    """Return the results of a run, the newest first; those of an older format are left out with a warning.
+
+    Raises:
+        UserError: a file there is no result, or of a newer format.
+    """
+    results = []
+    for path in sorted((run / FOLDER).glob("*.json")):
+        try:
+            results.append(read_result(path))
+        except _OlderFormatError as error:
+            logger.warning("%s", error)
+    return sorted(results, key=lambda result: result.created_at, reverse=True)
+
+
+def _rows(rows: Sequence[Mapping[str, Any]], scales: Mapping[str, Scale]) -> tuple[ScoreRow, ...]:
+    """Return rows as they were written; null is nan."""
+    return tuple(
+        ScoreRow(
+            **{
+                **row,
+                "metrics": {name: math.nan if value is None else value for name, value in row["metrics"].items()},
+                "standard_errors": {
+                    name: math.nan if value is None else value for name, value in row["standard_errors"].items()
+                },
+                "scales": scales,
+            }
+        )
+        for row in rows
+    )
