@@ -52,6 +52,7 @@ def test_a_run_is_fine_tuned_from_its_weights_and_from_random_ones_and_found_aga
         is_trained = folder.name.startswith("trained")
         assert begun.keys() == ({"rgb", "flow"} if is_trained else set())
         assert not is_trained or begun["flow"]["loaded"] == ["encoders", "predictors"]
+    caplog.clear()
     with caplog.at_level(logging.INFO):
         again = evaluate(own.run, own.data, protocol="finetune", settings={"epochs": 1})
     assert again.rows == result.rows
