@@ -14,6 +14,7 @@ from coview.errors import UserError
 from coview.evaluation.metrics.base import Scale
 from coview.evaluation.results.result import ScoreRow, StageScore
 from coview.evaluation.results.tables import lay_out
+from coview.training.runfolder import FORMAT
 from written_results import write_filled
 
 COCON, VICC = {"name": "cocon"}, {"name": "vicc"}
@@ -33,7 +34,7 @@ def make_run(tmp_path):
         folder.mkdir()
         config = as_plain(RunConfig(seed=seed, method=method, views={view: ViewInput() for view in views}))
         config["encoder"]["name"] = encoder
-        resolved = {"config": config, "data": {"root": learnt_from}}
+        resolved = {"format": FORMAT, "config": config, "data": {"root": learnt_from}}
         (folder / "resolved.yaml").write_text(yaml.safe_dump(resolved))
         return folder
 

@@ -14,6 +14,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
 from coview.errors import VideoError
 from coview.evaluation.results.result import Result, ScoreRow, write_result
+from coview.training.runfolder import FORMAT
 from small_run import small_run
 
 __all__ = ["small_run"]
@@ -161,6 +162,7 @@ def run_folder(tmp_path, monkeypatch):
     folder.mkdir()
     config = as_plain(RunConfig(views={"rgb": {"size": 64}, "flow": {"size": 64}}))
     resolved = {
+        "format": FORMAT,
         "config": config,
         "data": {
             "root": str(tmp_path / "gone"),

@@ -225,13 +225,9 @@ def test_settings_that_touch_no_weight_may_change_on_resume(tmp_path):
         ({"format": 1, "versions": {"coview": "0.0.7"}}, r"or use the version that made it \(0\.0\.7\)"),
         ({"format": FORMAT + 1}, "made by a newer coview"),
         ({"format": "two"}, "is damaged: its format is 'two'"),
-        (
-            {"format": FORMAT, "plugins": [{"kind": "method", "name": "x", "plugin": "no.such", "how": "module"}]},
-            "was made with the method 'x' of no.such, which is not loaded; .*pass --plugin no.such",
-        ),
     ],
 )
-def test_runs_of_another_format_or_with_a_plugin_that_is_absent_are_told(tmp_path, resolved, message):
+def test_runs_of_another_format_are_told(tmp_path, resolved, message):
     (tmp_path / "resolved.yaml").write_text(yaml.safe_dump(resolved))
     with pytest.raises(UserError, match=message):
         read_resolved(tmp_path)

@@ -17,6 +17,7 @@ from coview.methods import Method
 from coview.methods.base import build_method
 from coview.training.checkpoint import Position, checkpoints, latest_checkpoint, load_checkpoint, save_checkpoint
 from coview.training.pretrain import pretrain
+from coview.training.runfolder import FORMAT
 from coview.training.start_from import find_checkpoint, recorded_sources, sources_of, start_from
 from small_run import make_data, small_config
 
@@ -43,7 +44,7 @@ def save(folder: Path, method: Method, *, stage_index: int = 1, step: int = 5, c
                 buffer.fill_(0.25)
     at = Position(stage_index, method.stages()[stage_index].name, step=step)
     saved = save_checkpoint(folder, at, weights=method.state_dict(), state={}, keep=9)
-    resolved = {"config": as_plain(config), "channels": CHANNELS}
+    resolved = {"format": FORMAT, "config": as_plain(config), "channels": CHANNELS}
     (folder / "resolved.yaml").write_text(yaml.safe_dump(resolved, sort_keys=False))
     return saved
 
@@ -93,11 +94,25 @@ def test_parts_that_one_side_lacks_are_reported(tmp_path, caplog):
     assert "not there, so random: predictors; not used here: heads" in caplog.text
 
 
+FIRST = "encoders.rgb.stem.0.weight"
+
+
 def test_a_view_that_the_other_run_had_not_reached_is_warned_of(tmp_path, caplog):
     save(tmp_path, build(ALONE, 1), stage_index=0)
     start_from(build(TOGETHER, 2), {"rgb": tmp_path, "flow": tmp_path})
     assert "view flow has not been trained" in caplog.text
     assert "view rgb has not been trained" not in caplog.text
+
+
+def test_weights_of_an_older_run_are_taken_though_its_settings_cannot_be_read(tmp_path, caplog):
+    other = build(ALONE, 1)
+    save(tmp_path, other)
+    (tmp_path / "resolved.yaml").write_text("config: {names: of old}")
+    method = build(TOGETHER, 2)
+    start_from(method, {"rgb": tmp_path})
+    assert torch.equal(method.state_dict()[FIRST], other.state_dict()[FIRST])
+    assert "whether" in caplog.text
+    assert "made by an older coview (format 1" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from coview.errors import UserError
 from coview.files import as_path
 from coview.methods import Method
 from coview.methods.base import build_method, reached_views
-from coview.registry import did_you_mean
+from coview.registry import did_you_mean, require_plugins
 from coview.training.checkpoint import WEIGHTS, Position, checkpoints, read_position
 from coview.training.distributed import choose_device
 from coview.training.pretrain import pretrain as train
@@ -84,7 +84,9 @@ class Run:
             if checkpoint not in names:
                 raise UserError(f"{path} has no checkpoint {checkpoint!r}; it has: {', '.join(names)}")
             chosen = names[checkpoint]
-        return cls(path, resolved=read_resolved(path), checkpoint=chosen)
+        resolved = read_resolved(path)
+        require_plugins(resolved.get("plugins", ()), source=str(path))
+        return cls(path, resolved=resolved, checkpoint=chosen)
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, views={self.views}, checkpoint={self.checkpoint.name!r})"

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from coview.analysis.result import AnalysisResult, read_analyses
-from coview.config import read_yaml
 from coview.errors import UserError
 from coview.evaluation import Result, read_results
-from coview.training.runfolder import RESOLVED
+from coview.training.runfolder import RESOLVED, read_resolved
 from coview.training.runlog import LOG_FILE, read_log
 
 
@@ -83,7 +82,7 @@ def gather(run: Path) -> RunFacts:
     events = read_log(run / LOG_FILE) if (run / LOG_FILE).is_file() else []
     return RunFacts(
         path=run,
-        resolved=read_yaml(run / RESOLVED),
+        resolved=read_resolved(run),
         stages=_stages(events),
         warnings=_warnings(events),
         is_complete=any(event["event"] == "end" for event in events[-1:]),

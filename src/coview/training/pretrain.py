@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from coview import __version__
-from coview.config import RunConfig, ViewInput, as_plain, read_yaml, write_yaml
+from coview.config import RunConfig, ViewInput, as_plain, write_yaml
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.splits import hold_out
 from coview.datatypes import ProgressSink
@@ -21,7 +21,7 @@ from coview.methods.base import build_method, learnable_videos
 from coview.training.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
 from coview.training.distributed import Processes, joined_processes
 from coview.training.precision import Precision, choose_precision
-from coview.training.runfolder import CONFIG, RESOLVED, claimed_run, describe_run, open_run
+from coview.training.runfolder import CONFIG, RESOLVED, claimed_run, describe_run, open_run, read_resolved
 from coview.training.runlog import RunLog
 from coview.training.settled import derived, settled
 from coview.training.start_from import as_record, recorded_sources, sources_of, start_from
@@ -139,7 +139,7 @@ def _begin(method: Method, config: RunConfig, out: Path, *, is_resumed: bool) ->
     if is_resumed or not sources:
         return {}
     if (out / RESOLVED).is_file():  # begun, and stopped before its first checkpoint
-        recorded = read_yaml(out / RESOLVED).get("start_from", {})
+        recorded = read_resolved(out).get("start_from", {})
         sources |= {view: path for view, path in recorded_sources(recorded).items() if view in sources}
     return {"start_from": as_record(start_from(method, sources))}
 

@@ -16,7 +16,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
 from coview.files import check_format
-from coview.registry import record_plugins, require_plugins
+from coview.registry import record_plugins
 
 logger = logging.getLogger(__name__)
 
@@ -70,16 +70,15 @@ def describe_run(
 
 
 def read_resolved(run: Path) -> dict[str, Any]:
-    """Read a run's resolved.yaml; nothing that it names is imported.
+    """Read a run's resolved.yaml: the one reader of it, which imports nothing that the file names.
 
     Raises:
-        UserError: it cannot be read, another coview wrote it, or it needs a plugin that is not loaded.
+        UserError: it cannot be read, or another coview wrote it.
     """
     resolved = read_yaml(run / RESOLVED)
     made_by = resolved.get("versions", {}).get("coview", "an earlier one")
     remedy = f"train again into another folder, or use the version that made it ({made_by})"
     check_format(resolved.get("format"), known=FORMAT, what=str(run), remedy=remedy)
-    require_plugins(resolved.get("plugins", ()), source=str(run))
     return resolved
 
 

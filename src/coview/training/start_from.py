@@ -10,14 +10,14 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from coview.config import RunConfig, parse, read_yaml
+from coview.config import RunConfig, parse
 from coview.encoders import Encoder
 from coview.encoders.published_weights import load_published_weights
 from coview.errors import UserError
 from coview.methods.base import build_method, reached_views
 from coview.registry import did_you_mean
 from coview.training.checkpoint import WEIGHTS, latest_checkpoint, read_position
-from coview.training.runfolder import RESOLVED
+from coview.training.runfolder import RESOLVED, read_resolved
 
 logger = logging.getLogger(__name__)
 
@@ -209,7 +209,11 @@ def _warn_of_untrained(view: str, checkpoint: Path) -> None:
     resolved = checkpoint.parent.parent / RESOLVED
     if not resolved.is_file():
         return
-    told = read_yaml(resolved)
+    try:
+        told = read_resolved(resolved.parent)
+    except UserError as error:  # the weights are as good as ever
+        logger.warning("whether %s trained the view %s cannot be told: %s", checkpoint, view, error)
+        return
     config = parse(RunConfig, told["config"], source=str(resolved))
     with torch.random.fork_rng(devices=[]):  # building draws weights, which must not move the run's own
         stages = build_method(config, told["channels"]).stages()

@@ -14,6 +14,7 @@ from coview.errors import UserError
 from coview.evaluation.results.result import ScoreRow
 from coview.evaluation.results.runs import name_configs
 from coview.evaluation.results.tables import lay_out, tabulate_runs
+from coview.training.runfolder import FORMAT
 from written_results import COUNTS, write_filled
 
 
@@ -43,7 +44,7 @@ def make_run(tmp_path):
         folder.mkdir()
         config = as_plain(RunConfig(seed=seed, method=method or {"name": "cpc"}))
         config["training"].update(training or {})
-        (folder / "resolved.yaml").write_text(yaml.safe_dump({"config": config}))
+        (folder / "resolved.yaml").write_text(yaml.safe_dump({"format": FORMAT, "config": config}))
         add_result(folder, value, seed=seed, **changes)
         return folder
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from coview.config import Count, NonNegativeFloat, Positive, RunConfig, as_plain, read_yaml
+from coview.config import Count, NonNegativeFloat, Positive, RunConfig, as_plain
 from coview.config.files import load_config
 from coview.embedding.cache import data_identity
 from coview.embedding.run import Run
@@ -28,7 +28,7 @@ from coview.methods.base import ClassificationHead
 from coview.registry import did_you_mean
 from coview.training.checkpoint import WEIGHTS, latest_checkpoint
 from coview.training.pretrain import pretrain
-from coview.training.runfolder import RESOLVED
+from coview.training.runfolder import RESOLVED, read_resolved
 
 logger = logging.getLogger(__name__)
 
@@ -211,7 +211,7 @@ def _recorded_start(folder: Path) -> str | None:
     """Return what a child that was begun starts from: its own weights go on from there though the run has moved."""
     if not (folder / RESOLVED).is_file():
         return None
-    recorded: str | None = read_yaml(folder / RESOLVED)["config"].get("start_from")
+    recorded: str | None = read_resolved(folder)["config"].get("start_from")
     return recorded
 
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from coview.config import read_yaml
 from coview.errors import UserError
 from coview.evaluation.results.comparability import conditions_but_for_split
 from coview.evaluation.results.result import Result, ScoreRow, read_results
-from coview.training.runfolder import RESOLVED
+from coview.training.runfolder import RESOLVED, read_resolved
 
 _SPEED = (
     "workers", "frame_cache", "log_every", "checkpoint_every_seconds", "checkpoint_every_steps", "keep_checkpoints",
@@ -70,7 +69,7 @@ def read_run_results(words: Sequence[Path | str], protocol: str | None = None) -
         results = read_results(Path(folder))
         if not results:
             raise UserError(f"{folder} has not been evaluated; do that with: coview evaluate {folder} --data DIR")
-        resolved = read_yaml(Path(folder) / RESOLVED)
+        resolved = read_resolved(Path(folder))
         config, learnt_from = resolved["config"], str(resolved.get("data", {}).get("root", ""))
         found += [RunResult(name, config, learnt_from, one) for one in results if protocol in (None, one.protocol)]
     return found
