@@ -10,6 +10,7 @@ import pytest
 from coview.cli import COMMANDS, run_arguments
 from coview.cli import list as coview_list
 from coview.cli.command import own_settings, split_plugins, split_settings
+from coview.cli.prepare import Prepare
 from coview.cli.reference import LISTS
 from coview.cli.terminal import run_command
 from coview.errors import UserError
@@ -112,6 +113,17 @@ def test_settings_of_a_protocol_lose_its_name():
     assert own_settings(given, "protocol", "few-labels") == {"draws": 3, "labels.x": 1}
     with pytest.raises(UserError, match=r"--linear\.head is no setting of protocol knn; .* begin with --knn\."):
         own_settings({"linear.head": "plain"}, "protocol", "knn")
+
+
+def test_defaults_of_prepare_are_those_of_its_settings():
+    from coview.preparation.settings import PrepareSettings
+
+    asked, settings = Prepare(Path("videos"), Path("out")), PrepareSettings()
+    for name in ("layout", "lists", "views", "folds", "workers", "cluster", "shard", "retry_failed"):
+        assert getattr(asked, name) == getattr(settings, name), name
+    assert asked.short_side == settings.storage.short_side
+    assert asked.fps == settings.storage.fps
+    assert asked.timeout == settings.timeout_seconds
 
 
 def test_plugins_may_stand_anywhere():
