@@ -40,7 +40,6 @@ MAY_BE_ABSENT = {"mediapipe", "torchvision", "dask", "distributed", "umap", "tor
 """Packages of extras, or that only some machines have: imported where they are needed."""
 LATE = {
     ("*", "matplotlib"): "a second to import, and most runs draw nothing",
-    ("*", "rich"): "a tenth of a second, and pipes and workers print plain lines",
     ("*", "pandas"): "half a second to import, and only tables need it",
     ("analysis.plane", "sklearn"): "t-SNE takes seconds to import, and one analysis needs it",
     ("registry", "importlib"): "entry points cost a tenth of the start-up, and few commands need them",
