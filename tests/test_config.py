@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from coview.config import RunConfig, as_plain, override, parse, write_yaml
-from coview.config.files import config_names, find_config, load_config
+from coview.config.files import config_names, load_config
 from coview.config.parsing import read_value
 from coview.errors import UserError
 
@@ -105,12 +105,12 @@ def test_written_yaml_reads_back(tmp_path):
 
 def test_shipped_configs_are_found_by_name_and_a_near_miss_is_suggested(tmp_path):
     for name in config_names():
-        assert find_config(name).is_file()
+        assert isinstance(load_config(name), RunConfig)
     with pytest.raises(UserError, match="did you mean 'demo'"):
-        find_config("dmeo")
+        load_config("dmeo")
     own = tmp_path / "own.yaml"
     own.write_text("seed: 1")
-    assert find_config(str(own)) == own
+    assert load_config(str(own)) == RunConfig(seed=1)
 
 
 def test_a_base_is_merged_table_by_table_below_the_file_and_the_command_line(tmp_path):

@@ -189,6 +189,19 @@ def test_entry_points_are_looked_at_when_a_name_is_not_ours(monkeypatch, plugin,
     assert asked == ["coview.metrics"]
 
 
+def test_an_installed_package_is_found_and_recorded_by_its_name(plugin, tmp_path, metrics):
+    name = plugin("means_of_a_package", "def mean(): ...")
+    about = tmp_path / "my_means-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: my-means\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[coview.metrics]\nmean = {name}:mean\n")
+    assert metrics.load("mean").__module__ == name
+    assert metrics.plugin_of("mean") == "my-means"
+    assert record_plugins({"metric": ["mean"]}) == [
+        {"kind": "metric", "name": "mean", "plugin": "my-means", "how": "installed package"}
+    ]
+
+
 def test_an_entry_point_that_cannot_be_imported_is_the_users_error(monkeypatch, metrics):
     use_entry_points(monkeypatch, EntryPoint("mean", "no_such_package:mean", "coview.metrics"))
     with pytest.raises(UserError, match="no_such_package, which brings the metric 'mean', cannot be imported"):

@@ -125,7 +125,7 @@ def _settings_text() -> str:
     return "\n\n".join(blocks)
 
 
-def write_reference(folder: Path) -> list[Path]:
+def _write_reference(folder: Path) -> list[Path]:
     """Write settings.md and lists.md into a folder; return the files."""
     lines = ["# Settings", "", "Written by `make docs` from the code; change the docstrings there.", ""]
     for heading, settings in all_settings().items():
@@ -140,5 +140,5 @@ def write_reference(folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    for page in write_reference(Path(sys.argv[1])):
+    for page in _write_reference(Path(sys.argv[1])):
         print(page)

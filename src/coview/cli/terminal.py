@@ -19,7 +19,7 @@ EXIT_INTERRUPTED = 130
 
 def run_command(command: Callable[[], int | None]) -> int:
     """Run a command; a user's mistake becomes one line and an exit status, a bug keeps its traceback."""
-    show_messages()
+    _show_messages()
     try:
         return command() or 0
     except UserError as error:
@@ -57,7 +57,7 @@ class _PlainFormatter(logging.Formatter):
         return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
 
 
-def show_messages() -> None:
+def _show_messages() -> None:
     """Show coview's log messages on standard error; warnings stand out."""
     logger = logging.getLogger("coview")
     if logger.handlers:

@@ -34,11 +34,11 @@ def load_config(config: RunConfig | Path | str, settings: Mapping[str, Any] | No
     """
     if isinstance(config, RunConfig):
         return parse(RunConfig, override(as_plain(config), settings), source="settings") if settings else config
-    path = find_config(str(as_path(config, name="config", what="a RunConfig, or the name or path of a config")))
+    path = _find_config(str(as_path(config, name="config", what="a RunConfig, or the name or path of a config")))
     return parse(RunConfig, override(_read_with_base(path), settings or {}), source=str(path))
 
 
-def find_config(given: str) -> Path:
+def _find_config(given: str) -> Path:
     """Return the file that a name or path means.
 
     Raises:
@@ -71,7 +71,7 @@ def _read_with_base(path: Path, *, above: tuple[Path, ...] = ()) -> dict[str, An
     if not isinstance(base, str):
         raise UserError(f"{path}: {BASE} is {base!r}, expected the name or the path of one config")
     try:
-        found = find_config(str(path.parent / base) if (path.parent / base).is_file() else base)
+        found = _find_config(str(path.parent / base) if (path.parent / base).is_file() else base)
     except UserError as error:
         raise UserError(f"{path}: {BASE}: {error}") from None
     return merge(_read_with_base(found, above=chain), own)
