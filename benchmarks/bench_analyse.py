@@ -20,7 +20,7 @@ import torch
 import yaml
 
 from coview.analysis import analyse_all
-from coview.config import ClipSettings, EncoderSettings, RunConfig, TrainingSettings, ViewInput, as_plain
+from coview.config import ClipSettings, RunConfig, TrainingSettings, ViewInput, as_plain
 from coview.datasets.manifest import write_manifest
 from coview.datasets.prepared import PreparedDataset, stored_path
 from coview.datatypes import VideoEntry
@@ -28,8 +28,8 @@ from coview.embedding.cache import FOLDER, data_identity, identity_of, remembere
 from coview.embedding.embeddings import Embeddings
 from coview.embedding.run import Run
 from coview.evaluation.pixel_baselines import PIXEL_BASELINES
-from coview.methods.base import build_method
 from coview.reports import write_report
+from coview.training.building import build_method
 from coview.training.checkpoint import Position, save_checkpoint
 from coview.training.runfolder import FORMAT
 from coview.views import VIEWS
@@ -129,7 +129,7 @@ def make_run(path: Path, data: Path, *, seed: int) -> None:
         split=None,
         views={"rgb": ViewInput(size=64), "flow": ViewInput(size=64)},
         method={"name": "cocon"},
-        encoder=EncoderSettings(name="tiny3d"),
+        encoder={"name": "tiny3d"},
         clip=ClipSettings(num_blocks=8, block_length=5, frame_stride=3),
         training=TrainingSettings(workers=0),
     )

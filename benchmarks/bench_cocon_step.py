@@ -21,9 +21,10 @@ from coview.config import RunConfig
 from coview.config.files import load_config
 from coview.datatypes import ViewBatch
 from coview.methods import Method, Progress, Stage
-from coview.methods.base import build_method
+from coview.methods.base import freeze_all_but
+from coview.training.building import build_method
 from coview.training.freed_memory import keep_freed_memory
-from coview.training.optimisers import build_optimiser, freeze_all_but
+from coview.training.optimisers import build_optimiser
 from coview.training.precision import Precision
 from record import record
 
@@ -136,7 +137,7 @@ def main() -> None:
     values = {
         "sizes": {
             "config": arguments.config,
-            "encoder": config.encoder.name,
+            "encoder": config.encoder["name"],
             "batch": batch_size,
             "views": {view: item.size for view, item in config.views.items()},
             "blocks": config.clip.num_blocks,

@@ -20,9 +20,9 @@ from coview.datasets.prepared import PreparedDataset
 from coview.datasets.synthetic import SyntheticSettings
 from coview.embedding.extract import embed_entries, window_features
 from coview.encoders import ENCODERS
-from coview.methods.base import build_method
 from coview.preparation.prepare import prepare
 from coview.preparation.settings import PrepareSettings
+from coview.training.building import build_method
 from coview.training.freed_memory import keep_freed_memory
 from record import record
 

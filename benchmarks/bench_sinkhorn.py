@@ -17,8 +17,9 @@ from coview.config import RunConfig, parse
 from coview.datatypes import ViewBatch, unit
 from coview.losses.sinkhorn import sinkhorn
 from coview.methods import Progress
-from coview.methods.base import build_method
-from coview.training.optimisers import build_optimiser, freeze_all_but
+from coview.methods.base import freeze_all_but
+from coview.training.building import build_method
+from coview.training.optimisers import build_optimiser
 from record import record
 
 SLOTS = {"rgb": 2, "cycle1-rgb": 4}

@@ -18,8 +18,9 @@ import torch
 from coview.config import RunConfig, parse
 from coview.datatypes import ViewBatch
 from coview.methods import Progress
-from coview.methods.base import Method, build_method
-from coview.training.optimisers import build_optimiser, freeze_all_but
+from coview.methods.base import Method, freeze_all_but
+from coview.training.building import build_method
+from coview.training.optimisers import build_optimiser
 from coview.training.precision import Precision, name_of
 from record import record
 

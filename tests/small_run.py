@@ -10,7 +10,6 @@ import yaml
 
 from coview.config import (
     ClipSettings,
-    EncoderSettings,
     EvaluationSettings,
     RunConfig,
     TrainingSettings,
@@ -20,7 +19,7 @@ from coview.config import (
 from coview.datasets.manifest import write_manifest
 from coview.datasets.prepared import PreparedDataset, stored_path
 from coview.datatypes import VideoEntry
-from coview.methods.base import build_method
+from coview.training.building import build_method
 from coview.training.checkpoint import Position, save_checkpoint
 from coview.training.runfolder import FORMAT
 from coview.views import VIEWS
@@ -96,7 +95,7 @@ def small_config() -> RunConfig:
         seed=3,
         views={"rgb": ViewInput(size=16), "flow": ViewInput(size=16)},
         method={"name": "cpc", "predict_blocks": 1},
-        encoder=EncoderSettings(name="tiny3d"),
+        encoder={"name": "tiny3d"},
         clip=ClipSettings(num_blocks=2, block_length=4, frame_stride=1),
         training=TrainingSettings(workers=0),
         evaluation=EvaluationSettings(batch_size=4),

@@ -12,7 +12,6 @@ import tyro
 
 from coview.cli import COMMANDS
 from coview.cli.command import split_plugins, split_settings
-from coview.config import EncoderSettings
 from coview.config.files import FOLDER, config_names, load_config
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,16 +20,15 @@ ROOT = Path(__file__).resolve().parents[1]
 @pytest.mark.parametrize("name", config_names())
 def test_config_builds_its_method_and_first_line_runs_it(name):
     from coview.encoders import ENCODERS
-    from coview.methods.base import build_method
-    from coview.training.settled import settled
+    from coview.training.building import build_method, resolve_config
     from coview.views import VIEWS
 
     path = FOLDER / f"{name}.yaml"
     config = load_config(path)
     channels = {view: item.pad_channels or VIEWS.load(view).channels for view, item in config.views.items()}
-    config = settled(dataclasses.replace(config, encoder=EncoderSettings("tiny3d")), num_videos=64, classes=("a", "b"))
+    config = resolve_config(dataclasses.replace(config, encoder={"name": "tiny3d"}), num_videos=64, classes=("a", "b"))
     assert build_method(config, channels).stages()
-    ENCODERS.load(load_config(path).encoder.name)
+    ENCODERS.load(load_config(path).encoder["name"])
     words = shlex.split(path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# "))
     assert words[:2] in (["coview", "pretrain"], ["coview", "demo"])
     assert words[1] == "demo" or words[2] == name

@@ -130,6 +130,13 @@ class ViewBatch:
         for name, clip in self.clips.items():
             check_shape(f"view {name!r}", clip, batch, None, None, None, None, None)
 
+    @classmethod
+    def of(cls, clips: Mapping[str, Tensor]) -> "ViewBatch":
+        """Return a batch of clips (B, C, T, size, size), one a video, or (B, M, C, T, size, size)."""
+        whole = {view: one.unsqueeze(1) if one.ndim == 5 else one for view, one in clips.items()}
+        (count,) = {len(one) for one in whole.values()} or {0}
+        return cls(whole, torch.arange(count))
+
     @property
     def num_videos(self) -> int:
         """B."""

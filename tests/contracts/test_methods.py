@@ -9,7 +9,7 @@ import torch
 from coview.config import RunConfig, parse
 from coview.datatypes import ViewBatch
 from coview.methods import METHODS, Method, Progress, Stage
-from coview.methods.base import build_method
+from coview.training.building import build_method
 
 CHANNELS = {"rgb": 3, "flow": 2}
 OF_METHOD: Mapping[str, Mapping[str, object]] = {
@@ -73,9 +73,9 @@ def test_stages_are_well_formed(name: str) -> None:
         assert stage.views
         assert set(stage.views) <= set(method.views)
         assert stage.trainable
-        for part, factor in stage.trainable.items():
+        for part in stage.trainable:
             assert list(method.get_submodule(part).parameters())
-            assert factor > 0
+            assert part.split(".")[1] in method.views, "<kind>.<view>, so that a view can have a rate of its own"
 
 
 @pytest.mark.parametrize("num_videos", [1, 3])
@@ -89,7 +89,7 @@ def test_gives_a_finite_loss_with_its_parts(name: str, num_videos: int) -> None:
         assert output.total.dtype == torch.float32
         assert torch.isfinite(output.total)
         assert output.parts
-        assert set(output.uninformative) <= set(output.parts)
+        assert set(output.chance_level) <= set(output.parts)
         for value in (*output.parts.values(), *output.meters.values()):
             assert value.shape == ()
             assert not value.requires_grad
@@ -114,18 +114,18 @@ def test_gradient_reaches_what_the_stage_trains_and_nothing_else(name: str) -> N
         method.after_step()
 
 
-def test_features_in_parts_give_the_loss_and_gradient_of_the_whole_batch(name: str) -> None:
-    (whole, config), (in_parts, _) = build(name), build(name, accumulate=3, accumulate_what="features")
-    batch, calls = batch_of(3, config), {id(whole): 0, id(in_parts): 0}
+def test_features_in_chunks_give_the_loss_and_gradient_of_the_whole_batch(name: str) -> None:
+    (whole, config), (in_chunks, _) = build(name), build(name, accumulate=3, accumulate_what="features")
+    batch, calls = batch_of(3, config), {id(whole): 0, id(in_chunks): 0}
 
     def count(method: Method) -> None:
         calls[id(method)] += 1
 
-    for method in (whole, in_parts):
+    for method in (whole, in_chunks):
         for encoder in method.encoders.values():
             encoder.register_forward_pre_hook(lambda module, given, of=method: count(of))
-    for (stage, progress), (_, again) in zip(steps(whole), steps(in_parts), strict=True):
-        for method, now in ((whole, progress), (in_parts, again)):
+    for (stage, progress), (_, again) in zip(steps(whole), steps(in_chunks), strict=True):
+        for method, now in ((whole, progress), (in_chunks, again)):
             for part in stage.trainable:
                 method.get_submodule(part).eval()  # each part has its own moments, and dropout its own draw
             torch.manual_seed(1)
@@ -134,10 +134,10 @@ def test_features_in_parts_give_the_loss_and_gradient_of_the_whole_batch(name: s
                 expected = output.total
             else:
                 torch.testing.assert_close(output.total, expected)
-                assert calls[id(in_parts)] == 3 * calls[id(whole)], "every encoder call goes through encode_in_parts"
+                assert calls[id(in_chunks)] == 3 * calls[id(whole)], "every encoder call goes through encode_in_chunks"
             output.total.backward()
         calls = dict.fromkeys(calls, 0)
-        for (parameter_name, one), other in zip(whole.named_parameters(), in_parts.parameters(), strict=True):
+        for (parameter_name, one), other in zip(whole.named_parameters(), in_chunks.parameters(), strict=True):
             if one.grad is not None:
                 # By length: a rounding that decides which of two pixels is the larger moves a single value much.
                 assert float((other.grad - one.grad).norm() / one.grad.norm()) < 0.001, parameter_name

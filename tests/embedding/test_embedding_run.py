@@ -19,7 +19,7 @@ from coview.embedding.run import Run, load
 from coview.embedding.search import search
 from coview.encoders.file import describe_encoder, load_encoder
 from coview.errors import UserError
-from coview.methods.base import build_method
+from coview.training.building import build_method
 from coview.video.stored import write_rgb
 from coview.views.opened import open_views
 from small_run import FRAMES, OPTIONS, moving_square, small_config

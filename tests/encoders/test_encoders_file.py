@@ -15,7 +15,7 @@ def saved(tmp_path):
     encoder = ENCODERS.load("tiny3d")(in_channels=2)
     encoder(torch.randn(2, 2, 5, 32, 32))  # moves the running statistics away from their start
     return encoder.eval(), save_encoder(
-        encoder, tmp_path / "flow.safetensors", name="tiny3d", description={"view": "f"}
+        encoder, tmp_path / "flow.safetensors", built_from={"name": "tiny3d"}, description={"view": "f"}
     )
 
 
@@ -31,7 +31,12 @@ def test_it_gives_the_same_features(saved):
 
 
 def test_it_says_what_it_is(saved):
-    assert describe_encoder(saved[1]) == {"view": "f", "encoder": "tiny3d", "in_channels": 2, "feature_size": 128}
+    assert describe_encoder(saved[1]) == {
+        "view": "f",
+        "encoder": {"name": "tiny3d"},
+        "in_channels": 2,
+        "feature_size": 128,
+    }
 
 
 def test_other_files_are_named(saved, tmp_path):
@@ -44,4 +49,4 @@ def test_other_files_are_named(saved, tmp_path):
     with pytest.raises(UserError, match=r"plain\.safetensors holds weights, but does not say of which encoder"):
         load_encoder(tmp_path / "plain.safetensors")
     with pytest.raises(UserError, match="cannot write the encoder"):
-        save_encoder(saved[0], tmp_path / "text" / "flow", name="tiny3d", description={})
+        save_encoder(saved[0], tmp_path / "text" / "flow", built_from={"name": "tiny3d"}, description={})

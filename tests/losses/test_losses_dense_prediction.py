@@ -52,7 +52,7 @@ def test_equal_features_say_nothing() -> None:
     found = dense_prediction(same, same, temperature=0.005)
     assert found.num_candidates == num_candidates(same) == 24
     assert found.loss.item() == pytest.approx(math.log(24), rel=1e-6)
-    assert found.uninformative == pytest.approx(math.log(24))
+    assert found.chance_level == pytest.approx(math.log(24))
 
 
 def test_perfect_and_opposite_predictions() -> None:

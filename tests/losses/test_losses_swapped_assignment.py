@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from coview.losses.sinkhorn import sinkhorn
-from coview.losses.swapped_assignment import Swap, swapped_assignment, swaps
+from coview.losses.swapped_assignment import Swap, swapped_assignment_loss, swaps
 from two_processes import half, mean_over_processes, run_in_processes
 
 FOUR = ("rgb", "rgb", "flow", "flow")
@@ -51,7 +51,7 @@ def test_twelve_terms_of_the_pseudocode():
         for p in range(4):
             if p != a:
                 expected += 1 / 4 * 1 / 3 * cross_entropy(q[a], scores[p], 0.1)
-    loss = swapped_assignment(scores, q, swaps(FOUR, own="rgb"), temperature=0.1)
+    loss = swapped_assignment_loss(scores, q, swaps(FOUR, own="rgb"), temperature=0.1)
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
@@ -59,7 +59,7 @@ def test_one_stream_is_the_mean_of_both_directions():
     scores = views(2)
     q = [sinkhorn(s) for s in scores]
     expected = (cross_entropy(q[0], scores[1], 0.1) + cross_entropy(q[1], scores[0], 0.1)) / 2
-    loss = swapped_assignment(scores, q, swaps(("rgb", "rgb"), own="rgb"), temperature=0.1)
+    loss = swapped_assignment_loss(scores, q, swaps(("rgb", "rgb"), own="rgb"), temperature=0.1)
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
@@ -74,7 +74,7 @@ def test_options_of_table_2(options):
     expected = sum(
         sum(cross_entropy(q[a], scores[p], 0.1) for p in others) / len(others) / len(pairs) for a, others in pairs
     )
-    loss = swapped_assignment(scores, q, swaps(FOUR, own="rgb", **options), temperature=0.1)
+    loss = swapped_assignment_loss(scores, q, swaps(FOUR, own="rgb", **options), temperature=0.1)
     assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
@@ -82,7 +82,7 @@ def test_options_of_table_2(options):
 @pytest.mark.parametrize("prototypes", [1, 7])
 def test_equal_scores_lose_the_logarithm_of_k(batch, prototypes):
     scores = [torch.full((batch, prototypes), 0.3)] * 4
-    loss = swapped_assignment(scores, [sinkhorn(s) for s in scores], swaps(FOUR, own="rgb"), temperature=0.1)
+    loss = swapped_assignment_loss(scores, [sinkhorn(s) for s in scores], swaps(FOUR, own="rgb"), temperature=0.1)
     assert float(loss) == pytest.approx(math.log(prototypes), abs=1e-6)
 
 
@@ -91,9 +91,9 @@ def test_bf16_is_computed_in_float32():
     q = [sinkhorn(s) for s in scores]
     who = swaps(("rgb", "rgb"), own="rgb")
     with torch.autocast("cpu", torch.bfloat16):
-        loss = swapped_assignment(scores, q, who, temperature=0.1)
+        loss = swapped_assignment_loss(scores, q, who, temperature=0.1)
     assert loss.dtype == torch.float32
-    torch.testing.assert_close(loss, swapped_assignment([s.float() for s in scores], q, who, temperature=0.1))
+    torch.testing.assert_close(loss, swapped_assignment_loss([s.float() for s in scores], q, who, temperature=0.1))
 
 
 def _loss_and_gradients(features: torch.Tensor, prototypes: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -101,7 +101,7 @@ def _loss_and_gradients(features: torch.Tensor, prototypes: torch.Tensor) -> dic
     prototypes = prototypes.clone().requires_grad_()
     scores = [z @ prototypes.T for z in features]
     q = [sinkhorn(s) for s in scores]
-    loss = swapped_assignment(scores, q, swaps(FOUR, own="rgb"), temperature=0.1)
+    loss = swapped_assignment_loss(scores, q, swaps(FOUR, own="rgb"), temperature=0.1)
     loss.backward()
     return {"loss": loss.detach(), "prototypes": prototypes.grad}
 

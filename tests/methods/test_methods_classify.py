@@ -11,7 +11,8 @@ from coview.config import RunConfig, parse
 from coview.datatypes import VideoEntry, ViewBatch
 from coview.errors import UserError
 from coview.methods import METHODS
-from coview.methods.base import Progress, build_method, learnable_videos
+from coview.methods.base import Progress
+from coview.training.building import build_method, select_videos
 from two_processes import half, mean_over_processes, run_in_processes
 
 CLASSES = ["jump", "run", "sit"]
@@ -72,16 +73,16 @@ def test_loss_and_accuracy_are_those_of_plain_loops(head):
         hits.append(max(scores) == scores[right])
     assert output.total.item() == pytest.approx(sum(losses) / 4, rel=1e-4)
     assert output.meters["flow/top-1"].item() == pytest.approx(sum(hits) / 4)
-    assert output.parts.keys() == output.uninformative.keys() == {"flow/cross-entropy"}
-    assert output.uninformative["flow/cross-entropy"] == pytest.approx(math.log(3))
+    assert output.parts.keys() == output.chance_level.keys() == {"flow/cross-entropy"}
+    assert output.chance_level["flow/cross-entropy"] == pytest.approx(math.log(3))
 
 
 def test_each_view_learns_in_a_stage_of_its_own_the_aggregation_too():
     flow = build().stages()[1]
     assert flow.name == "flow"
     assert flow.views == flow.trained_views == ("flow",)
-    assert flow.trainable == {"encoders.flow": 0.5, "predictors.flow.aggregate": 0.5, "classifiers.flow": 0.5}
-    assert list(build("features").stages()[0].trainable) == ["encoders.rgb", "classifiers.rgb"]
+    assert flow.trainable == ("encoders.flow", "predictors.flow.aggregate", "classifiers.flow")
+    assert build("features").stages()[0].trainable == ("encoders.rgb", "classifiers.rgb")
 
 
 @pytest.mark.parametrize(("head", "dropout"), [("features", 0.9), ("context", 0.7)])
@@ -104,11 +105,11 @@ def entries(*labels):
 def test_videos_without_a_label_are_left_out_and_counted(caplog):
     config = config_of(classes=[])
     with caplog.at_level(logging.INFO):
-        kept = learnable_videos(config, entries("a", None, "b", "a", None))
+        kept = select_videos(config, entries("a", None, "b", "a", None))
     assert [entry.id for entry in kept] == ["v0", "v2", "v3"]
     assert "left out: 2 of 5 training videos without a label" in caplog.text
     with caplog.at_level(logging.INFO):
-        kept = learnable_videos(config_of(classes=["b", "c"]), entries("a", None, "b", "c", None))
+        kept = select_videos(config_of(classes=["b", "c"]), entries("a", None, "b", "c", None))
     assert [entry.id for entry in kept] == ["v2", "v3"]
     assert "left out: 1 of 5 training videos of other classes" in caplog.text
 
@@ -122,20 +123,20 @@ def test_videos_without_a_label_are_left_out_and_counted(caplog):
 )
 def test_nothing_to_tell_apart_is_the_users_error(labels, message):
     with pytest.raises(UserError, match=message):
-        learnable_videos(config_of(classes=[]), entries(*labels))
+        select_videos(config_of(classes=[]), entries(*labels))
 
 
 def test_few_labels_are_of_every_class_and_nested():
     videos = entries(*["a"] * 9, *["b"] * 4, None, *["c"] * 2)
     drawn = {}
     for count in (1, 3):
-        kept = learnable_videos(config_of(classes=[], labels=count), videos)
+        kept = select_videos(config_of(classes=[], labels=count), videos)
         assert [entry for entry in videos if entry in kept] == list(kept)
         counts = {name: sum(entry.label == name for entry in kept) for name in "abc"}
         assert counts == {"a": count, "b": count, "c": min(count, 2)}
         drawn[count] = {entry.id for entry in kept}
     assert drawn[1] < drawn[3]
-    other = learnable_videos(config_of(classes=[], labels=3, draw=1), videos)
+    other = select_videos(config_of(classes=[], labels=3, draw=1), videos)
     assert {entry.id for entry in other} != drawn[3]
 
 
@@ -145,7 +146,7 @@ def test_classes_that_cannot_be_told_apart_and_two_clips_are_refused():
             build(classes=classes)
     config = config_of()
     two = dataclasses.replace(config, clip=dataclasses.replace(config.clip, clips_per_video=2))
-    with pytest.raises(UserError, match="one clip a video"):
+    with pytest.raises(UserError, match="takes 1 clip"):
         build_method(two, CHANNELS)
 
 

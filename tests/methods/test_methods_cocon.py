@@ -12,8 +12,8 @@ from coview.datatypes import ViewBatch
 from coview.errors import UserError
 from coview.losses.cooperation import cooperation, pooled_blocks
 from coview.methods import Progress
-from coview.methods.base import build_method
 from coview.methods.dense_predictor import encode_blocks
+from coview.training.building import build_method
 from two_processes import WORLD_SIZE, mean_over_processes, run_in_processes
 
 CHANNELS = {"rgb": 3, "flow": 2, "mask": 1}
@@ -102,17 +102,6 @@ def test_alone_equals_cpc():
     output = method(batch, alone)
     assert list(output.parts) == ["rgb/cpc"]
     torch.testing.assert_close(output.total.detach(), output.parts["rgb/cpc"])
-
-
-def test_factors_of_views_reach_the_stages():
-    given = {
-        "views": {"rgb": {"size": 32, "learning_rate_factor": 0.5}, "flow": {"size": 32}},
-        "encoder": {"name": "tiny3d"},
-        "method": {"name": "cocon"},
-    }
-    stages = build_method(parse(RunConfig, given, source="test"), CHANNELS).stages()
-    assert stages[-1].trainable["encoders.rgb"] == stages[0].trainable["predictors.rgb"] == 0.5
-    assert stages[-1].trainable["encoders.flow"] == 1.0
 
 
 def test_one_view_is_refused():

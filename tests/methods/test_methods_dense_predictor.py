@@ -6,7 +6,7 @@ from coview.datatypes import unit
 from coview.encoders import Encoder
 from coview.encoders.tiny3d import tiny3d
 from coview.errors import UserError
-from coview.methods.dense_predictor import DensePredictor, check_block_sampling, encode_blocks, predict_view
+from coview.methods.dense_predictor import DensePredictor, check_predicted_blocks, encode_blocks, predict_view
 
 
 class FirstPixel(Encoder):
@@ -102,10 +102,12 @@ def test_learns_to_predict_a_rotating_feature() -> None:
     assert error.item() < 0.01  # repeating the last block would leave 1 - cos(1) = 0.46
 
 
-@pytest.mark.parametrize(
-    ("num_blocks", "predict_blocks", "clips_per_video", "message"),
-    [(3, 3, 1, "num_blocks"), (1, 3, 1, "num_blocks"), (8, 3, 2, "clips_per_video")],
-)
-def test_unfit_clips_are_refused(num_blocks: int, predict_blocks: int, clips_per_video: int, message: str) -> None:
-    with pytest.raises(UserError, match=message):
-        check_block_sampling(num_blocks=num_blocks, predict_blocks=predict_blocks, clips_per_video=clips_per_video)
+@pytest.mark.parametrize(("num_blocks", "predict_blocks"), [(3, 3), (1, 3)])
+def test_a_block_must_be_left_to_predict_from(num_blocks: int, predict_blocks: int) -> None:
+    with pytest.raises(UserError, match="num_blocks"):
+        check_predicted_blocks(num_blocks=num_blocks, predict_blocks=predict_blocks)
+
+
+def test_frames_that_make_no_equal_blocks_are_refused() -> None:
+    with pytest.raises(UserError, match="7 frames cannot be cut into 3 blocks"):
+        encode_blocks(FirstPixel(), torch.zeros(1, 1, 7, 4, 4), num_blocks=3)

@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from coview.encoders import ENCODERS
-from coview.methods.prototypes import IDLE_ROUNDS, ProjectedEncoder, ProjectionHead, Prototypes
+from coview.encoders.heads import ProjectedEncoder, ProjectionHead
+from coview.methods.prototypes import IDLE_ROUNDS, Prototypes
 
 
 def test_projection_is_unit_and_float32_under_autocast():

@@ -10,9 +10,10 @@ from coview.config import RunConfig, parse
 from coview.datatypes import ViewBatch
 from coview.errors import UserError
 from coview.losses.sinkhorn import sinkhorn
-from coview.losses.swapped_assignment import swapped_assignment, swaps
+from coview.losses.swapped_assignment import swapped_assignment_loss, swaps
 from coview.methods import Progress, Stage
-from coview.methods.base import Method, build_method
+from coview.methods.base import Method
+from coview.training.building import build_method
 from two_processes import half, mean_over_processes, run_in_processes
 
 CHANNELS = {"rgb": 3, "flow": 2}
@@ -68,9 +69,9 @@ def test_stages_alternate_and_only_one_stream_learns_at_a_time():
     assert [stage.epochs for stage in stages] == [3, 3, 2, 2, 2, 2]
     for stage in stages:
         assert set(stage.trainable) == {f"{kind}.{stage.views[0]}" for kind in ("encoders", "heads", "prototypes")}
-    assert stages[0].learning(0) == ("encoders.rgb", "heads.rgb")
-    assert "prototypes.rgb" in stages[0].learning(1)
-    assert "prototypes.rgb" in stages[2].learning(0)
+    assert stages[0].trainable_at(0) == ("encoders.rgb", "heads.rgb")
+    assert "prototypes.rgb" in stages[0].trainable_at(1)
+    assert "prototypes.rgb" in stages[2].trainable_at(0)
 
 
 @pytest.mark.parametrize("name", ["rgb", "flow"])
@@ -80,9 +81,9 @@ def test_one_stream_is_put_together_from_its_parts(name):
     z = [method.heads[name](method.encoders[name].pooled(batch.clips[name][:, m])) for m in range(2)]
     scores = [rows @ method.prototypes[name].weight.T for rows in z]
     q = [sinkhorn(s) for s in scores]
-    expected = swapped_assignment(scores, q, swaps((name, name), own=name), temperature=0.1)
+    expected = swapped_assignment_loss(scores, q, swaps((name, name), own=name), temperature=0.1)
     torch.testing.assert_close(output.total, expected)
-    assert output.uninformative == {f"{name}/swapped": math.log(5)}
+    assert output.chance_level == {f"{name}/swapped": math.log(5)}
     assert output.features[name].shape == (8, 128)
 
 
@@ -97,7 +98,7 @@ def test_cross_stream_scores_both_streams_with_the_prototypes_of_the_one_that_le
         for m in range(2)
     ]
     who = swaps(("flow", "flow", "rgb", "rgb"), own="flow", **options)
-    expected = swapped_assignment(scores, [sinkhorn(s) for s in scores], who, temperature=0.1)
+    expected = swapped_assignment_loss(scores, [sinkhorn(s) for s in scores], who, temperature=0.1)
     torch.testing.assert_close(output.total, expected)
     assert -1 <= output.meters["streams/cosine"] <= 1
 
@@ -122,7 +123,7 @@ def train_step(method: Method, batch: ViewBatch, progress: Progress, optimiser: 
 
 
 def test_the_queue_begins_at_its_epoch_and_takes_its_share_of_the_next_assignments():
-    method = build(queue_from_alone={"rgb": 1})
+    method = build(single_stream_queue_from={"rgb": 1})
     stage = ready(method, "rgb")
     optimiser = torch.optim.SGD(method.encoders["rgb"].parameters(), lr=0.0)
     train_step(method, batch_of(4, seed=0), progress_of(stage, 0), optimiser)
@@ -141,12 +142,12 @@ def test_the_queue_begins_at_its_epoch_and_takes_its_share_of_the_next_assignmen
     old = [method.queue.rows(m)[4:] @ weight.T for m in range(2)]
     scores = [rows @ weight.T for rows in z]
     q = [sinkhorn(s, queue_scores=o) for s, o in zip(scores, old, strict=True)]
-    expected = swapped_assignment(scores, q, swaps(("rgb", "rgb"), own="rgb"), temperature=0.1)
+    expected = swapped_assignment_loss(scores, q, swaps(("rgb", "rgb"), own="rgb"), temperature=0.1)
     assert found == pytest.approx(float(expected.detach()), rel=1e-5)
 
 
 def test_a_new_stage_begins_with_an_empty_queue():
-    method = build(queue_from_alone={"rgb": 0, "flow": 9})
+    method = build(single_stream_queue_from={"rgb": 0, "flow": 9})
     stage = ready(method, "rgb")
     optimiser = torch.optim.SGD(method.encoders["rgb"].parameters(), lr=0.1)
     for step in range(2):
@@ -183,7 +184,7 @@ def test_without_an_epoch_the_queue_waits_for_the_loss_to_slow_down():
 
 
 def test_a_queue_that_begins_while_the_loss_falls_fast_is_told():
-    method = build(queue_from_alone={"rgb": 1})
+    method = build(single_stream_queue_from={"rgb": 1})
     stage = ready(method, "rgb")
     for step in range(3):
         method(batch_of(2), progress_of(stage, step, epoch=step // 2, num_steps=60))
@@ -251,7 +252,7 @@ def test_meters_say_how_prototypes_are_used():
         ({"clip": {"num_blocks": 2}}, "clip.num_blocks is 2"),
         ({"views": ("rgb",)}, "needs two views, or one with method.cycles 0"),
         ({"single_stream_epochs": 0, "cycles": 0}, "nothing would be trained"),
-        ({"queue_from_alone": {"pose": 3}}, "names pose; the views are rgb, flow"),
+        ({"single_stream_queue_from": {"pose": 3}}, "names pose; the views are rgb, flow"),
     ],
 )
 def test_what_does_not_fit_is_refused(change, message):
@@ -265,7 +266,7 @@ def test_one_view_alone_needs_no_second():
 
 def _two_steps(rank: int | None) -> dict[str, torch.Tensor]:
     """Two steps of a cross-stream stage with the queue on; the loss and gradients of the second."""
-    method = build(queue_from_together=0, queue=5)
+    method = build(cross_stream_queue_from=0, queue=5)
     stage = ready(method, "cycle1-rgb")
     for step in range(2):
         batch = batch_of(4, seed=step)

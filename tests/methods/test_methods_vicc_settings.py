@@ -1,7 +1,7 @@
 import pytest
 
 from coview.methods.base import Sizes
-from coview.methods.vicc_settings import ViCCSettings, settled_settings
+from coview.methods.vicc_settings import ViCCSettings, resolve_settings
 
 
 @pytest.mark.parametrize(
@@ -16,12 +16,12 @@ from coview.methods.vicc_settings import ViCCSettings, settled_settings
     ],
 )
 def test_prototypes_and_queue_follow_batch_and_data(batch, videos, prototypes, queue):
-    settled = settled_settings(ViCCSettings(), Sizes(batch, videos))
+    settled = resolve_settings(ViCCSettings(), Sizes(batch, videos))
     assert (settled.prototypes, settled.queue) == (prototypes, queue)
 
 
 def test_what_is_set_stays_and_settling_twice_changes_nothing():
     given = ViCCSettings(prototypes=7, queue=0, single_stream_epochs=30)
-    settled = settled_settings(given, Sizes(16, 100))
+    settled = resolve_settings(given, Sizes(16, 100))
     assert (settled.prototypes, settled.queue, settled.frozen_prototypes_epochs) == (7, 0, 10)
-    assert settled_settings(settled, Sizes(192, 9537)) == settled
+    assert resolve_settings(settled, Sizes(192, 9537)) == settled

@@ -71,7 +71,7 @@ class RunFolder:
                         "clips_per_second": 20.0,
                         "data_wait_share": 0.1,
                         "parts": {f"cpc_{stage}": loss + 1 / step},
-                        "uninformative": {f"cpc_{stage}": 6.4},
+                        "chance_level": {f"cpc_{stage}": 6.4},
                         "health": {stage: {"std": std, "effective_rank": rank}},
                     }
                 )

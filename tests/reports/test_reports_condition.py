@@ -27,7 +27,7 @@ def test_healthy_collapsed_and_ignorant(run_folder, change, level, words):
 def test_the_newest_stage_that_measured_a_view_counts():
     def stage(name, view, spread, part):
         meters = {view: {"std": spread, "effective_rank": 9.0}}
-        step = {"step": 1, "health": meters, "parts": {part: 2.0, "sync": 1.0}, "uninformative": {part: 4.0}}
+        step = {"step": 1, "health": meters, "parts": {part: 2.0, "sync": 1.0}, "chance_level": {part: 4.0}}
         return StageFacts(name, 1, [step, {"step": 2, "health": {}}], [])
 
     stages = [stage("rgb", "rgb", 0.1, "rgb/cpc"), stage("flow", "flow", 0.2, "cpc_flow")]

@@ -8,7 +8,7 @@ import torch
 
 from coview.config import RunConfig, parse
 from coview.datatypes import ViewBatch, random_generator
-from coview.methods.base import build_method
+from coview.training.building import build_method
 from coview.training.checkpoint import Position, checkpoints, latest_checkpoint, load_checkpoint, save_checkpoint
 from coview.training.distributed import Processes
 from coview.training.precision import Precision

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from coview.config import OptimiserSettings
+from coview.config import OptimiserSettings, ViewInput
 from coview.methods import Stage
 from coview.training.lars import LARS
 from coview.training.optimisers import build_optimiser
@@ -75,16 +75,17 @@ def test_against_another_library():
 
 
 def test_it_is_what_the_setting_builds_and_its_state_comes_back():
-    network = nn.ModuleDict({"a": _small_network(), "b": _small_network()})
-    stage = Stage("a", ("a",), {"a": 1.0, "b": 0.5}, epochs=1)
+    network = nn.ModuleDict({"encoders": nn.ModuleDict({"a": _small_network(), "b": _small_network()})})
+    inputs = {"b": ViewInput(learning_rate_factor=0.5)}
+    stage = Stage("a", ("a",), ("encoders.a", "encoders.b"), epochs=1)
     settings = OptimiserSettings(name="lars", learning_rate=0.2, trust=0.01, weight_decay=1e-6)
-    optimiser = build_optimiser(network, stage, settings)
+    optimiser = build_optimiser(network, stage, settings, inputs)
     assert isinstance(optimiser, LARS)
     assert [group["lr"] for group in optimiser.param_groups] == [0.2, 0.1]
     assert optimiser.param_groups[0]["trust"] == 0.01
-    network["a"](torch.ones(2, 2, 3, 3, 3)).sum().backward()
+    network["encoders"]["a"](torch.ones(2, 2, 3, 3, 3)).sum().backward()
     optimiser.step()
-    again = build_optimiser(network, stage, settings)
+    again = build_optimiser(network, stage, settings, inputs)
     again.load_state_dict(optimiser.state_dict())
-    weight = network["a"][0].weight
+    weight = network["encoders"]["a"][0].weight
     assert torch.equal(again.state[weight]["momentum_buffer"], optimiser.state[weight]["momentum_buffer"])

@@ -71,7 +71,7 @@ def test_a_run_explains_itself(whole, data):
     assert events[0]["event"] == "start"
     assert events[-1]["event"] == "end"
     step = next(event for event in events if event["event"] == "step")
-    assert step["uninformative"].keys() == step["parts"].keys() == {"rgb/cpc"}
+    assert step["chance_level"].keys() == step["parts"].keys() == {"rgb/cpc"}
     assert step["health"]["rgb"].keys() == {"std", "effective_rank"}
     assert any("validation_loss" in event for event in events if event["event"] == "epoch")
     assert list((whole / "tensorboard").iterdir())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 from test_training_trainer import CONFIG
-from toy import ToyFeed, ToyMethod, ToySettings
+from toy import ToyFeed, ToyMethod
 
 from coview.config import OptimiserSettings
 from coview.training.checkpoint import checkpoints, latest_checkpoint, load_checkpoint
@@ -21,7 +21,7 @@ SGD = dataclasses.replace(CONFIG, optimiser=OptimiserSettings(name="sgd", learni
 def trained(rank: int, world_size: int, run: str, stop_at: int = 0) -> dict[str, torch.Tensor]:
     """Train the toy, without dropout and local statistics, on this process's part of each batch."""
     torch.manual_seed(0)
-    method = ToyMethod(ToySettings(), SGD)
+    method = ToyMethod()
     for encoder in method.encoders.values():
         encoder.layers = encoder.layers[:1]
     Path(run).mkdir(exist_ok=True)

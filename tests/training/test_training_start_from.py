@@ -14,7 +14,7 @@ from coview.encoders import ENCODERS
 from coview.encoders.published_weights import NAMINGS, published_name
 from coview.errors import UserError
 from coview.methods import Method
-from coview.methods.base import build_method
+from coview.training.building import build_method
 from coview.training.checkpoint import Position, checkpoints, latest_checkpoint, load_checkpoint, save_checkpoint
 from coview.training.pretrain import pretrain
 from coview.training.runfolder import FORMAT
@@ -118,7 +118,7 @@ def test_weights_of_an_older_run_are_taken_though_its_settings_cannot_be_read(tm
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"encoder": dataclasses.replace(BASE.encoder, name="r2d3d18")}, r"start_from\.rgb: .* does not fit: it lacks"),
+        ({"encoder": {"name": "r2d3d18"}}, r"start_from\.rgb: .* does not fit: it lacks"),
         ({"views": {"rgb": ViewInput(pad_channels=4), "flow": ViewInput()}}, r"\(24, 3, .*there and \(24, 4, .*here"),
     ],
 )
@@ -147,7 +147,7 @@ def test_a_run_without_the_view_and_folders_without_weights_are_named(tmp_path):
 
 
 def test_published_weights_go_into_the_encoder_and_misfits_stay_random(tmp_path, caplog):
-    config = dataclasses.replace(ALONE, encoder=dataclasses.replace(BASE.encoder, name="s3d"))
+    config = dataclasses.replace(ALONE, encoder={"name": "s3d"})
     published = build_published_s3d()
     torch.save({"state_dict": published}, tmp_path / "s3d.pth")
     method = build(config, 2)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from toy import ToyFeed, ToyMethod, ToySettings
 
-from coview.config import OptimiserSettings, RunConfig, ScheduleSettings, TrainingSettings
+from coview.config import OptimiserSettings, RunConfig, ScheduleSettings, TrainingSettings, ViewInput
 from coview.datatypes import ViewBatch
 from coview.methods import Stage
 from coview.training.checkpoint import checkpoints, latest_checkpoint, load_checkpoint
@@ -18,6 +18,7 @@ from coview.training.runlog import RunLog, read_log
 from coview.training.trainer import NonFiniteLossError, Trainer, split_batch
 
 CONFIG = RunConfig(
+    views={"a": ViewInput(), "b": ViewInput(learning_rate_factor=0.5)},
     optimiser=OptimiserSettings(learning_rate=0.05),
     schedule=ScheduleSettings(name="plateau", patience=0, factor=0.5),
     training=TrainingSettings(log_every=1, checkpoint_every_steps=1, keep_checkpoints=100),
@@ -28,7 +29,7 @@ def make_trainer(
     run: Path, config: RunConfig = CONFIG, *, settings: ToySettings | None = None, feed=None, last_step=None
 ):
     torch.manual_seed(0)
-    method = ToyMethod(settings or ToySettings(), config)
+    method = ToyMethod(settings or ToySettings())
     torch.manual_seed(1)
     run.mkdir(exist_ok=True)
     return Trainer(
@@ -222,9 +223,9 @@ def test_accumulating_features_leaves_the_batch_whole(tmp_path):
     trainer.method.register_forward_hook(lambda module, given, made: seen.append(given[0].num_videos))
     trainer.run()
     assert set(seen) == {6}
-    assert (config.training.loss_parts, config.training.encoder_parts) == (1, 3)
+    assert (config.training.loss_parts, config.training.encoder_chunks) == (1, 3)
     losses = dataclasses.replace(config.training, accumulate_what="losses")
-    assert (losses.loss_parts, losses.encoder_parts) == (3, 1)
+    assert (losses.loss_parts, losses.encoder_chunks) == (3, 1)
 
 
 def test_split_batch_keeps_every_video_in_order():
@@ -260,7 +261,7 @@ def test_a_full_disk_is_named_and_earlier_checkpoints_stay(tmp_path, monkeypatch
 
 
 def test_stage_names_are_unique_and_nothing_trains_outside_them():
-    method = ToyMethod(ToySettings(), CONFIG)
+    method = ToyMethod()
     assert all(isinstance(stage, Stage) for stage in method.stages())
     assert len({stage.name for stage in method.stages()}) == 2
 

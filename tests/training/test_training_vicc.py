@@ -9,7 +9,7 @@ import torch
 
 from coview.config import RunConfig, ViewInput, parse
 from coview.datatypes import ViewBatch, random_generator
-from coview.methods.base import build_method
+from coview.training.building import build_method
 from coview.training.checkpoint import checkpoints, latest_checkpoint, load_checkpoint
 from coview.training.distributed import Processes
 from coview.training.interrupt import StopRequest
@@ -38,8 +38,8 @@ CONFIG = parse(
             "cycles": 1,
             "cross_stream_epochs": 2,
             "frozen_prototypes_epochs": 1,
-            "queue_from_alone": {"rgb": 1},
-            "queue_from_together": 1,
+            "single_stream_queue_from": {"rgb": 1},
+            "cross_stream_queue_from": 1,
             "shuffle_groups": 2,
         },
     },
@@ -182,7 +182,7 @@ def test_the_queue_begins_at_its_epoch(tmp_path):
 def test_meters_and_the_value_that_says_nothing_are_in_the_log(whole):
     steps = [event for event in read_log(whole[0] / "log.jsonl") if event["event"] == "step"]
     first, last = steps[0], steps[-1]
-    assert first["uninformative"]["rgb/swapped"] == pytest.approx(1.3863, abs=1e-4)
+    assert first["chance_level"]["rgb/swapped"] == pytest.approx(1.3863, abs=1e-4)
     assert {"prototypes/used", "assignments/entropy", "assignments/agreement"} <= first["meters"].keys()
     assert "queue/filled" not in first["meters"]
     assert {"streams/cosine", "queue/filled"} <= last["meters"].keys()
@@ -190,7 +190,7 @@ def test_meters_and_the_value_that_says_nothing_are_in_the_log(whole):
 
 def test_a_batch_in_parts_fills_the_queue_with_all_of_it(tmp_path):
     training = dataclasses.replace(CONFIG.training, accumulate=2)
-    method = {**CONFIG.method, "queue_from_alone": {"rgb": 0}, "queue": 9, "shuffle_groups": 1}
+    method = {**CONFIG.method, "single_stream_queue_from": {"rgb": 0}, "queue": 9, "shuffle_groups": 1}
     trainer = make_trainer(tmp_path, dataclasses.replace(CONFIG, training=training, method=method))
     filled = []
     trainer.progress = lambda done, total, amounts: filled.append(trainer.method.queue.filled)
@@ -205,8 +205,8 @@ def _trained(rank: int, world_size: int, run: str) -> dict[str, torch.Tensor]:
         "shuffle_groups": 1,
         "single_stream_epochs": 2,
         "cross_stream_epochs": 1,
-        "queue_from_alone": {"rgb": 0, "flow": 0},
-        "queue_from_together": 0,
+        "single_stream_queue_from": {"rgb": 0, "flow": 0},
+        "cross_stream_queue_from": 0,
     }
     training = dataclasses.replace(CONFIG.training, checkpoint_every_steps=0)
     # moments over a few values and large steps would let rounding grow from step to step

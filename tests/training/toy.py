@@ -1,12 +1,12 @@
 """A method and a feed small enough to train in milliseconds, with dropout, batch norm and two stages."""
 
+import dataclasses
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from coview.config import RunConfig
 from coview.datatypes import ViewBatch, random_generator
 from coview.encoders import Encoder
 from coview.methods import LossOutput, Method, Progress, Stage
@@ -36,18 +36,15 @@ class ToyMethod(Method):
     """Pulls the mean feature of each view towards the mean of its clip; stage "b" trains b alone, then both."""
 
     Settings = ToySettings
-    views = ("a", "b")
 
-    def __init__(self, settings: ToySettings, config: RunConfig) -> None:
-        super().__init__()
-        self.settings = settings
-        self.encoders = nn.ModuleDict({"a": ToyEncoder(), "b": ToyEncoder()})
+    def __init__(self, settings: ToySettings = ToySettings()) -> None:  # noqa: B008
+        super().__init__({"a": ToyEncoder(), "b": ToyEncoder()}, **dataclasses.asdict(settings))
         self.num_after_steps = 0
 
     def stages(self) -> tuple[Stage, ...]:
         return (
-            Stage("b", ("b",), {"encoders.b": 1.0}, self.settings.epochs),
-            Stage("both", ("a", "b"), {"encoders.a": 1.0, "encoders.b": 0.5}, self.settings.epochs),
+            Stage("b", ("b",), ("encoders.b",), self.settings.epochs),
+            Stage("both", ("a", "b"), ("encoders.a", "encoders.b"), self.settings.epochs),
         )
 
     def forward(self, batch: ViewBatch, progress: Progress) -> LossOutput:

@@ -7,7 +7,6 @@ from coview.config.parsing import as_plain, override, parse, read_yaml, write_ya
 from coview.config.settings import (
     AugmentSettings,
     ClipSettings,
-    EncoderSettings,
     EvaluationSettings,
     OptimiserSettings,
     RunConfig,
@@ -21,7 +20,6 @@ __all__ = [
     "AugmentSettings",
     "ClipSettings",
     "Count",
-    "EncoderSettings",
     "EvaluationSettings",
     "Fraction",
     "NonNegativeFloat",

@@ -25,14 +25,6 @@ class ViewInput:
 
 
 @dataclass(frozen=True)
-class EncoderSettings:
-    """The network f that turns a block or clip of one view into a feature map."""
-
-    name: str = "r2d3d18"
-    """One of `coview list encoders`."""
-
-
-@dataclass(frozen=True)
 class ClipSettings:
     """Which frames make a clip: N blocks of L frames, every `frame_stride`-th frame; plain sampling is one block."""
 
@@ -180,8 +172,8 @@ class TrainingSettings:
         return self.accumulate if self.accumulate_what == "losses" else 1
 
     @property
-    def encoder_parts(self) -> int:
-        """Parts in which encoders take the clips they are given; a method passes it to `encode_in_parts`."""
+    def encoder_chunks(self) -> int:
+        """Chunks in which encoders take the clips they are given."""
         return self.accumulate if self.accumulate_what == "features" else 1
 
 
@@ -209,7 +201,8 @@ class RunConfig:
     """View name -> how it enters its encoder. Every view has an encoder of its own."""
     method: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpc"})
     """name: one of `coview list methods`; the other keys are that method's settings."""
-    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    encoder: Mapping[str, Any] = field(default_factory=lambda: {"name": "r2d3d18"})
+    """name: one of `coview list encoders`, the network f of each view; the other keys are that encoder's options."""
     clip: ClipSettings = field(default_factory=ClipSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)

@@ -22,8 +22,9 @@ from coview.encoders.file import save_encoder
 from coview.errors import UserError
 from coview.files import as_path
 from coview.methods import Method
-from coview.methods.base import build_method, reached_views
+from coview.methods.base import reached_views
 from coview.registry import did_you_mean, require_plugins
+from coview.training.building import build_method
 from coview.training.checkpoint import WEIGHTS, Position, checkpoints, read_position
 from coview.training.distributed import choose_device
 from coview.training.pretrain import pretrain as train
@@ -111,8 +112,8 @@ class Run:
             raise UserError(f"{self.path} has no view {view!r}{hint} It has: {', '.join(self.views)}")
         description = {"view": view, "input": as_plain(self.config.views[view]), "clip": as_plain(self.config.clip)}
         description |= {"trained": view in self.trained_views, **self.describe()}
-        name = self.config.encoder.name
-        return save_encoder(self.encoders[view], Path(path), name=name, description=description)
+        built_from = self.config.encoder
+        return save_encoder(self.encoders[view], Path(path), built_from=built_from, description=description)
 
     def embed(
         self,

@@ -1,19 +1,26 @@
-"""Station 6: clips -> features. Encoders take any number of channels and know nothing of video files or methods."""
+"""Station 7: clips -> features. Encoders take any number of channels and know nothing of video files or methods."""
 
-from coview.encoders.base import Encoder, EncoderFactory
-from coview.registry import Registry
+from coview.encoders.base import ENCODERS, Encoder, EncoderFactory, build_encoder
+from coview.encoders.convgru import ConvGRU
+from coview.encoders.heads import Predictor, ProjectionHead
+from coview.encoders.r2d3d import r2d3d18, r2d3d34
+from coview.encoders.r2plus1d import r2plus1d10, r2plus1d18
+from coview.encoders.s3d import s3d, s3dg
+from coview.encoders.tiny3d import tiny3d
 
-ENCODERS: Registry[EncoderFactory] = Registry(
-    "encoder",
-    {
-        "r2plus1d10": "coview.encoders.r2plus1d:r2plus1d10",
-        "r2plus1d18": "coview.encoders.r2plus1d:r2plus1d18",
-        "r2d3d18": "coview.encoders.r2d3d:r2d3d18",
-        "r2d3d34": "coview.encoders.r2d3d:r2d3d34",
-        "s3d": "coview.encoders.s3d:s3d",
-        "s3dg": "coview.encoders.s3d:s3dg",
-        "tiny3d": "coview.encoders.tiny3d:tiny3d",
-    },
-)
-
-__all__ = ["ENCODERS", "Encoder", "EncoderFactory"]
+__all__ = [
+    "ENCODERS",
+    "ConvGRU",
+    "Encoder",
+    "EncoderFactory",
+    "Predictor",
+    "ProjectionHead",
+    "build_encoder",
+    "r2d3d18",
+    "r2d3d34",
+    "r2plus1d10",
+    "r2plus1d18",
+    "s3d",
+    "s3dg",
+    "tiny3d",
+]

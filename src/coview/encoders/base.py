@@ -1,9 +1,17 @@
-"""The contract of an encoder: a feature map, its size, and the pooled feature."""
+"""The contract of an encoder (a feature map, its size, the pooled feature), and how one is built by its name."""
 
 import abc
-from typing import Protocol
+import dataclasses
+import inspect
+import typing
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from torch import Tensor, nn
+
+from coview.config.parsing import parse
+from coview.errors import UserError
+from coview.registry import Registry
 
 
 class Encoder(nn.Module, abc.ABC):
@@ -28,7 +36,58 @@ class Encoder(nn.Module, abc.ABC):
 
 
 class EncoderFactory(Protocol):
-    """What a row of `coview.encoders.ENCODERS` points to."""
+    """What a row of `ENCODERS` points to; its other keyword arguments are the options a config may give."""
 
-    def __call__(self, *, in_channels: int) -> Encoder:
+    def __call__(self, *, in_channels: int = 3) -> Encoder:
         """Build the encoder with random weights for clips of `in_channels` channels."""
+
+
+ENCODERS: Registry[EncoderFactory] = Registry(
+    "encoder",
+    {
+        "r2plus1d10": "coview.encoders.r2plus1d:r2plus1d10",
+        "r2plus1d18": "coview.encoders.r2plus1d:r2plus1d18",
+        "r2d3d18": "coview.encoders.r2d3d:r2d3d18",
+        "r2d3d34": "coview.encoders.r2d3d:r2d3d34",
+        "s3d": "coview.encoders.s3d:s3d",
+        "s3dg": "coview.encoders.s3d:s3dg",
+        "tiny3d": "coview.encoders.tiny3d:tiny3d",
+    },
+)
+
+
+def build_encoder(given: Mapping[str, Any], *, in_channels: int) -> Encoder:
+    """Build an encoder with random weights from torch's current generator.
+
+    Args:
+        given: {"name": a row of `ENCODERS`}, and options of that row: the other arguments of its constructor.
+        in_channels: C.
+
+    Raises:
+        UserError: no such encoder, an option that it does not have, or a value of another type.
+
+    Example:
+        build_encoder({"name": "tiny3d", "widths": [32, 64, 128, 256]}, in_channels=3)
+    """
+    options = dict(given)
+    name = options.pop("name", None)
+    if not isinstance(name, str):
+        raise UserError(f"encoder.name is {name!r}, expected one of: {', '.join(ENCODERS)}")
+    build = ENCODERS.load(name)
+    checked = parse(_options_of(build), options, source=f"encoder {name}", prefix="encoder.") if options else None
+    encoder = build(in_channels=in_channels, **{option: getattr(checked, option) for option in options})
+    if not isinstance(getattr(encoder, "feature_size", None), int):
+        raise UserError(f"the encoder {name!r} does not tell its feature_size, the channels D of its feature map")
+    return encoder
+
+
+def _options_of(build: EncoderFactory) -> type[Any]:
+    """Return a dataclass of a constructor's arguments beside in_channels, so that they are checked as settings are."""
+    target = build.__init__ if inspect.isclass(build) else build
+    hints = typing.get_type_hints(target)
+    fields = [
+        (option.name, hints.get(option.name, Any), dataclasses.field(default=option.default))
+        for option in inspect.signature(build).parameters.values()
+        if option.name != "in_channels" and option.default is not option.empty
+    ]
+    return dataclasses.make_dataclass("Options", fields, frozen=True)

@@ -17,7 +17,7 @@ class ConvGRU(nn.Module):
         dropout: probability of zeroing an element of the hidden state.
     """
 
-    def __init__(self, feature_size: int, *, dropout: float) -> None:
+    def __init__(self, feature_size: int, *, dropout: float = 0.1) -> None:
         super().__init__()
         self.feature_size = feature_size
         self.reset = nn.Linear(2 * feature_size, feature_size)

@@ -8,19 +8,22 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from coview.encoders import ENCODERS, Encoder
+from coview.encoders.base import Encoder, build_encoder
 from coview.errors import UserError
+from coview.files import atomic_path
 
 DESCRIPTION = "coview"
 
 
-def save_encoder(encoder: Encoder, path: Path, *, name: str, description: Mapping[str, Any]) -> Path:
+def save_encoder(
+    encoder: Encoder, path: Path, *, built_from: Mapping[str, Any], description: Mapping[str, Any]
+) -> Path:
     """Write an encoder as a safetensors file; any program that reads those gets at the weights.
 
     Args:
         encoder: any row of `ENCODERS`, built.
-        path: the file, written aside and renamed.
-        name: its row.
+        path: the file, written atomically.
+        built_from: its row and options, as `build_encoder` takes them.
         description: what else a user of the file should know, plain values (view, size of the pictures, ...).
 
     Returns:
@@ -29,16 +32,13 @@ def save_encoder(encoder: Encoder, path: Path, *, name: str, description: Mappin
     Raises:
         UserError: it cannot be written there.
     """
-    about = {**description, "encoder": name, "in_channels": encoder.in_channels, "feature_size": encoder.feature_size}
+    sizes = {"in_channels": encoder.in_channels, "feature_size": encoder.feature_size}
+    about = {**description, "encoder": dict(built_from), **sizes}
     weights = {key: value.detach().cpu().contiguous() for key, value in encoder.state_dict().items()}
-    aside = path.with_name(f".{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(weights, aside, metadata={DESCRIPTION: json.dumps(about)})
-        aside.replace(path)
+        with atomic_path(path) as aside:
+            save_file(weights, aside, metadata={DESCRIPTION: json.dumps(about)})
     except (OSError, SafetensorError) as error:
-        if aside.is_file():
-            aside.unlink()
         raise UserError(f"cannot write the encoder {path}: {error}") from None
     return path
 
@@ -53,7 +53,7 @@ def load_encoder(path: Path | str) -> Encoder:
         UserError: no such file, or it holds no encoder of ours.
     """
     about = describe_encoder(path)
-    encoder = ENCODERS.load(about["encoder"])(in_channels=about["in_channels"])
+    encoder = build_encoder(about["encoder"], in_channels=about["in_channels"])
     try:
         encoder.load_state_dict(load_file(path))
     except (OSError, RuntimeError, SafetensorError) as error:

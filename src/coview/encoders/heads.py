@@ -1,7 +1,10 @@
 """Small networks that sit on top of features."""
 
+import torch
 from torch import Tensor, nn
 
+from coview.datatypes import unit
+from coview.encoders.base import Encoder
 from coview.encoders.convgru import initialise_orthogonally
 
 
@@ -27,3 +30,51 @@ class Predictor(nn.Module):
         """Map contexts (..., D) to predicted features (..., D)."""
         predicted: Tensor = self.layers(context)
         return predicted
+
+
+class ProjectionHead(nn.Module):
+    """Linear -> ReLU -> linear, then unit length (ViCC, section 4.1, after SimCLR). Left out after pre-training.
+
+    Args:
+        feature_size: D of the encoder, also the width in between.
+        projection_size: of z.
+    """
+
+    def __init__(self, feature_size: int, projection_size: int = 128) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(feature_size, feature_size),
+            nn.ReLU(inplace=True),
+            nn.Linear(feature_size, projection_size),
+        )
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Map pooled features (n, D) to z (n, projection_size), float32, unit; computed in float32."""
+        with torch.autocast(pooled.device.type, enabled=False):
+            return unit(self.layers(pooled.float()))
+
+
+class ProjectedEncoder(Encoder):
+    """An encoder followed by its projection head: pooled features are z.
+
+    Args:
+        encoder: f.
+        head: the projection on top of it.
+    """
+
+    def __init__(self, encoder: Encoder, head: ProjectionHead) -> None:
+        super().__init__()
+        self.encoder, self.head = encoder, head
+        self.in_channels = encoder.in_channels
+        last = head.layers[-1]
+        assert isinstance(last, nn.Linear)
+        self.feature_size = last.out_features
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map clips (B, C, T, H, W) to z as a map of one cell (B, projection_size, 1, 1, 1)."""
+        return self.pooled(clips)[:, :, None, None, None]
+
+    def pooled(self, clips: Tensor) -> Tensor:
+        """Map clips (B, C, T, H, W) to z (B, projection_size), unit."""
+        projected: Tensor = self.head(self.encoder.pooled(clips))
+        return projected

@@ -60,11 +60,11 @@ def _stage(
     )
 
 
-def r2d3d18(*, in_channels: int) -> R2D3D:
+def r2d3d18(*, in_channels: int = 3) -> R2D3D:
     """2D-3D ResNet-18: 14,057,536 parameters for 3 channels."""
     return R2D3D(in_channels=in_channels, depths=(2, 2, 2, 2))
 
 
-def r2d3d34(*, in_channels: int) -> R2D3D:
+def r2d3d34(*, in_channels: int = 3) -> R2D3D:
     """2D-3D ResNet-34: 32,422,208 parameters for 3 channels."""
     return R2D3D(in_channels=in_channels, depths=(3, 4, 6, 3))

@@ -112,11 +112,11 @@ def _stage(in_channels: int, out_channels: int, *, stride: Size3, layout: Layout
     return nn.Sequential(*blocks)
 
 
-def r2plus1d10(*, in_channels: int) -> R2Plus1D:
+def r2plus1d10(*, in_channels: int = 3) -> R2Plus1D:
     """R(2+1)D with one block a stage, laid out as ViCC's: 14,365,303 parameters for 3 channels."""
     return R2Plus1D(in_channels=in_channels, layout=VICC)
 
 
-def r2plus1d18(*, in_channels: int) -> R2Plus1D:
+def r2plus1d18(*, in_channels: int = 3) -> R2Plus1D:
     """R(2+1)D with two blocks a stage, laid out as torchvision's: 31,300,125 parameters for 3 channels."""
     return R2Plus1D(in_channels=in_channels, layout=TORCHVISION)

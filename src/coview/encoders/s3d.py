@@ -113,11 +113,11 @@ def _spatial_pool() -> nn.MaxPool3d:
     return nn.MaxPool3d((1, 3, 3), stride=(1, 2, 2), padding=(0, 1, 1))
 
 
-def s3d(*, in_channels: int) -> S3D:
+def s3d(*, in_channels: int = 3) -> S3D:
     """S3D without gating: 7,910,048 parameters for 3 channels."""
     return S3D(in_channels=in_channels, gating=False)
 
 
-def s3dg(*, in_channels: int) -> S3D:
+def s3dg(*, in_channels: int = 3) -> S3D:
     """S3D-G: S3D whose branches are gated."""
     return S3D(in_channels=in_channels, gating=True)

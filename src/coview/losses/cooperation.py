@@ -1,12 +1,12 @@
 """Cooperation of views: agree on who is like whom (L_sync), and on which instance is which (L_sim)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from coview.datatypes import check_shape, unit
@@ -130,3 +130,32 @@ def _correlation(one: Tensor, other: Tensor) -> Tensor:
     one, other = one - one.mean(), other - other.mean()
     lengths: Tensor = one.norm() * other.norm()
     return torch.dot(one, other) / lengths.clamp_min(1e-12)
+
+
+class CooperationLoss(nn.Module):
+    """lambda * (L_sync + alpha * L_sim) of V >= 2 views of the same instances (CoCon, eq. 2-3), summed over pairs.
+
+    Args:
+        weight: lambda.
+        sync_weight: of L_sync.
+        sim_weight: alpha.
+        discrepancy: how similarity matrices are compared.
+    """
+
+    def __init__(
+        self,
+        *,
+        weight: float = 10.0,
+        sync_weight: float = 1.0,
+        sim_weight: float = 1.0,
+        discrepancy: Discrepancy = "l2",
+    ) -> None:
+        super().__init__()
+        self.weight, self.sync_weight, self.sim_weight = weight, sync_weight, sim_weight
+        self.discrepancy = discrepancy
+
+    def forward(self, features: Mapping[str, Tensor] | Sequence[Tensor]) -> Tensor:
+        """Return the loss, a scalar, of the features (n, D) of each view, row i of each the same instance."""
+        rows = list(features.values()) if isinstance(features, Mapping) else list(features)
+        found = cooperation(rows, discrepancy=self.discrepancy)
+        return self.weight * (self.sync_weight * found.sync + self.sim_weight * found.sim)

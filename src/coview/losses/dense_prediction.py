@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
@@ -30,7 +30,7 @@ class DensePrediction:
     num_candidates: int
 
     @property
-    def uninformative(self) -> float:
+    def chance_level(self) -> float:
         """The loss when all scores are equal."""
         return math.log(self.num_candidates)
 
@@ -60,7 +60,7 @@ def dense_prediction(
         return DensePrediction(losses.mean(), hits.float().mean(), len(candidates))
 
 
-def dense_prediction_loss(predicted: Tensor, target: Tensor, *, temperature: float) -> Tensor:
+def dense_prediction_loss(predicted: Tensor, target: Tensor, *, temperature: float = 0.005) -> Tensor:
     """Return the loss of `dense_prediction` alone, scalar float32."""
     return dense_prediction(predicted, target, temperature=temperature).loss
 
@@ -86,3 +86,19 @@ def _score(anchors: Tensor, candidates: Tensor, answers: Tensor, *, logits_at_on
 def _score_rows(anchors: Tensor, candidates: Tensor, answers: Tensor) -> tuple[Tensor, Tensor]:
     logits = anchors @ candidates.T  # (rows, processes * n)
     return functional.cross_entropy(logits, answers, reduction="none"), logits.argmax(dim=1) == answers
+
+
+class DensePredictionLoss(nn.Module):
+    """`dense_prediction_loss` as a module.
+
+    Args:
+        temperature: tau.
+    """
+
+    def __init__(self, *, temperature: float = 0.005) -> None:
+        super().__init__()
+        self.temperature = temperature
+
+    def forward(self, predicted: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of predictions (B, P, S, S, D) against what came, both unit per cell: a scalar."""
+        return dense_prediction_loss(predicted, target, temperature=self.temperature)

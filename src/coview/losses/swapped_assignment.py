@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from coview.datatypes import check_shape
+from coview.losses.sinkhorn import sinkhorn
 
 PredictWith = Literal["all", "other"]
 """all: every other view predicts; other: only views of the other stream than the assignment's (ViCC, Table 2)."""
@@ -57,7 +58,7 @@ def swaps(
     return tuple(found)
 
 
-def swapped_assignment(
+def swapped_assignment_loss(
     scores: Sequence[Tensor], assignments: Sequence[Tensor], who: Sequence[Swap], *, temperature: float
 ) -> Tensor:
     """Return the swapped-assignment loss (ViCC, eq. 2-3 and 7-9, with the weights of its pseudocode).
@@ -82,3 +83,32 @@ def swapped_assignment(
             terms = [-(target * logs[p]).sum(dim=1).mean() for p in swap.predictors]
             losses.append(torch.stack(terms).mean())
         return torch.stack(losses).mean()
+
+
+class SwappedAssignmentLoss(nn.Module):
+    """`swapped_assignment_loss` of clips that each predict the assignments of all others, Sinkhorn included.
+
+    Args:
+        temperature: tau of the predictions.
+        epsilon: weight of the entropy in the assignments.
+        iterations: of Sinkhorn.
+    """
+
+    def __init__(self, *, temperature: float = 0.1, epsilon: float = 0.05, iterations: int = 3) -> None:
+        super().__init__()
+        self.temperature, self.epsilon, self.iterations = temperature, epsilon, iterations
+
+    def forward(self, scores: Sequence[Tensor], queue_scores: Sequence[Tensor] | None = None) -> Tensor:
+        """Return the loss, a scalar.
+
+        Args:
+            scores: of each clip, (B, K) cosines with the prototypes; at least two clips.
+            queue_scores: of each clip, (Q, K), those of earlier features; not given: assignments of the batch alone.
+        """
+        queues = [None] * len(scores) if queue_scores is None else queue_scores
+        assigned = [
+            sinkhorn(own.detach(), queue_scores=queue, epsilon=self.epsilon, iterations=self.iterations)
+            for own, queue in zip(scores, queues, strict=True)
+        ]
+        who = swaps([""] * len(scores), own="")
+        return swapped_assignment_loss(scores, assigned, who, temperature=self.temperature)

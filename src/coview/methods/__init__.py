@@ -1,6 +1,10 @@
-"""Station 8: the objective. A method owns encoders and heads, names its stages, and turns a batch into a loss."""
+"""Station 9: the objective. A method is built from encoders, names its stages and turns a batch into a loss."""
 
 from coview.methods.base import Limit, LossOutput, Method, Progress, Stage
+from coview.methods.classify import Classify
+from coview.methods.cocon import CoCon
+from coview.methods.cpc import CPC
+from coview.methods.vicc import ViCC
 from coview.registry import Registry
 
 METHODS: Registry[type[Method]] = Registry(
@@ -13,4 +17,4 @@ METHODS: Registry[type[Method]] = Registry(
     },
 )
 
-__all__ = ["METHODS", "Limit", "LossOutput", "Method", "Progress", "Stage"]
+__all__ = ["CPC", "METHODS", "Classify", "CoCon", "Limit", "LossOutput", "Method", "Progress", "Stage", "ViCC"]

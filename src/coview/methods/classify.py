@@ -5,19 +5,19 @@ import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, cast
+from functools import partial
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from coview.config import Count, Fraction, Positive, RunConfig
+from coview.config.types import Count, Fraction, Positive
 from coview.datasets.splits import few_of_each_class
 from coview.datatypes import VideoEntry, ViewBatch
-from coview.encoders import ENCODERS, Encoder
 from coview.errors import UserError
 from coview.methods.base import ClassificationHead, LossOutput, Method, Progress, Sizes, Stage
-from coview.methods.dense_predictor import DensePredictor, encode_blocks
+from coview.methods.dense_predictor import DensePredictor, build_predictors, encode_blocks
 
 logger = logging.getLogger(__name__)
 
@@ -86,29 +86,25 @@ class Classify(Method):
 
     Settings: ClassVar[type[ClassifySettings]] = ClassifySettings
 
-    def __init__(self, settings: ClassifySettings, config: RunConfig, channels: Mapping[str, int]) -> None:
-        super().__init__()
-        _check(settings, config)
-        self.settings, self.inputs, self.views = settings, config.views, tuple(config.views)
-        self.classes, self.classification_head = tuple(settings.classes), settings.head
-        self.num_blocks, self.parts = config.clip.num_blocks, config.training.encoder_parts
+    def __init__(self, encoders: Mapping[str, nn.Module], *, num_blocks: int = 1, **settings: Any) -> None:
+        super().__init__(encoders, num_blocks=num_blocks, **settings)
+        own = self.settings
+        if len(set(own.classes)) < max(2, len(own.classes)):
+            given = ", ".join(own.classes) or "none"
+            raise UserError(f"method.classes must name two different classes or more, got: {given}")
+        self.classes, self.classification_head = tuple(own.classes), own.head
         self._places = {name: place for place, name in enumerate(self.classes)}
-        build = ENCODERS.load(config.encoder.name)
-        encoders = {view: build(in_channels=channels[view]) for view in self.views}
-        self.encoders = nn.ModuleDict(encoders)
         self.predictors = nn.ModuleDict()
-        if settings.head == "context":
-            for view, f in encoders.items():
-                self.predictors[view] = DensePredictor(
-                    f.feature_size, predict_blocks=1, dropout=settings.context_dropout
-                )
-        dropout = DROPOUT[settings.head] if settings.dropout is None else settings.dropout
+        if own.head == "context":
+            self.predictors = build_predictors(encoders, predict_blocks=1, dropout=own.context_dropout)
+        dropout = DROPOUT[own.head] if own.dropout is None else own.dropout
+        sizes = {view: int(encoder.feature_size) for view, encoder in encoders.items()}  # type: ignore[arg-type]
         self.classifiers = nn.ModuleDict(
-            {view: Classifier(f.feature_size, self.classes, dropout=dropout) for view, f in encoders.items()}
+            {view: Classifier(size, self.classes, dropout=dropout) for view, size in sizes.items()}
         )
 
     @classmethod
-    def learnable(
+    def select_videos(
         cls, settings: ClassifySettings, entries: Sequence[VideoEntry], *, seed: int
     ) -> tuple[VideoEntry, ...]:
         """Return the videos with a label of this run's classes, of each class as many as wanted.
@@ -139,7 +135,7 @@ class Classify(Method):
         return tuple(chosen[place] for place in kept)
 
     @classmethod
-    def settled(cls, settings: ClassifySettings, sizes: Sizes) -> ClassifySettings:
+    def resolve_settings(cls, settings: ClassifySettings, sizes: Sizes) -> ClassifySettings:
         """Return the settings with the classes of the training videos where none were named."""
         return settings if settings.classes else replace(settings, classes=sizes.classes)
 
@@ -147,10 +143,9 @@ class Classify(Method):
         """Return one stage a view, named after it."""
         return tuple(Stage(view, (view,), self._trainable(view), self.settings.epochs) for view in self.views)
 
-    def _trainable(self, view: str) -> dict[str, float]:
+    def _trainable(self, view: str) -> tuple[str, ...]:
         context = [f"predictors.{view}.aggregate"] if view in self.predictors else []
-        parts = [f"encoders.{view}", *context, f"classifiers.{view}"]
-        return dict.fromkeys(parts, self.inputs[view].learning_rate_factor)
+        return (f"encoders.{view}", *context, f"classifiers.{view}")
 
     def class_scores(self, view: str, clips: Tensor) -> Tensor:
         """Return scores before softmax (B, C) of clips (B, C, N*L, size, size) of one view."""
@@ -159,15 +154,15 @@ class Classify(Method):
 
     def _features(self, view: str, clips: Tensor) -> Tensor:
         """Return what the classifier of a view reads in clips (B, C, N*L, size, size): (B, D) float32."""
-        encoder = cast(Encoder, self.encoders[view])
-        blocks = encode_blocks(encoder, clips, num_blocks=self.num_blocks, parts=self.parts)  # (B, N, D, S, S)
+        blocks = encode_blocks(partial(self.encode, view), clips, num_blocks=self.num_blocks)  # (B, N, D, S, S)
         if view not in self.predictors:
             return blocks.mean(dim=(1, 3, 4))  # (B, D)
         contexts = cast(DensePredictor, self.predictors[view]).contexts(blocks)  # (B, N, S, S, D)
         return contexts[:, -1].mean(dim=(1, 2))  # (B, D)
 
-    def forward(self, batch: ViewBatch, progress: Progress) -> LossOutput:
+    def forward(self, batch: ViewBatch | Mapping[str, Tensor], progress: Progress | None = None) -> LossOutput:
         """Return the cross-entropy of the stage's view; its clips are (B, 1, C, N*L, size, size), all labelled."""
+        batch, progress = self.receive(batch, progress)
         (view,) = progress.stage.views
         clips = batch.clips[view][:, 0]
         targets = torch.tensor([self._places[str(label)] for label in batch.labels], device=clips.device)  # (B,)
@@ -178,18 +173,7 @@ class Classify(Method):
         return LossOutput(
             total=loss,
             parts={part: loss.detach()},
-            uninformative={part: math.log(len(self.classes))},
+            chance_level={part: math.log(len(self.classes))},
             features={view: features.detach()},
             meters={f"{view}/top-1": (scores.argmax(dim=1) == targets).float().mean()},
-        )
-
-
-def _check(settings: ClassifySettings, config: RunConfig) -> None:
-    """Raise UserError unless there are classes to tell apart and clips suit a classifier."""
-    if len(set(settings.classes)) < max(2, len(settings.classes)):
-        given = ", ".join(settings.classes) or "none"
-        raise UserError(f"method.classes must name two different classes or more, got: {given}")
-    if config.clip.clips_per_video != 1:
-        raise UserError(
-            f"clip.clips_per_video is {config.clip.clips_per_video}: classify draws one clip a video; set it to 1"
         )

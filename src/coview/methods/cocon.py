@@ -2,21 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from functools import partial
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from coview.config import Count, Fraction, NonNegativeFloat, Positive, PositiveFloat, RunConfig
+from coview.config.types import Count, Fraction, NonNegativeFloat, Positive, PositiveFloat
 from coview.datatypes import ViewBatch
-from coview.encoders import ENCODERS, Encoder
 from coview.errors import UserError
 from coview.losses.cooperation import Discrepancy, cooperation, pooled_blocks
 from coview.methods.base import ClassificationHead, LossOutput, Method, Progress, Stage
 from coview.methods.dense_predictor import (
     DensePredictor,
     ViewPrediction,
-    check_block_sampling,
+    build_predictors,
+    check_predicted_blocks,
     pool_block_maps,
     predict_view,
     trainable_parts,
@@ -70,46 +71,31 @@ class CoCon(Method):
     classification_head: ClassificationHead = "context"
     pool = staticmethod(pool_block_maps)
 
-    def __init__(self, settings: CoConSettings, config: RunConfig, channels: Mapping[str, int]) -> None:
-        super().__init__()
-        check_block_sampling(
-            num_blocks=config.clip.num_blocks,
-            predict_blocks=settings.predict_blocks,
-            clips_per_video=config.clip.clips_per_video,
-        )
-        if len(config.views) < 2:
-            raise UserError(f"method cocon needs at least two views, the config names {', '.join(config.views)}")
-        if settings.single_view_epochs == settings.cooperation_epochs == 0:
+    def __init__(self, encoders: Mapping[str, nn.Module], *, num_blocks: int = 8, **settings: Any) -> None:
+        super().__init__(encoders, num_blocks=num_blocks, **settings)
+        own = self.settings
+        check_predicted_blocks(num_blocks=num_blocks, predict_blocks=own.predict_blocks)
+        if len(self.views) < 2:
+            raise UserError(f"method cocon needs at least two views, got {', '.join(self.views)}")
+        if own.single_view_epochs == own.cooperation_epochs == 0:
             raise UserError(
                 "method.single_view_epochs and method.cooperation_epochs are both 0: nothing would be trained"
             )
-        self.settings = settings
-        self.inputs = config.views
-        self.num_blocks = config.clip.num_blocks
-        self.parts = config.training.encoder_parts
-        self.views = tuple(config.views)
-        build = ENCODERS.load(config.encoder.name)
-        encoders = {view: build(in_channels=channels[view]) for view in self.views}
-        size, options = encoders[self.views[0]].feature_size, {"predict_blocks": settings.predict_blocks}
-        predictors = {view: DensePredictor(size, dropout=settings.dropout, **options) for view in self.views}
-        self.encoders, self.predictors = nn.ModuleDict(encoders), nn.ModuleDict(predictors)
+        self.predictors = build_predictors(encoders, predict_blocks=own.predict_blocks, dropout=own.dropout)
 
     def stages(self) -> tuple[Stage, ...]:
-        """Return one stage for each view alone, then one for all together."""
-        alone = [
-            Stage(view, (view,), trainable_parts((view,), self.inputs), self.settings.single_view_epochs)
-            for view in self.views
-        ]
-        together = Stage(
-            TOGETHER, self.views, trainable_parts(self.views, self.inputs), self.settings.cooperation_epochs
-        )
-        return tuple(stage for stage in (*alone, together) if stage.epochs > 0)
+        """Return one stage for each view by itself, then one for all together."""
+        epochs = self.settings.single_view_epochs
+        single = [Stage(view, (view,), trainable_parts((view,)), epochs) for view in self.views]
+        together = Stage(TOGETHER, self.views, trainable_parts(self.views), self.settings.cooperation_epochs)
+        return tuple(stage for stage in (*single, together) if stage.epochs > 0)
 
-    def forward(self, batch: ViewBatch, progress: Progress) -> LossOutput:
+    def forward(self, batch: ViewBatch | Mapping[str, Tensor], progress: Progress | None = None) -> LossOutput:
         """Return L_cpc of the stage's views, and with several views lambda * (L_sync + alpha L_sim) on top.
 
         Clips of every view are (B, 1, C, N*L, size, size); sizes may differ between views.
         """
+        batch, progress = self.receive(batch, progress)
         views = progress.stage.views
         seen = {view: self._predict(view, batch.clips[view][:, 0]) for view in views}
         total = torch.stack([one.score.loss for one in seen.values()]).sum()
@@ -123,20 +109,18 @@ class CoCon(Method):
         return LossOutput(
             total=total,
             parts=parts,
-            uninformative={f"{view}/cpc": one.score.uninformative for view, one in seen.items()},
+            chance_level={f"{view}/cpc": one.score.chance_level for view, one in seen.items()},
             features={view: one.block_features for view, one in seen.items()},
             meters=meters,
         )
 
     def _predict(self, view: str, clips: Tensor) -> ViewPrediction:
-        encoder, predictor = cast(Encoder, self.encoders[view]), cast(DensePredictor, self.predictors[view])
         return predict_view(
-            encoder,
-            predictor,
+            partial(self.encode, view),
+            cast(DensePredictor, self.predictors[view]),
             clips,
             num_blocks=self.num_blocks,
             temperature=self.settings.temperature,
-            parts=self.parts,
         )
 
     def _cooperate(self, seen: Sequence[ViewPrediction]) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:

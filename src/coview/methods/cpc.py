@@ -2,17 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from functools import partial
+from typing import Any, ClassVar, cast
 
-from torch import nn
+from torch import Tensor, nn
 
-from coview.config import Fraction, Positive, PositiveFloat, RunConfig
+from coview.config.types import Fraction, Positive, PositiveFloat
 from coview.datatypes import ViewBatch
-from coview.encoders import ENCODERS, Encoder
 from coview.methods.base import ClassificationHead, LossOutput, Method, Progress, Stage
 from coview.methods.dense_predictor import (
     DensePredictor,
-    check_block_sampling,
+    build_predictors,
+    check_predicted_blocks,
     pool_block_maps,
     predict_view,
     trainable_parts,
@@ -56,55 +57,32 @@ class CPC(Method):
     classification_head: ClassificationHead = "context"
     pool = staticmethod(pool_block_maps)
 
-    def __init__(self, settings: CPCSettings, config: RunConfig, channels: Mapping[str, int]) -> None:
-        super().__init__()
-        check_block_sampling(
-            num_blocks=config.clip.num_blocks,
-            predict_blocks=settings.predict_blocks,
-            clips_per_video=config.clip.clips_per_video,
-        )
-        self.settings = settings
-        self.inputs = config.views
-        self.num_blocks = config.clip.num_blocks
-        self.parts = config.training.encoder_parts
-        self.views = tuple(config.views)
-        build = ENCODERS.load(config.encoder.name)
-        self.encoders = nn.ModuleDict({view: build(in_channels=channels[view]) for view in self.views})
-        self.predictors = nn.ModuleDict({view: self._predictor(view) for view in self.views})
-
-    def _predictor(self, view: str) -> DensePredictor:
-        encoder = cast(Encoder, self.encoders[view])
-        settings = self.settings
-        return DensePredictor(encoder.feature_size, predict_blocks=settings.predict_blocks, dropout=settings.dropout)
+    def __init__(self, encoders: Mapping[str, nn.Module], *, num_blocks: int = 8, **settings: Any) -> None:
+        super().__init__(encoders, num_blocks=num_blocks, **settings)
+        predict_blocks, dropout = self.settings.predict_blocks, self.settings.dropout
+        check_predicted_blocks(num_blocks=num_blocks, predict_blocks=predict_blocks)
+        self.predictors = build_predictors(encoders, predict_blocks=predict_blocks, dropout=dropout)
 
     def stages(self) -> tuple[Stage, ...]:
         """Return one stage a view, named after it."""
-        return tuple(
-            Stage(
-                name=view,
-                views=(view,),
-                trainable=trainable_parts((view,), self.inputs),
-                epochs=self.settings.epochs,
-            )
-            for view in self.views
-        )
+        return tuple(Stage(view, (view,), trainable_parts((view,)), self.settings.epochs) for view in self.views)
 
-    def forward(self, batch: ViewBatch, progress: Progress) -> LossOutput:
+    def forward(self, batch: ViewBatch | Mapping[str, Tensor], progress: Progress | None = None) -> LossOutput:
         """Return L_cpc of the stage's view; clips of every view are (B, 1, C, N*L, size, size)."""
+        batch, progress = self.receive(batch, progress)
         (view,) = progress.stage.views
         seen = predict_view(
-            cast(Encoder, self.encoders[view]),
+            partial(self.encode, view),
             cast(DensePredictor, self.predictors[view]),
             batch.clips[view][:, 0],
             num_blocks=self.num_blocks,
             temperature=self.settings.temperature,
-            parts=self.parts,
         )
         part = f"{view}/cpc"
         return LossOutput(
             total=seen.score.loss,
             parts={part: seen.score.loss.detach()},
-            uninformative={part: seen.score.uninformative},
+            chance_level={part: seen.score.chance_level},
             features={view: seen.block_features},
             meters={f"{view}/accuracy": seen.score.accuracy},
         )

@@ -1,37 +1,38 @@
 """One view's share of dense predictive coding: blocks -> context -> predicted blocks -> loss. CPC and CoCon use it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from coview.config import ViewInput
 from coview.datatypes import unit
-from coview.encoders import Encoder
 from coview.encoders.convgru import ConvGRU
 from coview.encoders.heads import Predictor
-from coview.encoders.in_parts import encode_in_parts
 from coview.errors import UserError
 from coview.losses.cooperation import pooled_blocks
 from coview.losses.dense_prediction import DensePrediction, dense_prediction
 
 
-def encode_blocks(encoder: Encoder, clips: Tensor, *, num_blocks: int, parts: int = 1) -> Tensor:
+def encode_blocks(encode: Callable[[Tensor], Tensor], clips: Tensor, *, num_blocks: int) -> Tensor:
     """Encode each block of a clip by itself and average over what is left of time.
 
     Args:
-        encoder: f.
+        encode: f, (n, C, L, H, W) -> (n, D, T', S, S).
         clips: (B, C, T, H, W) with T = N * L.
         num_blocks: N.
-        parts: see `encode_in_parts`.
 
     Returns:
         (B, N, D, S, S) float32, not yet scaled to unit length.
+
+    Raises:
+        UserError: T is no multiple of N.
     """
+    if clips.shape[2] % num_blocks:
+        raise UserError(f"clips of {clips.shape[2]} frames cannot be cut into {num_blocks} blocks of equal length")
     blocks = rearrange(clips, "b c (n l) h w -> (b n) c l h w", n=num_blocks)
-    feature_map = encode_in_parts(encoder, blocks, parts=parts)  # (B*N, D, T', S, S)
+    feature_map = encode(blocks)  # (B*N, D, T', S, S)
     return rearrange(feature_map.float().mean(dim=2), "(b n) d h w -> b n d h w", n=num_blocks)
 
 
@@ -121,29 +122,37 @@ class ViewPrediction:
 
 
 def predict_view(
-    encoder: Encoder, predictor: DensePredictor, clips: Tensor, *, num_blocks: int, temperature: float, parts: int = 1
+    encode: Callable[[Tensor], Tensor],
+    predictor: DensePredictor,
+    clips: Tensor,
+    *,
+    num_blocks: int,
+    temperature: float,
 ) -> ViewPrediction:
     """Encode the clips (B, C, T, H, W) of one view, predict their last blocks and score that (CoCon, eq. 1)."""
-    blocks = encode_blocks(encoder, clips, num_blocks=num_blocks, parts=parts)
+    blocks = encode_blocks(encode, clips, num_blocks=num_blocks)
     prediction = predictor(blocks)
     score = dense_prediction(prediction.predicted, prediction.target, temperature=temperature)
     return ViewPrediction(score, prediction, blocks)
 
 
-def trainable_parts(views: Sequence[str], inputs: Mapping[str, ViewInput]) -> dict[str, float]:
-    """Return the submodules that learn with these views, each with its view's factor on the learning rate."""
-    parts = [f"{kind}.{view}" for view in views for kind in ("encoders", "predictors")]
-    return {part: inputs[part.partition(".")[2]].learning_rate_factor for part in parts}
+def build_predictors(encoders: Mapping[str, nn.Module], *, predict_blocks: int, dropout: float) -> nn.ModuleDict:
+    """Return a predictor a view, on the features of its encoder."""
+    sizes = {view: int(encoder.feature_size) for view, encoder in encoders.items()}  # type: ignore[arg-type]
+    return nn.ModuleDict(
+        {view: DensePredictor(size, predict_blocks=predict_blocks, dropout=dropout) for view, size in sizes.items()}
+    )
 
 
-def check_block_sampling(*, num_blocks: int, predict_blocks: int, clips_per_video: int) -> None:
-    """Raise UserError unless the clips of a run suit dense prediction."""
+def trainable_parts(views: Sequence[str]) -> tuple[str, ...]:
+    """Return the submodules that learn with these views."""
+    return tuple(f"{kind}.{view}" for view in views for kind in ("encoders", "predictors"))
+
+
+def check_predicted_blocks(*, num_blocks: int, predict_blocks: int) -> None:
+    """Raise UserError unless a block is left to predict from."""
     if predict_blocks >= num_blocks:
         raise UserError(
             f"method.predict_blocks is {predict_blocks} and clip.num_blocks is {num_blocks}: at least one block must "
             "come before those that are predicted; raise clip.num_blocks or lower method.predict_blocks"
-        )
-    if clips_per_video != 1:
-        raise UserError(
-            f"clip.clips_per_video is {clips_per_video}: dense prediction draws one clip a video; set it to 1"
         )

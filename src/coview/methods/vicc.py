@@ -4,25 +4,24 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from coview.config import RunConfig
 from coview.datatypes import ViewBatch
-from coview.encoders import ENCODERS, Encoder
-from coview.encoders.in_parts import encode_in_parts
+from coview.encoders.base import Encoder
+from coview.encoders.heads import ProjectedEncoder, ProjectionHead
 from coview.errors import UserError
 from coview.losses.global_batch import gather_with_gradient, mean_over_processes, rank, world_size
 from coview.losses.sinkhorn import assignment_entropy, sinkhorn
-from coview.losses.swapped_assignment import swapped_assignment, swaps
+from coview.losses.swapped_assignment import swapped_assignment_loss, swaps
 from coview.methods.base import Limit, LossOutput, Method, Progress, Sizes, Stage
 from coview.methods.feature_queue import FeatureQueue
-from coview.methods.prototypes import ProjectedEncoder, ProjectionHead, Prototypes
-from coview.methods.slowdown import Slowdown
-from coview.methods.vicc_settings import ViCCSettings, settled_settings
+from coview.methods.loss_slope import LossSlope
+from coview.methods.prototypes import Prototypes
+from coview.methods.vicc_settings import PAPER_BATCH, ViCCSettings, resolve_settings
 
 CLIPS = 2
 LATEST_QUEUE_SHARE = 2 / 3
@@ -37,7 +36,7 @@ LIMITS = {
     "queue/steepness": Limit(
         "queue too early",
         "the loss was still falling fast when the queue began, so it holds outdated features; raise "
-        "method.queue_from_alone or method.queue_from_together, or leave them out",
+        "method.single_stream_queue_from or method.cross_stream_queue_from, or leave them out",
         high=0.5,
     ),
 }
@@ -74,29 +73,28 @@ class ViCC(Method):
     """
 
     Settings: ClassVar[type[ViCCSettings]] = ViCCSettings
+    settings: ViCCSettings
+    clips_per_video: ClassVar[int | None] = CLIPS
+    takes_blocks: ClassVar[bool] = False
 
-    def __init__(self, settings: ViCCSettings, config: RunConfig, channels: Mapping[str, int]) -> None:
-        super().__init__()
-        settings = self.settled(settings, Sizes(config.training.batch_size))
-        _check(settings, config)
-        self.settings, self.inputs, self.views = settings, config.views, tuple(config.views)
-        self.parts = config.training.encoder_parts
-        build = ENCODERS.load(config.encoder.name)
-        encoders = {view: build(in_channels=channels[view]) for view in self.views}
-        size, (count, length) = settings.projection_size, (settings.prototypes, settings.queue)
+    def __init__(self, encoders: Mapping[str, nn.Module], *, num_blocks: int = 1, **settings: Any) -> None:
+        super().__init__(encoders, num_blocks=num_blocks, **settings)
+        self.settings = own = resolve_settings(self.settings, Sizes(PAPER_BATCH))
+        _check(own, self.views)
+        size, (count, length) = own.projection_size, (own.prototypes, own.queue)
         assert count is not None
         assert length is not None
-        self.encoders = nn.ModuleDict(encoders)
-        self.heads = nn.ModuleDict({view: ProjectionHead(f.feature_size, size) for view, f in encoders.items()})
+        widths = {view: int(encoder.feature_size) for view, encoder in encoders.items()}  # type: ignore[arg-type]
+        self.heads = nn.ModuleDict({view: ProjectionHead(width, size) for view, width in widths.items()})
         self.prototypes = nn.ModuleDict({view: Prototypes(count, size) for view in self.views})
         self.queue = FeatureQueue(CLIPS * len(self.views), length, size)
-        self.slowdown = Slowdown()
+        self.slowdown = LossSlope()
         self._seen: list[_Seen] = []
 
     @classmethod
-    def settled(cls, settings: ViCCSettings, sizes: Sizes) -> ViCCSettings:
+    def resolve_settings(cls, settings: ViCCSettings, sizes: Sizes) -> ViCCSettings:
         """Return the settings with K, Q and the epochs of frozen prototypes derived where they were not set."""
-        return settled_settings(settings, sizes)
+        return resolve_settings(settings, sizes)
 
     def stages(self) -> tuple[Stage, ...]:
         """Return a stage for each view alone, then `cycles` times one for each view beside the other, frozen one."""
@@ -114,17 +112,18 @@ class ViCC(Method):
                 stages.append(Stage(name, (own, other), trainable, settings.cross_stream_epochs))
         return tuple(stages)
 
-    def _trainable(self, view: str) -> dict[str, float]:
-        factor = self.inputs[view].learning_rate_factor
-        return {f"{kind}.{view}": factor for kind in ("encoders", "heads", "prototypes")}
+    def _trainable(self, view: str) -> tuple[str, ...]:
+        return tuple(f"{kind}.{view}" for kind in ("encoders", "heads", "prototypes"))
 
-    def forward(self, batch: ViewBatch, progress: Progress) -> LossOutput:
+    def forward(self, batch: ViewBatch | Mapping[str, Tensor], progress: Progress | None = None) -> LossOutput:
         """Return the loss of the stage's first view, beside the second, frozen one in a cross-stream stage.
 
         Clips of every view are (B, 2, C, T, size, size).
         """
+        batch, progress = self.receive(batch, progress)
         own, *others = progress.stage.views
         settings, prototypes = self.settings, cast(Prototypes, self.prototypes[own])
+        _check_clips(batch, progress.stage.views)
         pooled, features = self._learning_clips(own, batch.clips[own])
         for view in others:
             features = [*features, *self._frozen_clips(view, batch.clips[view])]
@@ -143,7 +142,7 @@ class ViCC(Method):
         ]
         options = {"predict_with": settings.predict_with, "assign_from": settings.assign_from} if others else {}
         who = swaps(streams, own=own, **options)
-        loss = swapped_assignment(scores, assignments, who, temperature=settings.temperature)
+        loss = swapped_assignment_loss(scores, assignments, who, temperature=settings.temperature)
         if is_learning:
             self._keep(_Seen(torch.stack([z.detach() for z in features]), loss.detach(), progress))
         meters = self._meters(own, features, assignments)
@@ -151,7 +150,7 @@ class ViCC(Method):
         return LossOutput(
             total=loss,
             parts={part: loss.detach()},
-            uninformative={part: math.log(scores[0].shape[1])},
+            chance_level={part: math.log(scores[0].shape[1])},
             features={own: pooled.detach()},
             meters=meters,
             limits={name: limit for name, limit in LIMITS.items() if name in meters},
@@ -173,24 +172,23 @@ class ViCC(Method):
 
     def _pooled(self, view: str, clips: Tensor) -> Tensor:
         """Return pooled features (B, D) of clips (B, C, T, H, W), in shuffled groups where that is set."""
-        encoder = cast(Encoder, self.encoders[view])
         groups = min(self.settings.shuffle_groups, len(clips))
-        if groups == 1 or not encoder.training:
-            return self._encoded(encoder, clips)
+        if groups == 1 or not self.encoders[view].training:
+            return self._pool(view, clips)
         order = torch.randperm(len(clips)).to(clips.device)
-        rows = torch.cat([self._encoded(encoder, clips[group]) for group in order.chunk(groups)])
+        rows = torch.cat([self._pool(view, clips[group]) for group in order.chunk(groups)])
         return rows[order.argsort()]
 
-    def _encoded(self, encoder: Encoder, clips: Tensor) -> Tensor:
-        """Return pooled features (n, D) of clips (n, C, T, H, W), encoded in parts where memory asks for it."""
-        return encode_in_parts(encoder, clips, parts=self.parts).float().mean(dim=(2, 3, 4))
+    def _pool(self, view: str, clips: Tensor) -> Tensor:
+        """Return pooled features (n, D) of clips (n, C, T, H, W)."""
+        return self.encode(view, clips).float().mean(dim=(2, 3, 4))
 
     @torch.no_grad()
     def _frozen_clips(self, view: str, clips: Tensor) -> list[Tensor]:
         """Encode (B, 2, C, T, H, W) of the frozen stream: z of each clip, (B, size)."""
-        encoder = cast(Encoder, self.encoders[view])
-        assert not encoder.training, "a frozen encoder in train mode would keep changing its statistics"
-        z: Tensor = self.heads[view](self._encoded(encoder, rearrange(clips, "b m c t h w -> (b m) c t h w")))
+        if self.encoders[view].training:  # it would keep changing its statistics
+            raise UserError(f"the encoder of {view} is frozen in this stage but in train mode; call begin_stage first")
+        z: Tensor = self.heads[view](self._pool(view, rearrange(clips, "b m c t h w -> (b m) c t h w")))
         return list(rearrange(z, "(b m) d -> m b d", m=CLIPS).unbind())
 
     def _queue_scores(self, prototypes: Prototypes, slot: int) -> Tensor:
@@ -256,7 +254,7 @@ class ViCC(Method):
         """Whether the queue of this stage shall begin: at its epoch, or when the loss has done its rapid fall."""
         own, *others = progress.stage.views
         settings = self.settings
-        epoch = settings.queue_from_together if others else settings.queue_from_alone.get(own)
+        epoch = settings.cross_stream_queue_from if others else settings.single_stream_queue_from.get(own)
         if epoch is not None:
             return progress.epoch >= epoch
         return self.slowdown.has_slowed or progress.step >= LATEST_QUEUE_SHARE * progress.num_steps
@@ -271,22 +269,23 @@ class ViCC(Method):
         return cosines
 
 
-def _check(settings: ViCCSettings, config: RunConfig) -> None:
-    """Raise UserError unless views, clips and stages suit ViCC."""
-    views = ", ".join(config.views)
-    if len(config.views) > 2 or (len(config.views) < 2 and settings.cycles > 0):
-        raise UserError(f"method vicc needs two views, or one with method.cycles 0; the config names {views}")
-    if config.clip.clips_per_video != CLIPS:
-        raise UserError(
-            f"clip.clips_per_video is {config.clip.clips_per_video}: vicc compares two clips of a video; set it to 2"
-        )
-    if config.clip.num_blocks != 1:
-        raise UserError(
-            f"clip.num_blocks is {config.clip.num_blocks}: vicc takes a clip as one block; set it to 1 and "
-            "clip.block_length to the frames of a clip"
-        )
+def _check(settings: ViCCSettings, views: Sequence[str]) -> None:
+    """Raise UserError unless views and stages suit ViCC."""
+    named = ", ".join(views)
+    if len(views) > 2 or (len(views) < 2 and settings.cycles > 0):
+        raise UserError(f"method vicc needs two views, or one with method.cycles 0; got {named}")
     if settings.single_stream_epochs == settings.cycles == 0:
         raise UserError("method.single_stream_epochs and method.cycles are both 0: nothing would be trained")
-    foreign = [view for view in settings.queue_from_alone if view not in config.views]
+    foreign = [view for view in settings.single_stream_queue_from if view not in views]
     if foreign:
-        raise UserError(f"method.queue_from_alone names {', '.join(foreign)}; the views are {views}")
+        raise UserError(f"method.single_stream_queue_from names {', '.join(foreign)}; the views are {named}")
+
+
+def _check_clips(batch: ViewBatch, views: Sequence[str]) -> None:
+    """Raise UserError unless each video has two clips in each view."""
+    for view in views:
+        if batch.clips[view].shape[1] != CLIPS:
+            raise UserError(
+                f"vicc compares two clips of a video: clips of {view} must be (B, 2, C, T, size, size), "
+                f"got {tuple(batch.clips[view].shape)}"
+            )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from coview.config import Count, Positive, PositiveFloat
+from coview.config.types import Count, Positive, PositiveFloat
 from coview.losses.swapped_assignment import AssignFrom, PredictWith
 from coview.methods.base import Sizes
 
@@ -39,10 +39,10 @@ class ViCCSettings:
     frozen_prototypes_epochs: Count | None = None
     """Epochs at the start of a single-stream stage in which its prototypes do not learn. Not set: a third of the
     stage (the paper: 100 of 300)."""
-    queue_from_alone: Mapping[str, Count] = field(default_factory=dict)
+    single_stream_queue_from: Mapping[str, Count] = field(default_factory=dict)
     """View -> epoch of its single-stream stage at which the queue begins. A view not named: when the loss has done
     its rapid fall, at two thirds of the stage at the latest."""
-    queue_from_together: Count | None = None
+    cross_stream_queue_from: Count | None = None
     """Epoch of each cross-stream stage at which the queue begins. Not set: as above."""
     predict_with: PredictWith = "all"
     """Cross-stream: who predicts an assignment. all: the three other views; other: the two of the other stream."""
@@ -56,7 +56,7 @@ class ViCCSettings:
     1: statistics of the whole batch of all processes."""
 
 
-def settled_settings(settings: ViCCSettings, sizes: Sizes) -> ViCCSettings:
+def resolve_settings(settings: ViCCSettings, sizes: Sizes) -> ViCCSettings:
     """Return the settings with K, Q and the epochs of frozen prototypes derived where they were not set."""
     prototypes, queue, frozen = settings.prototypes, settings.queue, settings.frozen_prototypes_epochs
     if prototypes is None:

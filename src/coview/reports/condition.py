@@ -106,7 +106,7 @@ def conditions(stages: Sequence[StageFacts]) -> list[ViewCondition]:
         newest: Mapping[str, Any] = next((step for step in reversed(stage.steps) if step.get("health")), {})
         for view, meters in newest.get("health", {}).items():
             part = _part_of(view, newest)
-            known = newest.get("uninformative", {}).get(part)
+            known = newest.get("chance_level", {}).get(part)
             loss = newest.get("parts", {}).get(part)
             found[view] = ViewCondition(view, stage.name, meters["std"], meters["effective_rank"], loss, known)
     return list(found.values())
@@ -114,7 +114,7 @@ def conditions(stages: Sequence[StageFacts]) -> list[ViewCondition]:
 
 def _part_of(view: str, step: Mapping[str, Any]) -> str | None:
     """Return the part of the loss that is this view's own: "rgb/cpc", "rgb/swapped"."""
-    return next((part for part in step.get("uninformative", {}) if view in re.split(r"[/_]", part)), None)
+    return next((part for part in step.get("chance_level", {}) if view in re.split(r"[/_]", part)), None)
 
 
 def _has(names: Sequence[str]) -> str:

@@ -32,7 +32,7 @@ class Chart:
 
 
 def stage_charts(stage: StageFacts) -> list[Chart]:
-    """Return loss parts with their uninformative values, health meters, learning rate and speed of a stage."""
+    """Return loss parts with their chance_level values, health meters, learning rate and speed of a stage."""
     charts = [*_loss_charts(stage), *_meter_charts(stage)]
     names = dict.fromkeys(name for step in stage.steps for name in step.get("health", {}))
     meters = {
@@ -54,7 +54,7 @@ def stage_charts(stage: StageFacts) -> list[Chart]:
 
 def _loss_charts(stage: StageFacts) -> list[Chart]:
     """Return the total with validation, and each part where there are several."""
-    references: Mapping[str, float] = stage.steps[-1].get("uninformative", {}) if stage.steps else {}
+    references: Mapping[str, float] = stage.steps[-1].get("chance_level", {}) if stage.steps else {}
     parts = list(stage.steps[-1].get("parts", {})) if stage.steps else []
     reference = (next(iter(references.values())), "knows nothing") if len(parts) == 1 and references else None
     lines = [_series(stage, "training", 0, lambda step: step.get("loss"))]

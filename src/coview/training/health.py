@@ -51,7 +51,7 @@ class HealthWatch:
 
     Warnings:
         collapsed: all features of a view are nearly the same.
-        learns nothing: the loss stays at its uninformative value.
+        learns nothing: the loss stays at its chance_level value.
         any other name: a meter stays out of the limits that its method declares.
     """
 
@@ -64,7 +64,7 @@ class HealthWatch:
         self,
         health: Mapping[str, Mapping[str, float]],
         parts: Mapping[str, float],
-        uninformative: Mapping[str, float],
+        chance_level: Mapping[str, float],
         meters: Mapping[str, float] | None = None,
         limits: Mapping[str, Limit] | None = None,
     ) -> list[str]:
@@ -76,10 +76,10 @@ class HealthWatch:
                     f"collapsed: the features of {name} are nearly all the same (spread {row['std']:.3f}, effective "
                     f"rank {row['effective_rank']:.1f}); lower the learning rate or look at the view's files"
                 )
-        for part, reference in uninformative.items():
+        for part, reference in chance_level.items():
             if self._stays_at(part, parts[part], reference):
                 found.append(
-                    f"learns nothing: {part} stays at its uninformative value {reference:.2f}; "
+                    f"learns nothing: {part} stays at its chance_level value {reference:.2f}; "
                     "check the data, the learning rate and the temperature"
                 )
         for meter, limit in (limits or {}).items():

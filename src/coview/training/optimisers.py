@@ -1,11 +1,11 @@
 """The rule that updates weights, over the parameters a stage trains."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 import torch
 from torch import nn
 
-from coview.config import OptimiserSettings
+from coview.config import OptimiserSettings, ViewInput
 from coview.methods import Stage
 from coview.training.lars import LARS
 from coview.training.schedules import base_learning_rate
@@ -13,26 +13,19 @@ from coview.training.schedules import base_learning_rate
 BASE_KEY = "base_learning_rate"
 
 
-def freeze_all_but(method: nn.Module, trainable: Iterable[str]) -> None:
-    """Let only the named submodules learn: the rest gets no gradient and runs in eval mode.
-
-    Eval mode matters as much as the gradient: a frozen encoder in train mode keeps changing its running statistics.
-    """
-    method.requires_grad_(False)
-    method.eval()
-    for name in trainable:
-        module = method.get_submodule(name)
-        module.requires_grad_(True)
-        module.train()
-
-
-def build_optimiser(method: nn.Module, stage: Stage, settings: OptimiserSettings) -> torch.optim.Optimizer:
+def build_optimiser(
+    method: nn.Module, stage: Stage, settings: OptimiserSettings, inputs: Mapping[str, ViewInput] | None = None
+) -> torch.optim.Optimizer:
     """Build the optimiser of one stage, one parameter group for each submodule it trains.
 
-    Each group carries its own learning rate under `BASE_KEY`; the schedule multiplies it at every step.
+    What is called `<kind>.<view>` learns at the rate of that view (`views.<view>.learning_rate_factor`), all else at
+    the rate of the settings. Each group carries its own learning rate under `BASE_KEY`; the schedule multiplies it at
+    every step.
     """
     groups = []
-    for name, factor in stage.trainable.items():
+    for name in stage.trainable:
+        view = name.split(".")[1] if "." in name else ""
+        factor = inputs[view].learning_rate_factor if inputs and view in inputs else 1.0
         rate = base_learning_rate(settings) * factor
         parameters = list(method.get_submodule(name).parameters())
         groups.append({"params": parameters, "lr": rate, BASE_KEY: rate})

@@ -17,13 +17,12 @@ from coview.datasets.prepared import PreparedDataset
 from coview.datasets.splits import hold_out
 from coview.datatypes import ProgressSink
 from coview.methods import Method
-from coview.methods.base import build_method, learnable_videos
+from coview.training.building import build_method, derived_settings, resolve_config, select_videos
 from coview.training.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
 from coview.training.distributed import Processes, joined_processes
 from coview.training.precision import Precision, choose_precision
 from coview.training.runfolder import CONFIG, RESOLVED, claimed_run, describe_run, open_run, read_resolved
 from coview.training.runlog import RunLog
-from coview.training.settled import derived, settled
 from coview.training.start_from import as_record, recorded_sources, sources_of, start_from
 from coview.training.trainer import Trainer, random_state, set_random_state
 from coview.training.video_feed import VideoFeed
@@ -75,10 +74,10 @@ def pretrain(
     views = open_views(dataset.view_options, config.views)
     channels = input_channels(views, config.views)
     share = config.training.validation_share
-    learnable = learnable_videos(config, dataset.part(config.split, "train"))
-    train, validation = hold_out(learnable, share=share, seed=config.seed)
-    classes = tuple(sorted({entry.label for entry in learnable if entry.label is not None}))
-    asked, config = config, settled(config, num_videos=len(train), classes=classes)
+    selected = select_videos(config, dataset.part(config.split, "train"))
+    train, validation = hold_out(selected, share=share, seed=config.seed)
+    classes = tuple(sorted({entry.label for entry in selected if entry.label is not None}))
+    asked, config = config, resolve_config(config, num_videos=len(train), classes=classes)
     with joined_processes(device) as processes, _random_states_kept(processes.device), ExitStack() as claim:
         torch.manual_seed(config.seed)
         method = build_method(config, channels)
@@ -92,7 +91,7 @@ def pretrain(
             write_yaml(out / RESOLVED, {**description, **began, **_machine(processes, precision)})
             write_yaml(out / CONFIG, as_plain(asked))
         if processes.is_main:
-            for name, value in derived(asked, config).items():
+            for name, value in derived_settings(asked, config).items():
                 logger.info("derived: %s %s", name, value)
         precision.place(method, processes.device)
         if config.training.compile:
@@ -222,7 +221,7 @@ def _announce(trainer: Trainer, start: Checkpoint | None) -> None:
     method, feed, config = trainer.method, trainer.feed, trainer.config
     for name, encoder in method.encoders.items():
         count = sum(p.numel() for p in encoder.parameters()) / 1e6
-        logger.info("view %s: encoder %s, %.2f M parameters", name, config.encoder.name, count)
+        logger.info("view %s: encoder %s, %.2f M parameters", name, config.encoder["name"], count)
     if isinstance(feed, VideoFeed):
         logger.info(feed.describe())
     logger.info(trainer.precision.describe())

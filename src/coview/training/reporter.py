@@ -74,8 +74,8 @@ class Reporter:
         parts, meters = self._everywhere(output.parts), self._everywhere(output.meters)
         health = measure({name: rows.detach() for name, rows in output.features.items()})
         place = {"stage": self.stage.name, "epoch": at.epoch, "step": at.step, "global_step": at.global_step}
-        references = dict(output.uninformative)
-        self.log.write("step", **place, **values, parts=parts, uninformative=references, meters=meters, health=health)
+        references = dict(output.chance_level)
+        self.log.write("step", **place, **values, parts=parts, chance_level=references, meters=meters, health=health)
         flat = {**values, **parts, **meters}
         flat.update({f"{name}/{meter}": value for name, row in health.items() for meter, value in row.items()})
         self._scalars(at, flat)

@@ -14,8 +14,9 @@ from coview.config import RunConfig, parse
 from coview.encoders import Encoder
 from coview.encoders.published_weights import load_published_weights
 from coview.errors import UserError
-from coview.methods.base import build_method, reached_views
+from coview.methods.base import reached_views
 from coview.registry import did_you_mean
+from coview.training.building import build_method
 from coview.training.checkpoint import WEIGHTS, latest_checkpoint, read_position
 from coview.training.runfolder import RESOLVED, read_resolved
 

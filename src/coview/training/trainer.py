@@ -15,11 +15,12 @@ from coview.config import RunConfig
 from coview.datatypes import ProgressSink, ViewBatch
 from coview.errors import UserError
 from coview.methods import LossOutput, Method, Progress, Stage
+from coview.methods.base import freeze_all_but
 from coview.training.checkpoint import Checkpoint, Position, save_checkpoint
 from coview.training.distributed import Processes
 from coview.training.feed import Feed
 from coview.training.interrupt import StopRequest
-from coview.training.optimisers import build_optimiser, freeze_all_but, set_learning_rate
+from coview.training.optimisers import build_optimiser, set_learning_rate
 from coview.training.precision import Precision, name_of
 from coview.training.reporter import Reporter
 from coview.training.runlog import RunLog
@@ -97,9 +98,9 @@ class Trainer:
     def _run_stage(self, stage: Stage, state: Mapping[str, Any] | None, stop: StopRequest) -> bool:
         """Train one stage from its beginning, or go on inside it; return False when asked to stop before its end."""
         at, num_steps = self.position, self.num_steps(stage)
-        learning = stage.learning(at.epoch)
+        learning = stage.trainable_at(at.epoch)
         freeze_all_but(self.method, learning)
-        self.optimiser = build_optimiser(self.method, stage, self.config.optimiser)
+        self.optimiser = build_optimiser(self.method, stage, self.config.optimiser, self.config.views)
         self.scaler = torch.GradScaler(self.processes.device.type, enabled=self.precision.dtype_name == "fp16")
         self.plateau = Plateau()
         if state is not None:
@@ -122,8 +123,8 @@ class Trainer:
 
         while at.step < num_steps:
             first = at.step
-            if stage.learning(at.epoch) != learning:
-                learning = stage.learning(at.epoch)
+            if stage.trainable_at(at.epoch) != learning:
+                learning = stage.trainable_at(at.epoch)
                 freeze_all_but(self.method, learning)
                 model = self._over_processes()
             batches = self.feed.training(stage.views, epoch=at.epoch, first_step=at.step_in_epoch)
@@ -235,7 +236,7 @@ class Trainer:
         for batch in self.feed.validation(stage.views):
             with self.precision.autocast(self.processes.device):
                 losses.append(self.method(batch, now).total)
-        freeze_all_but(self.method, stage.learning(at.epoch))
+        freeze_all_but(self.method, stage.trainable_at(at.epoch))
         return {"validation_loss": float(self.processes.mean(torch.stack(losses).mean()))} if losses else {}
 
     def _save(self) -> None:

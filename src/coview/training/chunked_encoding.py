@@ -1,4 +1,4 @@
-"""Encode a batch part by part: memory of one part, features of all, and their gradient."""
+"""Encode a batch chunk by chunk: memory of one chunk, features of all, and their gradient."""
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -8,28 +8,28 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 
-def encode_in_parts(encoder: nn.Module, clips: Tensor, *, parts: int) -> Tensor:
-    """Map clips to feature maps as `encoder(clips)` does, holding the activations of one part at a time.
+def encode_in_chunks(encoder: nn.Module, clips: Tensor, *, chunks: int) -> Tensor:
+    """Map clips to feature maps as `encoder(clips)` does, holding the activations of one chunk at a time.
 
     Whatever is computed from the features sees the whole batch, so that a contrastive loss keeps all its candidates.
     Activations are not kept: backward encodes each part once more, with the random state and the autocast of the first
     time and without a second update of running statistics. It costs one more forward pass of the encoder.
 
-    In training, batch normalisation sees the moments of each part (of all processes), not of the whole batch, and
-    its running statistics take in each part once; use parts of several videos.
+    In training, batch normalisation sees the moments of each chunk (of all processes), not of the whole batch, and
+    its running statistics take in each chunk once; use chunks of several videos.
 
     Args:
         encoder: f, any network whose rows do not depend on each other but for batch normalisation.
         clips: (n, C, T, H, W).
-        parts: into how many parts of nearly equal size the n clips are cut, at most n; 1: the plain call.
+        chunks: into how many chunks of nearly equal size the n clips are cut, at most n; 1: the plain call.
 
     Returns:
         (n, D, T', S, S), or whatever the encoder gives, with rows first.
     """
-    if min(parts, len(clips)) == 1:
+    if min(chunks, len(clips)) == 1:
         features: Tensor = encoder(clips)
         return features
-    pieces = clips.tensor_split(min(parts, len(clips)))
+    pieces = clips.tensor_split(min(chunks, len(clips)))
     if not torch.is_grad_enabled():
         return torch.cat([encoder(piece) for piece in pieces])
 

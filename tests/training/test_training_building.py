@@ -8,8 +8,8 @@ import yaml
 
 from coview.config import ClipSettings, OptimiserSettings, RunConfig, ScheduleSettings, TrainingSettings, as_plain
 from coview.embedding.run import load
+from coview.training.building import derived_settings, resolve_config
 from coview.training.pretrain import pretrain
-from coview.training.settled import derived, settled
 from small_run import make_data, small_config
 
 ASKED = dataclasses.replace(
@@ -25,28 +25,28 @@ ASKED = dataclasses.replace(
 
 
 def test_only_what_was_not_set_is_derived():
-    found = settled(ASKED, num_videos=40)
-    assert derived(ASKED, found) == {
+    found = resolve_config(ASKED, num_videos=40)
+    assert derived_settings(ASKED, found) == {
         "method.prototypes": 8,
         "method.queue": 10,
         "method.frozen_prototypes_epochs": 0,
         "optimiser.learning_rate": pytest.approx(0.6 * 2 / 192),
         "schedule.final_learning_rate": pytest.approx(6e-4 * 2 / 192),
     }
-    assert settled(found, num_videos=40) == found
+    assert resolve_config(found, num_videos=40) == found
     told = dataclasses.replace(ASKED, method={**ASKED.method, "prototypes": 5, "queue": 0})
-    assert settled(told, num_videos=40).method["prototypes"] == 5
+    assert resolve_config(told, num_videos=40).method["prototypes"] == 5
 
 
 def test_a_batch_larger_than_the_data_counts_as_the_data():
     large = dataclasses.replace(ASKED, training=dataclasses.replace(ASKED.training, batch_size=384))
-    assert settled(large, num_videos=96).optimiser.learning_rate == pytest.approx(0.3)
+    assert resolve_config(large, num_videos=96).optimiser.learning_rate == pytest.approx(0.3)
 
 
 def test_a_method_that_derives_nothing_is_left_as_it_is():
     config = RunConfig()
-    assert settled(config, num_videos=40).method == config.method
-    assert derived(config, settled(config, num_videos=40)) == {"optimiser.learning_rate": 1e-3}
+    assert resolve_config(config, num_videos=40).method == config.method
+    assert derived_settings(config, resolve_config(config, num_videos=40)) == {"optimiser.learning_rate": 1e-3}
 
 
 def test_a_run_shows_what_it_derived_and_opens_with_it(tmp_path, caplog):

@@ -11,7 +11,7 @@ SLOWED = 0.3
 """A fall from one window to the next below this share of the steepest one counts as slow."""
 
 
-class Slowdown(nn.Module):
+class LossSlope(nn.Module):
     """Watches the loss of a stage; its state is part of the checkpoint and the same on every process.
 
     The device is asked once a window. The steepest fall counts as the rapid evolution after which ViCC (appendix

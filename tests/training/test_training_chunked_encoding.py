@@ -1,4 +1,4 @@
-"""Encoding in parts: the same features and gradients with the memory of one part, statistics moved once."""
+"""Encoding in chunks: the same features and gradients with the memory of one chunk, statistics moved once."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile
 
 from coview.encoders import ENCODERS
-from coview.encoders.in_parts import buffers_kept, encode_in_parts
+from coview.training.chunked_encoding import buffers_kept, encode_in_chunks
 
 
 def tiny(*, is_training: bool) -> nn.Module:
@@ -36,26 +36,26 @@ def assert_close(found: dict[str, Tensor], wanted: dict[str, Tensor]) -> None:
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-4 * float(value.abs().max()) + 1e-8)
 
 
-@pytest.mark.parametrize("parts", [2, 3, 5, 9])
-def test_without_moments_of_the_batch_parts_give_what_the_whole_gives(parts):
+@pytest.mark.parametrize("chunks", [2, 3, 5, 9])
+def test_without_moments_of_the_batch_chunks_give_what_the_whole_gives(chunks):
     encoder, clips = tiny(is_training=False), clips_of(5)
-    whole, in_parts = encoder(clips), encode_in_parts(encoder, clips, parts=parts)
-    torch.testing.assert_close(in_parts, whole)
-    assert_close(gradients(encoder, in_parts), gradients(encoder, whole))
+    whole, in_chunks = encoder(clips), encode_in_chunks(encoder, clips, chunks=chunks)
+    torch.testing.assert_close(in_chunks, whole)
+    assert_close(gradients(encoder, in_chunks), gradients(encoder, whole))
 
 
-def test_where_the_moments_of_parts_agree_so_does_batch_normalisation():
+def test_where_the_moments_of_chunks_agree_so_does_batch_normalisation():
     # float64: on few values batch normalisation magnifies what rounding leaves
     encoder, clips = tiny(is_training=True).double(), clips_of(3).double().repeat(2, 1, 1, 1, 1)
     whole = encoder(clips)
-    in_parts = encode_in_parts(encoder, clips, parts=2)
-    torch.testing.assert_close(in_parts, whole)
-    assert_close(gradients(encoder, in_parts), gradients(encoder, whole))
+    in_chunks = encode_in_chunks(encoder, clips, chunks=2)
+    torch.testing.assert_close(in_chunks, whole)
+    assert_close(gradients(encoder, in_chunks), gradients(encoder, whole))
 
 
 def test_each_part_moves_the_running_statistics_once():
     encoder, plain, clips = tiny(is_training=True), tiny(is_training=True), clips_of(6)
-    encode_in_parts(encoder, clips, parts=2).square().mean().backward()
+    encode_in_chunks(encoder, clips, chunks=2).square().mean().backward()
     with torch.no_grad():
         plain(clips[:3])
         plain(clips[3:])
@@ -69,7 +69,7 @@ def test_backward_replays_dropout():
     encoder = nn.Sequential(nn.Conv3d(2, 4, 1), nn.Dropout(0.5), nn.Flatten())
     clips = clips_of(4, side=4)
     torch.manual_seed(1)
-    found = gradients(encoder, encode_in_parts(encoder, clips, parts=2))
+    found = gradients(encoder, encode_in_chunks(encoder, clips, chunks=2))
     torch.manual_seed(1)
     wanted = gradients(encoder, torch.cat([encoder(clips[:2]), encoder(clips[2:])]))
     assert_close(found, wanted)
@@ -78,26 +78,26 @@ def test_backward_replays_dropout():
 def test_backward_replays_autocast():
     encoder, clips = tiny(is_training=False), clips_of(4)
     with torch.autocast("cpu", torch.bfloat16):
-        whole, in_parts = encoder(clips), encode_in_parts(encoder, clips, parts=2)
-    assert in_parts.dtype == torch.bfloat16
-    wanted, found = gradients(encoder, whole), gradients(encoder, in_parts)
+        whole, in_chunks = encoder(clips), encode_in_chunks(encoder, clips, chunks=2)
+    assert in_chunks.dtype == torch.bfloat16
+    wanted, found = gradients(encoder, whole), gradients(encoder, in_chunks)
     for name, value in wanted.items():
         assert nn.functional.cosine_similarity(found[name].flatten(), value.flatten(), dim=0) > 0.99, name
 
 
-def test_without_gradient_parts_are_encoded_one_after_the_other():
+def test_without_gradient_chunks_are_encoded_one_after_the_other():
     encoder, clips, seen = tiny(is_training=False), clips_of(5), []
     encoder.register_forward_hook(lambda module, given, made: seen.append(len(given[0])))
     with torch.no_grad():
-        torch.testing.assert_close(encode_in_parts(encoder, clips, parts=2), encoder(clips))
+        torch.testing.assert_close(encode_in_chunks(encoder, clips, chunks=2), encoder(clips))
     assert seen == [3, 2, 5]
 
 
-def peak_bytes(encoder: nn.Module, clips: Tensor, *, parts: int) -> int:
+def peak_bytes(encoder: nn.Module, clips: Tensor, *, chunks: int) -> int:
     """The most memory that torch held at a time in a forward and backward pass, beyond what it held before."""
     encoder.zero_grad()
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
-        encode_in_parts(encoder, clips, parts=parts).square().mean().backward()
+        encode_in_chunks(encoder, clips, chunks=chunks).square().mean().backward()
     events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
     held, most = 0, 0
     for event in sorted(events, key=lambda event: event.start_ns()):
@@ -106,9 +106,9 @@ def peak_bytes(encoder: nn.Module, clips: Tensor, *, parts: int) -> int:
     return most
 
 
-def test_memory_is_that_of_one_part():
+def test_memory_is_that_of_one_chunk():
     encoder, clips = tiny(is_training=True), clips_of(8, side=96)
-    assert peak_bytes(encoder, clips, parts=4) < 0.4 * peak_bytes(encoder, clips, parts=1)
+    assert peak_bytes(encoder, clips, chunks=4) < 0.4 * peak_bytes(encoder, clips, chunks=1)
 
 
 def test_buffers_come_back_when_the_block_fails():

@@ -1,0 +1,72 @@
+"""InfoNCE: each query must find its own key among all keys of the global batch."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from coview.datatypes import check_shape
+from coview.losses.global_batch import gather_with_gradient, rank
+
+
+def info_nce_loss(
+    queries: Tensor,
+    keys: Tensor,
+    *,
+    temperature: float = 0.1,
+    own_negatives: bool = False,
+    extra_keys: Tensor | None = None,
+) -> Tensor:
+    """Return the contrastive loss of queries and keys of the same instances (van den Oord et al. 2018; ViCC, eq. 1).
+
+    The mean over queries of the cross-entropy of their cosines with all keys, divided by the temperature; the right
+    answer is the key of the same row. Keys come from all processes, with gradient, so that the mean over processes is
+    the loss of the global batch. Computed in float32 whatever the input's type or the surrounding autocast. Scores
+    that say nothing lose ln of the number of keys.
+
+    Args:
+        queries: (n, D), scaled to unit length here.
+        keys: (n, D), row i the same instance as row i of the queries: another clip or another view of it.
+        temperature: tau, above 0.
+        own_negatives: count the other queries of the global batch among the wrong answers, too.
+        extra_keys: (m, D), further wrong answers that are the same on every process, such as a queue; no gradient.
+
+    Raises:
+        ValueError: shapes that do not fit, or a temperature that is not above 0.
+    """
+    check_shape("keys", keys, *queries.shape)
+    if temperature <= 0:
+        raise ValueError(f"temperature is {temperature}, expected above 0")
+    with torch.autocast(queries.device.type, enabled=False):
+        queries, keys = (functional.normalize(rows.float(), dim=1) for rows in (queries, keys))
+        answers = torch.arange(len(queries), device=queries.device) + rank() * len(queries)  # (n,)
+        logits = [queries @ gather_with_gradient(keys).T]  # (n, all)
+        if own_negatives:
+            others = queries @ gather_with_gradient(queries).T  # (n, all)
+            itself = torch.zeros_like(others, dtype=torch.bool).scatter_(1, answers[:, None], True)
+            logits.append(others.masked_fill(itself, -torch.inf))
+        if extra_keys is not None:
+            check_shape("extra_keys", extra_keys, None, queries.shape[1])
+            logits.append(queries @ functional.normalize(extra_keys.detach().float(), dim=1).T)  # (n, m)
+        return functional.cross_entropy(torch.cat(logits, dim=1) / temperature, answers)
+
+
+class InfoNCELoss(nn.Module):
+    """`info_nce_loss` both ways: a finds b and b finds a, as in SimCLR (Chen et al. 2020).
+
+    Args:
+        temperature: tau.
+        own_negatives: whether the other rows of the same side count as wrong answers, too.
+    """
+
+    def __init__(self, *, temperature: float = 0.1, own_negatives: bool = False) -> None:
+        super().__init__()
+        self.temperature, self.own_negatives = temperature, own_negatives
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        """Return the mean of both losses, a scalar, of features (n, D) and (n, D) of the same instances."""
+        pairs = ((one, other), (other, one))
+        losses = [
+            info_nce_loss(queries, keys, temperature=self.temperature, own_negatives=self.own_negatives)
+            for queries, keys in pairs
+        ]
+        return torch.stack(losses).mean()
