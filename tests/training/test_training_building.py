@@ -19,7 +19,7 @@ ASKED = dataclasses.replace(
     optimiser=OptimiserSettings(name="lars", learning_rate=0.6, reference_batch=192),
     schedule=ScheduleSettings(name="cosine", final_learning_rate=6e-4),
     training=TrainingSettings(
-        batch_size=2, workers=0, log_every=1, precision="fp32", channels_last="never", validation_share=0.0
+        batch_size=2, workers=0, log_every=1, precision="fp32", channels_last="never", val_fraction=0.0
     ),
 )
 

@@ -123,7 +123,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(data, tmp_path):
 @pytest.mark.xdist_group("processes")
 def test_two_processes_equal_one(data, tmp_path):
     """The whole command under torchrun, against one process with the same global batch; dropout is drawn apart."""
-    base = config(validation_share=0.0, batch_size=4)
+    base = config(val_fraction=0.0, batch_size=4)
     still = {**base.method, "dropout": 0.0, "epochs": 2}
     # plain SGD: Adam divides by the size of a gradient, and so blows rounding up where that is almost nothing
     settings = dataclasses.replace(base, method=still, optimiser=OptimiserSettings(name="sgd", learning_rate=0.05))

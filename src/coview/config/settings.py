@@ -17,7 +17,7 @@ class ViewInput:
     """How one view enters its encoder."""
 
     size: Positive = 128
-    """Side of the square picture the encoder sees, in pixels."""
+    """Side of the square frame the encoder sees, in pixels."""
     pad_channels: Positive | None = None
     """Pad to this many channels with a constant: zero motion for flow (ViCC feeds flow as 3 channels)."""
     learning_rate_factor: PositiveFloat = 1.0
@@ -33,7 +33,7 @@ class ClipSettings:
     block_length: Positive = 5
     """L, frames in a block."""
     frame_stride: Positive = 3
-    """Distance between neighbouring frames of a clip, in frames of the stored video. Shrinks in short videos."""
+    """Distance between neighbouring frames of a clip, in frames of the stored video; smaller where a video is short."""
     clips_per_video: Positive = 1
     """M, clips drawn from one video for one training step."""
     different_times_probability: Fraction = 0.5
@@ -55,15 +55,15 @@ class AugmentSettings:
     """Random changes to training clips. Evaluation uses the centre crop and nothing else."""
 
     geometry: Literal["shared", "independent"] = "shared"
-    """shared: one draw of crop and flip for all views of a clip; independent: one draw a view."""
+    """shared: one draw of crop and flip for all views of a clip; independent: one draw per view."""
     crop_area: tuple[Fraction, Fraction] = (0.4, 1.0)
-    """Share of the picture's area that a crop covers, least and most."""
+    """Fraction of the frame's area that a crop covers, least and most."""
     crop_aspect: tuple[PositiveFloat, PositiveFloat] = (0.75, 1.3333)
     """Width over height of a crop, least and most; it is then resized to a square."""
     flip_probability: Fraction = 0.5
     """Mirror left and right; flow negates u, pose swaps its left and right points."""
     colour_per: Literal["frame", "clip"] = "frame"
-    """One draw of jitter and grey a frame (CoCon: no optical flow from constant colour) or a clip (ViCC)."""
+    """One draw of jitter and grey per frame (CoCon: no optical flow from constant colour) or per clip (ViCC)."""
     jitter_probability: Fraction = 0.8
     """How often rgb colours are jittered."""
     brightness: NonNegativeFloat = 0.5
@@ -73,7 +73,7 @@ class AugmentSettings:
     saturation: NonNegativeFloat = 0.5
     """Saturation is scaled by 1 +- this."""
     hue: Annotated[float, Field(ge=0, le=0.5)] = 0.25
-    """Hue is turned by +- this share of the full circle."""
+    """Hue is rotated by +- this fraction of the full circle."""
     grey_probability: Fraction = 0.3
     """How often rgb becomes luminance."""
     blur_probability: Fraction = 0.0
@@ -86,7 +86,7 @@ class AugmentSettings:
 
 @dataclass(frozen=True)
 class OptimiserSettings:
-    """The rule that updates weights."""
+    """How weights are updated."""
 
     name: Literal["adam", "sgd", "lars"] = "adam"
     """adam (CPC, CoCon), sgd with momentum, or lars: sgd whose step follows the size of each weight (ViCC)."""
@@ -101,7 +101,7 @@ class OptimiserSettings:
     momentum: Fraction = 0.9
     """For sgd and lars."""
     trust: PositiveFloat = 1e-3
-    """lars: step of each weight tensor over its own length, before the learning rate. Biases and norms: plain sgd
+    """lars: ratio of each weight tensor's step to its norm, before the learning rate. Biases and norms: plain sgd
     without weight decay."""
 
 
@@ -115,13 +115,13 @@ class ScheduleSettings:
     factor: PositiveFloat = 0.1
     """plateau, steps: the learning rate is multiplied by this."""
     milestones: tuple[Fraction, ...] = (0.5, 0.7, 0.9)
-    """steps: when that happens, as shares of the stage: 0.5 is after 50 of 100 epochs."""
+    """steps: when that happens, as fractions of the stage: 0.5 is after 50 of 100 epochs."""
     patience: Count = 10
     """plateau: epochs without a better validation loss before that happens."""
     final_learning_rate: NonNegativeFloat = 0.0
     """cosine: the value at the end of the stage."""
     horizon_epochs: Positive | None = None
-    """cosine: epochs until it would end, where the stage stops before (ViCC's released code: 500). Not set: the
+    """cosine: epochs of the full cosine, if the stage stops earlier (ViCC's released code: 500). Not set: the
     stage's own."""
     warmup_steps: Count = 0
     """The learning rate grows linearly from 0 over these steps."""
@@ -139,30 +139,30 @@ class TrainingSettings:
     """losses: each part is a batch of its own with fewer negatives, and gradients add up. features: each part is
     encoded by itself and once more in the backward pass, a third more work; the loss is that of the whole batch."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """auto times a step of the run's own encoder in each setting this machine has and takes the fastest."""
+    """auto times a step of the run's own encoder in each setting this machine supports and takes the fastest."""
     channels_last: Literal["auto", "always", "never"] = "auto"
     """Memory layout of 3D convolutions; auto decides together with precision."""
     compile: bool = False
-    """Compile the encoders with torch.compile: a slow start, then about a tenth faster."""
+    """Compile the encoders with torch.compile: slow to start, then about a tenth faster."""
     clip_norm: NonNegativeFloat = 0.0
-    """Largest gradient norm; 0: not clipped."""
+    """Clip the gradient norm to this; 0: do not clip."""
     max_steps: Count = 0
     """End each stage after this many optimiser steps; 0: after its epochs."""
     workers: Count | None = None
-    """Decoding processes; not set: one for each core beyond the first, at most 8; 0: decode in the training process."""
+    """Decoding processes; not set: one per core beyond the first, at most 8; 0: decode in the training process."""
     frame_cache: str | None = None
-    """Folder to keep decoded frames in, for when decoding is the limit: each video is decoded whole when it is first
-    needed and about 50 times larger than its stored file. Not set: decode every time."""
+    """Folder for decoded frames, where decoding is the bottleneck: each video is decoded whole when first needed and
+    takes about 50 times the space of its stored file. Not set: decode every time."""
     log_every: Positive = 10
     """Steps between two lines in the log, with health meters."""
     checkpoint_every_seconds: PositiveFloat = 300.0
     """Time between two checkpoints within a stage; each stage also ends with one."""
     checkpoint_every_steps: Count = 0
-    """Also after every this many steps; 0: by time alone."""
+    """Save a checkpoint every this many steps as well; 0: by time alone."""
     keep_checkpoints: Positive = 2
-    """Checkpoints kept within a stage, the newest; the last of each stage stays."""
-    validation_share: Fraction = 0.1
-    """Share of the training videos (whole groups) held out to drive the plateau schedule; 0: none."""
+    """Newest checkpoints kept within a stage; the last of each stage is always kept."""
+    val_fraction: Fraction = 0.1
+    """Fraction of the training videos, in whole groups, held out for validation, as plateau needs; 0: none."""
     validate_every: Positive = 1
     """Epochs between two validations."""
 
@@ -184,7 +184,7 @@ class EvaluationSettings:
     batch_size: Positive = 16
     """Windows encoded at once."""
     max_windows: Positive | None = None
-    """At most this many half-overlapping windows a video, evenly spread; not set: all."""
+    """At most this many half-overlapping windows per video, evenly spread; not set: all."""
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class RunConfig:
     """Everything a pre-training run is told."""
 
     preset: Literal["paper", "released-code", "cpu"] = "paper"
-    """Which reading of the papers this file spells; shown beside every number, decides nothing by itself."""
+    """Which reading of the papers this config follows; shown beside every number, changes nothing by itself."""
     seed: Count = 0
     """Of weights, batches and augmentation."""
     split: str | None = "split1"

@@ -73,7 +73,7 @@ def pretrain(
     dataset.require_views(config.views)
     views = open_views(dataset.view_options, config.views)
     channels = input_channels(views, config.views)
-    share = config.training.validation_share
+    share = config.training.val_fraction
     selected = select_videos(config, dataset.part(config.split, "train"))
     train, validation = hold_out(selected, share=share, seed=config.seed)
     classes = tuple(sorted({entry.label for entry in selected if entry.label is not None}))

@@ -181,7 +181,7 @@ def _own_config(run: Run) -> RunConfig:
         training=replace(
             own.training,
             batch_size=recipe.training.batch_size,
-            validation_share=recipe.training.validation_share,
+            val_fraction=recipe.training.val_fraction,
             max_steps=0,
         ),
         evaluation=own.evaluation,
