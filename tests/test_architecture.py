@@ -52,7 +52,6 @@ LATE = {
     ("views.flow.view", "views.flow.tvl1_numba"): "an algorithm is imported when it is chosen",
     ("views.flow.view", "views.flow.tvl1_torch"): "an algorithm is imported when it is chosen",
     ("analysis.running", "analysis.__init__"): "the registry stands above it",
-    ("methods.base", "methods.__init__"): "the registry stands above it",
 }
 """(file, what it imports inside a function) -> why. Commands may: that is what keeps `coview --help` quick."""
 FILES = {".".join(path.relative_to(SOURCE).with_suffix("").parts): path for path in sorted(SOURCE.rglob("*.py"))}
@@ -104,6 +103,17 @@ def test_arrows():
         names = {name.split(".")[1] for name in imports_in(tree, module=module) if name.startswith("coview.")}
         wrong += [f"{module} may not import {name}" for name in sorted(names - allowed)]
     assert wrong == []
+
+
+def test_parts_know_nothing_of_a_run():
+    """Config, trainer and run folder know the parts, and no part knows them: each works in anybody's loop."""
+    parts = set(ROAD[: ROAD.index("training")])
+    of_a_run = {
+        f"coview.config{file}.{name}" for file in ("", ".settings") for name in ("RunConfig", "TrainingSettings")
+    }
+    for module, tree in trees().items():
+        if module.partition(".")[0] in parts:
+            assert of_a_run.isdisjoint(imports_in(tree, module=module)), module
 
 
 def test_every_folder_is_on_the_road():

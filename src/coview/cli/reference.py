@@ -4,9 +4,10 @@ import ast
 import dataclasses
 import importlib
 import inspect
+import re
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,17 @@ def _settings_of(kind: type[Any], prefix: str = "") -> Iterator[tuple[str, Any, 
         yield f"{prefix}{field.name}", as_plain(default), meanings.get(field.name, "")
 
 
+def _arguments_of(build: Callable[..., Any], prefix: str) -> Iterator[tuple[str, Any, str]]:
+    """Yield (dotted name, default, meaning) for every option of an encoder's constructor."""
+    signature = inspect.signature(build)
+    described = "\n".join(inspect.getdoc(one) or "" for one in (build, signature.return_annotation))
+    meanings = dict(re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", described, re.MULTILINE))
+    for argument in signature.parameters.values():
+        if argument.name != "in_channels" and argument.default is not argument.empty:
+            meaning = " ".join(meanings.get(argument.name, "").split())
+            yield f"{prefix}{argument.name}", as_plain(argument.default), meaning
+
+
 def all_settings() -> Mapping[str, list[tuple[str, Any, str]]]:
     """Return heading -> settings, for runs, methods, views and synthetic videos."""
     from coview.datasets.synthetic import SyntheticSettings
@@ -109,6 +121,9 @@ def all_settings() -> Mapping[str, list[tuple[str, Any, str]]]:
         for name in registry:
             kind = getattr(registry.load(name), attribute)
             sections[heading.format(name)] = list(_settings_of(kind, prefix.format(name)))
+    for name in (encoders := _registry("encoders")):
+        if options := list(_arguments_of(encoders.load(name), "encoder.")):
+            sections[f"pretrain with encoder {name}"] = options
     sections["prepare, layout synthetic"] = list(_settings_of(SyntheticSettings, "synthetic."))
     return sections
 
