@@ -1,5 +1,6 @@
 """The public API: exactly what the documents say, cheap to import, and run as a person would type it."""
 
+import importlib
 import re
 import shutil
 import subprocess
@@ -46,6 +47,23 @@ def test_every_name_is_there_and_nothing_else():
     for name in API:
         assert getattr(coview, name).__name__ == name
         assert getattr(coview, name).__doc__
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        ("losses", "sinkhorn swapped_assignment_loss dense_prediction_loss sync_loss sim_loss info_nce_loss"),
+        ("losses", "InfoNCELoss SwappedAssignmentLoss CooperationLoss DensePredictionLoss"),
+        ("encoders", "s3d s3dg r2plus1d10 r2plus1d18 r2d3d18 r2d3d34 tiny3d ProjectionHead ConvGRU"),
+        ("methods", "CPC CoCon ViCC"),
+        ("training", "LARS"),
+    ],
+)
+def test_each_part_is_imported_from_its_folder(folder, names):
+    module = importlib.import_module(f"coview.{folder}")
+    for name in names.split():
+        assert name in module.__all__
+        assert getattr(module, name).__doc__
 
 
 def test_unknown_names_are_refused():
