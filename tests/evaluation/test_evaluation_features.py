@@ -21,7 +21,7 @@ def no_more_work(small_run, monkeypatch):
         raise AssertionError("embedded again")
 
     monkeypatch.setattr(Run, "embed_entries", refuse)
-    monkeypatch.setattr(pixel_baselines, "embed_pixels", refuse)
+    monkeypatch.setattr(pixel_baselines, "_embed_pixels", refuse)
 
 
 @pytest.mark.parametrize("protocol", [name for name in PROTOCOLS if name in {"retrieval", "knn", *QUICK}])

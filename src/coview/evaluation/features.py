@@ -13,12 +13,12 @@ from coview.embedding.embeddings import Embeddings, join_views
 from coview.embedding.run import Run
 from coview.evaluation.ensembles import ENSEMBLE, choose_ensembles, describe_shares, shares_of_members
 from coview.evaluation.pixel_baselines import PIXEL_BASELINES, cached_pixels
-from coview.evaluation.protocols.base import Task
+from coview.evaluation.protocols.base import FeatureSettings, Task
 from coview.evaluation.query_gallery import EvaluationVideos
 from coview.evaluation.results.result import RowKind
 
 Weights = Literal["trained", "random"]
-ENCODER = "per window: mean of the encoder's pooled block features, unit; per video: mean over windows, unit; cosine"
+_ENCODER = "per window: mean of the encoder's pooled block features, unit; per video: mean over windows, unit; cosine"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class FeatureTable:
         """Say what vector a view or baseline has, or what of the views an ensemble averages."""
         if name in self.ensembles:
             return f"weighted mean of the views' {averaged}: {describe_shares(self.ensembles[name])}"
-        return self.descriptions.get(name, ENCODER)
+        return self.descriptions.get(name, _ENCODER)
 
     def join(self, name: str) -> NDArray[np.float32]:
         """Return the vectors (n, D) of that name; of an ensemble unit rows whose cosine is the mean of the views'."""
@@ -50,29 +50,27 @@ class FeatureTable:
         return self.features[name] if shares is None else join_views(self.features, list(shares), shares)
 
 
-def gather_features(
-    task: Task, videos: EvaluationVideos, *, weights: Mapping[str, float], baselines: bool, workers: int
-) -> list[FeatureTable]:
+def gather_features(task: Task, videos: EvaluationVideos, settings: FeatureSettings) -> list[FeatureTable]:
     """Embed the videos of an evaluation, or take what an earlier one kept.
 
     Args:
         task: run and data.
         videos: the videos.
-        weights: of the views in the weighted ensemble.
-        baselines: also with the weights that training began from, and from pixels.
-        workers: threads that read videos for the pixel baselines.
+        settings: weights of the views, and whether baselines are scored too.
 
     Returns:
-        "trained" and, with baselines, "random" and "pixels".
+        "trained" and, with baselines, "random" (the weights that training began from) and "pixels".
 
     Raises:
         UserError: the data set lacks a view, or a weight cannot be used.
     """
-    mixes = {ENSEMBLE: shares_of_members(task.members)} if task.members else choose_ensembles(task.run.views, weights)
+    mixes = choose_ensembles(task.run.views, settings.weights)
+    if task.members:
+        mixes = {ENSEMBLE: shares_of_members(task.members)}
     tables = [FeatureTable("trained", encode_videos(task, videos, weights="trained"), mixes)]
-    if baselines:
+    if settings.baselines:
         pixels = [
-            cached_pixels(task.run, data, entries, workers=workers, progress=task.progress)
+            cached_pixels(task.run, data, entries, workers=settings.workers, progress=task.progress)
             for data, entries in videos.by_data(task.data)
         ]
         tables.append(FeatureTable("random", encode_videos(task, videos, weights="random"), mixes))

@@ -28,7 +28,7 @@ PIXEL_BASELINES = {
 """Name -> what vector and what similarity."""
 
 
-def pixel_vectors(frames: Iterator[Frame]) -> dict[str, NDArray[np.float32]]:
+def _pixel_vectors(frames: Iterator[Frame]) -> dict[str, NDArray[np.float32]]:
     """Compute the three baseline vectors of one video.
 
     Args:
@@ -61,7 +61,7 @@ def pixel_vectors(frames: Iterator[Frame]) -> dict[str, NDArray[np.float32]]:
     }
 
 
-def embed_pixels(
+def _embed_pixels(
     data: PreparedDataset,
     entries: Sequence[VideoEntry],
     *,
@@ -83,7 +83,7 @@ def embed_pixels(
 
     def vectors(entry: VideoEntry) -> dict[str, NDArray[np.float32]]:
         path = data.view_path(rgb.name, entry.id, rgb.suffix)
-        return pixel_vectors(_frames(rgb, path, num_frames=entry.num_frames or 0))
+        return _pixel_vectors(_frames(rgb, path, num_frames=entry.num_frames or 0))
 
     rows = []
     with ThreadPoolExecutor(max(1, workers)) as threads:
@@ -111,7 +111,7 @@ def cached_pixels(
     """
     identity = {"pixels": PIXEL_BASELINES, "data": data_identity(data, entries, ("rgb",))}
     return remembered(
-        run.path / FOLDER, identity, lambda: embed_pixels(data, entries, workers=workers, progress=progress)
+        run.path / FOLDER, identity, lambda: _embed_pixels(data, entries, workers=workers, progress=progress)
     )
 
 

@@ -15,7 +15,7 @@ from coview.errors import UserError
 from coview.evaluation import evaluate
 from coview.evaluation.comparison.compare import compare
 from coview.evaluation.comparison.gains import compare_rows
-from coview.evaluation.comparison.output import choose_extremes, draw_gains
+from coview.evaluation.comparison.output import _choose_extremes, _draw_gains
 from coview.evaluation.results.predictions import Predictions
 from coview.evaluation.results.result import read_result, write_result
 from small_run import make_run, small_config
@@ -211,11 +211,11 @@ def test_of_many_classes_the_figure_shows_both_ends():
     kept = Predictions(tuple(names), tuple(names), tuple(names), {"rgb": tuple(names)})
     hits = np.arange(len(names)) % 2 == 0
     row = compare_rows(kept, hits, ~hits, features_a="rgb", features_b="rgb")
-    shown = choose_extremes(row.classes, 40)
+    shown = _choose_extremes(row.classes, 40)
     assert len(shown) == 40 < len(row.classes)
     assert (shown[0].gain, shown[-1].gain) == (1.0, -1.0)
     assert math.isnan(shown[0].low)
-    figure = draw_gains([row], a="A & co", b="<B>")
+    figure = _draw_gains([row], a="A & co", b="<B>")
     assert "40 extreme classes of 50" in figure
     assert "&lt;B&gt; is better  |  A &amp; co is better" in figure
     ET.fromstring(figure)

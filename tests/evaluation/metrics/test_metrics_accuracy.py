@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, top_k_accuracy_score
 
 from coview.evaluation.metrics.accuracy import (
+    _accuracy_per_class,
     accuracy_of_scores,
-    accuracy_per_class,
     chance_accuracy,
     count_confusions,
 )
@@ -45,7 +45,7 @@ def test_by_hand():
     found = accuracy_of_scores(scores, ["a", "a", "b", "z"], ["a", "b"])
     assert found.scores == pytest.approx({"top-1": 2 / 4, "top-5": 3 / 4, "mean per class": (1 / 2 + 1 + 0) / 3})
     confusions = count_confusions(["a", "a", "b", "z"], found.predicted)
-    assert accuracy_per_class(confusions) == {"a": 0.5, "b": 1.0, "z": 0.0}
+    assert _accuracy_per_class(confusions) == {"a": 0.5, "b": 1.0, "z": 0.0}
     assert confusions == {"a": {"a": 1, "b": 1}, "b": {"b": 1}, "z": {"a": 1}}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from coview.evaluation.metrics.knn import count_votes, knn_accuracy
+from coview.evaluation.metrics.knn import _count_votes, knn_accuracy
 from coview.evaluation.query_gallery import QueryGallerySplit
 
 
@@ -27,7 +27,7 @@ def test_equals_plain_loops(seed, with_groups):
     features, targets = unit_rows(generator, 23), generator.integers(0, 3, 14)
     groups = tuple(str(v) for v in generator.integers(0, 3, 23))
     split = apart(9, 14, groups if with_groups else None)
-    found = count_votes(features, targets, split, num_classes=4, neighbours=5, temperature=0.1)
+    found = _count_votes(features, targets, split, num_classes=4, neighbours=5, temperature=0.1)
     assert found.shape == (9, 4)
     for q in split.queries:
         candidates = [g for g in split.gallery if not with_groups or groups[q] != groups[g]]
@@ -50,7 +50,7 @@ def test_the_best_class_is_scikit_learns():
 
 def test_a_tiny_temperature_neither_overflows_nor_forgets():
     rows = np.tile(np.eye(3, dtype=np.float32), (2, 1))
-    found = count_votes(rows, np.arange(3), apart(3, 3), num_classes=3, neighbours=50, temperature=1e-3)
+    found = _count_votes(rows, np.arange(3), apart(3, 3), num_classes=3, neighbours=50, temperature=1e-3)
     assert np.isfinite(found).all()
     np.testing.assert_array_equal(found.argmax(axis=1), [0, 1, 2])
 
@@ -58,6 +58,6 @@ def test_a_tiny_temperature_neither_overflows_nor_forgets():
 def test_nobody_left_to_vote():
     rows = np.tile(np.eye(2, dtype=np.float32), (2, 1))
     split = apart(2, 2, ("x",) * 4)
-    found = count_votes(rows, np.arange(2), split, num_classes=2, neighbours=1, temperature=0.1)
+    found = _count_votes(rows, np.arange(2), split, num_classes=2, neighbours=1, temperature=0.1)
     assert np.isneginf(found).all()
     assert knn_accuracy(rows, ["a", "b", "a", "b"], split).predicted == ["", ""]

@@ -5,12 +5,11 @@ import pytest
 import torch
 
 from coview.evaluation.metrics.accuracy import accuracy_of_scores
-from coview.evaluation.metrics.linear import _batches, fit_linear, predict_probabilities
-from coview.evaluation.protocols.linear import LinearSettings
+from coview.evaluation.metrics.linear import LinearRecipe, _batches, fit_linear, predict_probabilities
 
 
 def fit(features, targets, *, classes, seed=0, **settings):
-    recipe = LinearSettings(**settings).recipe()
+    recipe = LinearRecipe(**settings)
     generator = torch.Generator().manual_seed(seed)
     return fit_linear(features, targets, num_classes=classes, recipe=recipe, generator=generator)
 

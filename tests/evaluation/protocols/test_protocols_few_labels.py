@@ -3,7 +3,7 @@
 from collections import Counter
 
 from coview.datatypes import VideoEntry
-from coview.evaluation.protocols.few_labels import _remark_on_small_classes, draw_labels, metric_name
+from coview.evaluation.protocols.few_labels import _draw_labels, _metric_name, _remark_on_small_classes
 from coview.evaluation.query_gallery import EvaluationVideos, QueryGallerySplit
 
 LABELS = ("a", "z", *("a" * 30), *("b" * 12), *("c" * 3))
@@ -12,7 +12,7 @@ SPLIT = QueryGallerySplit((0, 1), tuple(range(2, 47)))
 
 def test_each_class_has_as_many_as_asked_or_all_it_has():
     for count, expected in ((1, [1, 1, 1]), (5, [5, 5, 3]), (20, [20, 12, 3])):
-        few = draw_labels(LABELS, SPLIT, count, seed=0, draw=0)
+        few = _draw_labels(LABELS, SPLIT, count, seed=0, draw=0)
         drawn = Counter(LABELS[row] for row in few.gallery)
         assert [drawn[name] for name in "abc"] == expected
         assert len(set(few.gallery)) == len(few.gallery)
@@ -22,7 +22,7 @@ def test_each_class_has_as_many_as_asked_or_all_it_has():
 
 def test_draws_differ_repeat_and_are_nested():
     def rows(count, *, seed=0, draw=0):
-        return draw_labels(LABELS, SPLIT, count, seed=seed, draw=draw).gallery
+        return _draw_labels(LABELS, SPLIT, count, seed=seed, draw=draw).gallery
 
     assert rows(5) == rows(5)
     assert len({rows(5, seed=seed, draw=draw) for seed in range(2) for draw in range(3)}) == 6
@@ -40,4 +40,4 @@ def test_classes_that_are_too_small_are_said():
 
 
 def test_metric_names():
-    assert [metric_name(count) for count in (1, 5)] == ["top-1 at 1 label", "top-1 at 5 labels"]
+    assert [_metric_name(count) for count in (1, 5)] == ["top-1 at 1 label", "top-1 at 5 labels"]

@@ -17,7 +17,7 @@ from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.evaluation import evaluate
 from coview.evaluation.protocols.base import Task
-from coview.evaluation.protocols.inference import class_probabilities
+from coview.evaluation.protocols.inference import _class_probabilities
 from coview.evaluation.results.predictions import Predictions
 from coview.video.stored import write_rgb
 from coview.views.opened import open_views
@@ -39,7 +39,7 @@ def test_a_video_has_the_mean_softmax_of_its_windows_and_crops(task, crops, batc
     run, data = Run.load(task.run.path), task.data
     run.config = config
     entries = [data.entry("v5"), data.entry("v2")]
-    found = class_probabilities(dataclasses.replace(task, run=run), entries, crops=crops)
+    found = _class_probabilities(dataclasses.replace(task, run=run), entries, crops=crops)
     views = open_views(data.view_options, run.views)
     for row, entry in enumerate(entries):
         windows = WindowDataset(data, [entry], views, config.clip)[0]
@@ -63,11 +63,11 @@ def test_crops_of_a_constant_video_say_what_one_crop_says(task, tmp_path):
     grey = np.full((FRAMES, HEIGHT, WIDTH, 3), 140, np.uint8)
     write_rgb(iter(grey), data.view_path("rgb", "v4", ".mp4"), fps=25.0, gop=8, crf=18.0)
     constant = dataclasses.replace(task, data=data)
-    one = class_probabilities(constant, [data.entry("v4")], crops=1)["rgb"]
+    one = _class_probabilities(constant, [data.entry("v4")], crops=1)["rgb"]
     for crops in (3, 5, 10):
-        many = class_probabilities(constant, [data.entry("v4")], crops=crops)["rgb"]
+        many = _class_probabilities(constant, [data.entry("v4")], crops=crops)["rgb"]
         np.testing.assert_allclose(many, one, atol=1e-3)
-    other = class_probabilities(constant, [data.entry("v5")], crops=1)["rgb"]
+    other = _class_probabilities(constant, [data.entry("v5")], crops=1)["rgb"]
     assert np.abs(other - one).max() > 1e-3
 
 
@@ -80,7 +80,7 @@ def test_every_frame_is_decoded_once_for_all_windows_and_crops(task, monkeypatch
         return original(self, path, frame_indices)
 
     monkeypatch.setattr(RgbView, "read", counted)
-    class_probabilities(task, [task.data.entry("v4")], crops=10)
+    _class_probabilities(task, [task.data.entry("v4")], crops=10)
     assert read == list(range(FRAMES))
 
 

@@ -12,7 +12,7 @@ from coview.embedding.extract import window_features
 from coview.embedding.run import load
 from coview.errors import UserError
 from coview.evaluation import evaluate
-from coview.evaluation.protocols.retrieval import centre_on_mean
+from coview.evaluation.protocols.retrieval import _centre_on_mean
 from coview.views.opened import open_views
 
 OPTIONS = {"variant": "released-code"}
@@ -21,7 +21,7 @@ OPTIONS = {"variant": "released-code"}
 def test_queries_around_their_mean_by_hand():
     rows = np.array([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]], dtype=np.float32)
     half = float(np.sqrt(0.5))
-    np.testing.assert_allclose(centre_on_mean(rows), [[half, -half], [-half, half], [0, 0]], atol=1e-6)
+    np.testing.assert_allclose(_centre_on_mean(rows), [[half, -half], [-half, half], [0, 0]], atol=1e-6)
 
 
 def test_scores_equal_plain_loops(small_run):

@@ -14,7 +14,7 @@ from coview.datatypes import VideoEntry
 from coview.embedding.run import load
 from coview.errors import UserError
 from coview.evaluation import PROTOCOLS, evaluate, pixel_baselines, read_results
-from coview.evaluation.pixel_baselines import PIXEL_BASELINES, embed_pixels, pixel_vectors
+from coview.evaluation.pixel_baselines import PIXEL_BASELINES, _embed_pixels, _pixel_vectors
 from coview.evaluation.query_gallery import choose_videos
 from coview.evaluation.results.result import read_result, write_result
 from coview.evaluation.results.tables import lay_out, result_table
@@ -264,7 +264,7 @@ def test_more_metrics_stand_beside_the_first(result, small_run):
 def test_pixel_vectors_by_hand():
     red, blue = np.zeros((48, 64, 3), np.uint8), np.zeros((48, 64, 3), np.uint8)
     red[..., 0], blue[..., 2] = 255, 255
-    vectors = pixel_vectors(iter([red, blue, red]))
+    vectors = _pixel_vectors(iter([red, blue, red]))
     histogram = vectors["colour histogram"]
     assert histogram[7 * 64] == pytest.approx(math.sqrt(2 / 3))
     assert histogram[7] == pytest.approx(math.sqrt(1 / 3))
@@ -277,15 +277,15 @@ def test_pixel_vectors_by_hand():
 def test_the_frame_difference_is_where_something_moves():
     frames = np.zeros((2, 24, 32, 3), np.uint8)
     frames[1, 5, 7] = 90
-    difference = pixel_vectors(iter(frames))["frame difference"].reshape(24, 32)
+    difference = _pixel_vectors(iter(frames))["frame difference"].reshape(24, 32)
     assert difference[5, 7] == pytest.approx(1)
     assert difference.sum() == pytest.approx(1)
 
 
 def test_chunks_of_frames_make_the_same_vectors(small_run, monkeypatch):
     data = PreparedDataset.open(small_run.data)
-    whole = embed_pixels(data, data.ready[:3], workers=2)
+    whole = _embed_pixels(data, data.ready[:3], workers=2)
     monkeypatch.setattr(pixel_baselines, "_CHUNK", 7)
-    parts = embed_pixels(data, data.ready[:3], workers=1)
+    parts = _embed_pixels(data, data.ready[:3], workers=1)
     for name in PIXEL_BASELINES:
         np.testing.assert_array_equal(whole.features[name], parts.features[name])

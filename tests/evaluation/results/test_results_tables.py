@@ -12,7 +12,7 @@ from coview.cli import run_arguments
 from coview.config import RunConfig, as_plain
 from coview.errors import UserError
 from coview.evaluation.results.result import ScoreRow
-from coview.evaluation.results.runs import name_configs
+from coview.evaluation.results.runs import _name_configs
 from coview.evaluation.results.tables import lay_out, tabulate_runs
 from coview.training.runfolder import FORMAT
 from written_results import COUNTS, write_filled
@@ -182,9 +182,9 @@ def test_names_say_views_and_only_what_differs():
     def config(views, **method):
         return as_plain(RunConfig(views={view: {"size": 16} for view in views}, method={"name": "cocon", **method}))
 
-    assert name_configs([config(["rgb"]), config(["rgb", "flow"])]) == ["cocon, rgb", "cocon, rgb + flow"]
-    assert name_configs([config(["rgb"]), config(["rgb"], alpha=2)]) == ["cocon", "cocon, alpha 2"]
-    assert name_configs([config(["rgb"], alpha=2)]) == ["cocon"]
+    assert _name_configs([config(["rgb"]), config(["rgb", "flow"])]) == ["cocon, rgb", "cocon, rgb + flow"]
+    assert _name_configs([config(["rgb"]), config(["rgb"], alpha=2)]) == ["cocon", "cocon, alpha 2"]
+    assert _name_configs([config(["rgb"], alpha=2)]) == ["cocon"]
 
 
 def test_markdown(make_run):

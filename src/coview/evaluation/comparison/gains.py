@@ -89,7 +89,7 @@ class RowGains:
         low, high = (gain.low, gain.high) if gain.gain >= 0 else (-gain.high, -gain.low)
         numbers = (
             f"{self.name}: {better} is right about {100 * abs(gain.gain):.1f} points more of the {gain.videos} videos "
-            f"than {worse} (95% interval {100 * low:+.1f} to {100 * high:+.1f}; McNemar p = {p_in_words(gain.p_value)})"
+            f"than {worse} (95% interval {100 * low:+.1f} to {100 * high:+.1f}; McNemar p = {show_p(gain.p_value)})"
         )
         verdicts = {
             True: "the difference between these two is real",
@@ -125,7 +125,7 @@ def compare_rows(
     return RowGains(features_a, features_b, overall, tuple(ordered))
 
 
-def p_in_words(value: float) -> str:
+def show_p(value: float) -> str:
     """Return "0.031" or, for what is smaller than 0.001, "<0.001"."""
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 

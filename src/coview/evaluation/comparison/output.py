@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from coview.config import as_plain
 from coview.evaluation.comparison.compare import Comparison, as_records, as_values
-from coview.evaluation.comparison.gains import Gain, RowGains, p_in_words
+from coview.evaluation.comparison.gains import Gain, RowGains, show_p
 from coview.evaluation.results.result import describe_counts
 from coview.evaluation.results.tables import Table
 from coview.files import write_json, write_text
@@ -38,7 +38,7 @@ def comparison_tables(comparison: Comparison) -> list[Table]:
 
 def _class_table(comparison: Comparison, row: RowGains) -> Table:
     note = "p: McNemar's, adjusted (Holm) for as many tests as classes"
-    shown = choose_extremes(row.classes, _MOST_LINES)
+    shown = _choose_extremes(row.classes, _MOST_LINES)
     if len(shown) < len(row.classes):
         note += f"; {len(row.classes) - len(shown)} classes in between are not shown"
     lines = [[gain.name, str(gain.videos), *_cells(gain, gain.p_adjusted, digits=0)] for gain in shown]
@@ -51,10 +51,10 @@ def _cells(gain: Gain, p_value: float, *, digits: int = 1) -> list[str]:
     if math.isfinite(gain.low):
         interval = f"{100 * gain.low:+.{digits}f} to {100 * gain.high:+.{digits}f}"
     shares = [f"{100 * share:.1f}" for share in (gain.share_a, gain.share_b)]
-    return [*shares, f"{100 * gain.gain:+.1f}", interval, f"{gain.only_a}/{gain.only_b}", p_in_words(p_value)]
+    return [*shares, f"{100 * gain.gain:+.1f}", interval, f"{gain.only_a}/{gain.only_b}", show_p(p_value)]
 
 
-def choose_extremes(classes: Sequence[Gain], most: int) -> tuple[Gain, ...]:
+def _choose_extremes(classes: Sequence[Gain], most: int) -> tuple[Gain, ...]:
     """Return all classes, or of more than `most` the largest gains and losses."""
     half = most // 2
     return tuple(classes) if len(classes) <= most else (*classes[:half], *classes[-half:])
@@ -70,11 +70,11 @@ def write_comparison(comparison: Comparison, out: Path) -> list[Path]:
     paths = [stem.with_name(stem.name + ending) for ending in _ENDINGS]
     write_json(paths[0], as_plain(as_values(comparison)))
     write_text(paths[1], pd.DataFrame(as_records(comparison)).to_csv(index=False, lineterminator="\n"))
-    write_text(paths[2], draw_gains(comparison.closer, a=comparison.a, b=comparison.b))
+    write_text(paths[2], _draw_gains(comparison.closer, a=comparison.a, b=comparison.b))
     return paths
 
 
-def draw_gains(rows: Sequence[RowGains], *, a: str, b: str) -> str:
+def _draw_gains(rows: Sequence[RowGains], *, a: str, b: str) -> str:
     """Draw the gains per class of each row with their 95% intervals, largest first: right where A gains, left where B.
 
     Where there are more than 40 classes, the 20 largest gains and the 20 largest losses are drawn, and the title says
@@ -88,7 +88,7 @@ def draw_gains(rows: Sequence[RowGains], *, a: str, b: str) -> str:
     Returns:
         An SVG document.
     """
-    shown = [choose_extremes(row.classes, _MOST_BARS) for row in rows]
+    shown = [_choose_extremes(row.classes, _MOST_BARS) for row in rows]
     heights = [len(gains) + 4 for gains in shown]
     with rc_context({"svg.fonttype": "none", "text.parse_math": False}):  # text stays text, and no name is a formula
         figure = Figure(figsize=(6.5, 0.22 * sum(heights)), layout="constrained")

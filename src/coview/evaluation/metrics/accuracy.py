@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from coview.evaluation.metrics.base import MetricValues
 
-TOP = (1, 5)
+_TOP = (1, 5)
 
 
 def accuracy_of_scores(
@@ -31,9 +31,9 @@ def accuracy_of_scores(
     order = np.argsort(-scores, axis=1, kind="stable")  # (q, C)
     named = np.isfinite(np.take_along_axis(scores, order, axis=1))
     is_right = (order == truth[:, None]) & named
-    found = {f"top-{k}": float(is_right[:, :k].any(axis=1).mean()) for k in TOP}
+    found = {f"top-{k}": float(is_right[:, :k].any(axis=1).mean()) for k in _TOP}
     predicted = [classes[best] if is_named else "" for best, is_named in zip(order[:, 0], named[:, 0], strict=True)]
-    per_class = accuracy_per_class(count_confusions(labels, predicted))
+    per_class = _accuracy_per_class(count_confusions(labels, predicted))
     found["mean per class"] = float(np.mean(list(per_class.values())))
     return MetricValues(
         found, predicted=predicted, probabilities=scores if is_probability else None, classes=tuple(classes)
@@ -43,7 +43,7 @@ def accuracy_of_scores(
 def chance_accuracy(labels: Sequence[str], classes: Sequence[str]) -> dict[str, float]:
     """Return what naming the classes in random order gives; a class nobody was taught is a miss."""
     known = np.array([name in set(classes) for name in labels])
-    scores = {f"top-{k}": float(known.mean()) * min(k, len(classes)) / len(classes) for k in TOP}
+    scores = {f"top-{k}": float(known.mean()) * min(k, len(classes)) / len(classes) for k in _TOP}
     by_class = [name in set(classes) for name in set(labels)]
     return {**scores, "mean per class": float(np.mean(by_class)) / len(classes)}
 
@@ -56,6 +56,6 @@ def count_confusions(labels: Sequence[str], predicted: Sequence[str]) -> dict[st
     return confusions
 
 
-def accuracy_per_class(confusions: Mapping[str, Mapping[str, int]]) -> dict[str, float]:
+def _accuracy_per_class(confusions: Mapping[str, Mapping[str, int]]) -> dict[str, float]:
     """Return class name -> share of its videos that were given it."""
     return {name: row.get(name, 0) / sum(row.values()) for name, row in confusions.items()}

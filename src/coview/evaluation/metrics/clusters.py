@@ -16,7 +16,7 @@ from coview.evaluation.metrics.base import MetricValues, Scale, mean_over_draws
 from coview.evaluation.query_gallery import QueryGallerySplit
 
 SCALES = {"mean entropy": Scale(higher_is_better=False, unit="nats")}
-CHANCE_DRAWS = 20
+_CHANCE_DRAWS = 20
 
 
 def clustering_scores(
@@ -97,5 +97,5 @@ def chance_clusters(labels: Sequence[str], *, k: int) -> dict[str, float]:
     """Return the mean of each measure over random assignments to k clusters: NMI and purity of few videos are not 0."""
     generator = random_generator(k, len(labels))
     return mean_over_draws(
-        [score_assignments(generator.integers(0, k, len(labels)), labels) for _ in range(CHANCE_DRAWS)]
+        [score_assignments(generator.integers(0, k, len(labels)), labels) for _ in range(_CHANCE_DRAWS)]
     )

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coview.embedding.search import NOBODY
 from coview.evaluation.metrics.accuracy import accuracy_of_scores
 from coview.evaluation.metrics.base import MetricValues, taught_classes
 from coview.evaluation.query_gallery import QueryGallerySplit
@@ -33,13 +32,13 @@ def knn_accuracy(
         "top-1", "top-5", "mean per class".
     """
     classes, targets = taught_classes(labels, split)
-    votes = count_votes(
+    votes = _count_votes(
         features, targets, split, num_classes=len(classes), neighbours=neighbours, temperature=temperature
     )
     return accuracy_of_scores(votes, [labels[row] for row in split.queries], classes)
 
 
-def count_votes(
+def _count_votes(
     features: NDArray[np.float32],
     targets: NDArray[np.int64],
     split: QueryGallerySplit,
@@ -64,7 +63,7 @@ def count_votes(
         (q, C) logarithms of the summed weights; -inf for a class without a vote.
     """
     found, cosines = split.nearest(features, k=neighbours)
-    weights = (cosines.double() / temperature).masked_fill(found == NOBODY, -torch.inf)  # (q, k), in logarithms
+    weights = cosines.double() / temperature  # (q, k), in logarithms; -inf where nobody is left to vote
     chosen = torch.from_numpy(targets)[found.clamp(min=0)]  # (q, k)
     is_vote = chosen[:, :, None] == torch.arange(num_classes)  # (q, k, C)
     scores = torch.where(is_vote, weights[:, :, None], -torch.inf).logsumexp(dim=1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,8 +20,8 @@ from coview.evaluation.query_gallery import QueryGallerySplit
 class LinearRecipe:
     """How the classifier is trained. Nothing is chosen by its score: all of it is fixed beforehand."""
 
-    batch_norm: bool = True
-    """Normalise each feature over the batch before the linear layer."""
+    head: Literal["batchnorm", "plain"] = "batchnorm"
+    """batchnorm: unit feature, batch normalisation, linear layer; plain: without the normalisation."""
     learning_rate: PositiveFloat = 0.1
     """Of SGD at the start."""
     momentum: Fraction = 0.9
@@ -88,7 +89,7 @@ def fit_linear(
         (m, D) -> (m, C) logits, in eval mode.
     """
     inputs, wanted = torch.from_numpy(np.ascontiguousarray(features)), torch.from_numpy(targets)
-    head = _head(inputs.shape[1], num_classes, batch_norm=recipe.batch_norm, generator=generator)
+    head = _head(inputs.shape[1], num_classes, batch_norm=recipe.head == "batchnorm", generator=generator)
     optimiser = torch.optim.SGD(
         head.parameters(), lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
     )

@@ -17,7 +17,7 @@ from coview.evaluation.results.predictions import Predictions
 from coview.evaluation.results.result import RowKind, ScoreRow
 from coview.evaluation.statistics import bootstrap_error
 
-Chance = Callable[[Sequence[str], QueryGallerySplit], Mapping[str, float]]
+_Chance = Callable[[Sequence[str], QueryGallerySplit], Mapping[str, float]]
 """Labels and a split -> what guessing gives."""
 
 
@@ -83,7 +83,7 @@ def aggregate_folds(
     return ScoreRow(kind, name, metrics, errors, description, found[0].scales)
 
 
-def chance_row(videos: EvaluationVideos, chance: Chance, *, description: str) -> ScoreRow:
+def chance_row(videos: EvaluationVideos, chance: _Chance, *, description: str) -> ScoreRow:
     """Return the mean over folds of what guessing gives."""
     return ScoreRow(
         "chance", "chance", mean_over_draws([chance(videos.labels, fold) for fold in videos.folds]), {}, description

@@ -5,17 +5,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from coview.config import Count, NonNegativeFloat
+from coview.datasets.folds import Folds
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ProgressSink
 from coview.embedding.run import Run
 from coview.errors import UserError
-from coview.evaluation.ensembles import EnsembleMember
+from coview.evaluation.ensembles import DEFAULT_WEIGHTS, EnsembleMember
 from coview.evaluation.metrics.base import taught_classes
 from coview.evaluation.query_gallery import EvaluationVideos
 from coview.evaluation.results.result import ScoreRow, StageScore
 
 TEST_ROLES = ("test", "training")
 """What protocols that teach a classifier call queries and gallery."""
+
+
+@dataclass(frozen=True)
+class FeatureSettings:
+    """Whose features a protocol scores, and how views are averaged."""
+
+    baselines: bool = True
+    """Also score random weights and the pixel baselines, each in the same way."""
+    workers: Count = 2
+    """Threads that read videos for the pixel baselines."""
+    weights: Mapping[str, NonNegativeFloat] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
+    """View name -> weight in the ensemble "weighted views"; a view that is not named weighs 1, 0 leaves it out."""
+
+
+@dataclass(frozen=True)
+class FoldSettings:
+    """Folds in place of a split."""
+
+    folds: Folds | None = None
+    """Deal the groups of all labelled videos into this many parts; each is tested once, by the others; mean and spread
+    over parts. Not set: the split, or what `variant` says."""
+    fold_seed: Count = 0
+    """Of the deal; runs that are to be compared need the same."""
 
 
 @dataclass(frozen=True)

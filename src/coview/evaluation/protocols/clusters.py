@@ -1,8 +1,8 @@
 """Protocol "clusters": do groups found without labels match the classes? k-means, or prototypes (ViCC, Table 6)."""
 
 import typing
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -10,23 +10,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coview.config import Count, NonNegativeFloat, Positive, as_plain
+from coview.config import Positive, as_plain
 from coview.datatypes import VideoEntry
 from coview.embedding.cache import cached_embeddings
 from coview.encoders import Encoder
 from coview.errors import UserError
-from coview.evaluation.ensembles import DEFAULT_WEIGHTS
 from coview.evaluation.features import Weights, describe_features, gather_features, remark_on_features
 from coview.evaluation.metrics.clusters import SCALES, chance_clusters, clustering_scores, score_assignments
 from coview.evaluation.protocols.aggregation import score_rows
-from coview.evaluation.protocols.base import TEST_ROLES, Protocol, Scores, Task
+from coview.evaluation.protocols.base import TEST_ROLES, FeatureSettings, Protocol, Scores, Task
 from coview.evaluation.query_gallery import choose_videos
 from coview.evaluation.results.result import ScoreRow
 from coview.methods import Method
 
 
 @dataclass(frozen=True)
-class ClustersSettings:
+class ClustersSettings(FeatureSettings):
     """How clusters are found."""
 
     by: Literal["kmeans", "prototypes"] = "kmeans"
@@ -38,12 +37,6 @@ class ClustersSettings:
     """Videos whose features the centres are fitted to; test videos are scored either way. Without a split: all."""
     restarts: Positive = 10
     """k-means starts this often and keeps the tightest clusters; labels play no part in that."""
-    baselines: bool = True
-    """Also score random weights and the pixel baselines."""
-    workers: Count = 2
-    """Threads that read videos for the pixel baselines."""
-    weights: Mapping[str, NonNegativeFloat] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
-    """View name -> weight of its cosines in "weighted views"; a view that is not named weighs 1, 0 leaves it out."""
 
 
 class Clusters(Protocol):
@@ -59,9 +52,9 @@ class Clusters(Protocol):
         settings = {**as_plain(chosen), **describe_features(task)}
         counts = {**videos.counts, "roles": list(TEST_ROLES)}
         if chosen.by == "prototypes":
-            rows = prototype_rows("trained", task, task.run.method, videos.tested)
+            rows = _prototype_rows("trained", task, task.run.method, videos.tested)
             if chosen.baselines:
-                rows += prototype_rows("random", task, task.run.untrained(), videos.tested)
+                rows += _prototype_rows("random", task, task.run.untrained(), videos.tested)
             counts, variant = {**counts, "classes": len(set(labels))}, "prototypes"
         else:
             fitted = fold.gallery if chosen.fit == "train" else fold.queries
@@ -71,9 +64,7 @@ class Clusters(Protocol):
                     f"{k} clusters need as many videos, {len(fitted)} are there; give --clusters.clusters less"
                 )
             metric = partial(clustering_scores, clusters=k, fit_on=fitted, restarts=chosen.restarts, seed=seed)
-            tables = gather_features(
-                task, videos, weights=chosen.weights, baselines=chosen.baselines, workers=chosen.workers
-            )
+            tables = gather_features(task, videos, chosen)
             rows = [row for table in tables for row in score_rows(table, metric, videos, seed=seed)[0]]
             guessed = chance_clusters(labels, k=k)
             rows.append(ScoreRow("chance", "chance", guessed, {}, "clusters drawn at random", SCALES))
@@ -100,7 +91,7 @@ class HasPrototypes(typing.Protocol):
         """Return the cosines of features (n, D) with each of a view's prototypes, (n, K)."""
 
 
-def prototype_rows(weights: Weights, task: Task, method: Method, entries: Sequence[VideoEntry]) -> list[ScoreRow]:
+def _prototype_rows(weights: Weights, task: Task, method: Method, entries: Sequence[VideoEntry]) -> list[ScoreRow]:
     """Score the prototypes of every view as clusters.
 
     Raises:
@@ -108,14 +99,14 @@ def prototype_rows(weights: Weights, task: Task, method: Method, entries: Sequen
     """
     labels = [entry.label or "" for entry in entries]
     rows = []
-    for view, nearest in assign_prototypes(task, method, entries, weights=weights).items():
+    for view, nearest in _assign_prototypes(task, method, entries, weights=weights).items():
         used = len(np.unique(nearest))
         words = f"nearest of the view's prototypes for each video's mean projected feature; {used} prototypes in use"
         rows.append(ScoreRow(weights, view, score_assignments(nearest, labels), {}, words, SCALES))
     return rows
 
 
-def assign_prototypes(
+def _assign_prototypes(
     task: Task, method: Method, entries: Sequence[VideoEntry], *, weights: Weights
 ) -> dict[str, NDArray[np.int64]]:
     """Return view -> (n,) int64, the prototype nearest to each video.

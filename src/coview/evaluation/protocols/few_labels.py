@@ -7,26 +7,25 @@ from typing import Any, Literal
 
 import numpy as np
 
-from coview.config import Count, NonNegativeFloat, Positive, as_plain
+from coview.config import Positive, as_plain
 from coview.datasets.splits import few_of_each_class
-from coview.evaluation.ensembles import DEFAULT_WEIGHTS
 from coview.evaluation.features import describe_features, gather_features, remark_on_features
 from coview.evaluation.metrics.base import taught_classes
 from coview.evaluation.metrics.linear import LinearRecipe, linear_accuracy
 from coview.evaluation.protocols.aggregation import guess_class, measure_features
-from coview.evaluation.protocols.base import TEST_ROLES, Protocol, Scores, Task, require_two_classes
+from coview.evaluation.protocols.base import TEST_ROLES, FeatureSettings, Protocol, Scores, Task, require_two_classes
 from coview.evaluation.protocols.finetuning import STARTS, FinetuneSettings, Start, describe_recipe, finetune_run
 from coview.evaluation.protocols.inference import classify_videos
 from coview.evaluation.query_gallery import EvaluationVideos, QueryGallerySplit, choose_videos
 from coview.evaluation.results.result import RowKind, ScoreRow
 
-TOP_1 = "top-1"
-Found = dict[str, dict[int, list[float]]]
+_TOP_1 = "top-1"
+_Found = dict[str, dict[int, list[float]]]
 """Name of a row -> labels a class -> top-1 of each draw."""
 
 
 @dataclass(frozen=True)
-class FewLabelsSettings:
+class FewLabelsSettings(FeatureSettings):
     """How many labels, how often they are drawn, and who learns from them."""
 
     labels: tuple[Positive, ...] = (1, 5, 10, 20)
@@ -36,14 +35,8 @@ class FewLabelsSettings:
     classifier: Literal["linear", "finetune"] = "linear"
     """linear: on frozen features, as protocol linear; finetune: all weights, as protocol finetune, once for each
     number of labels and draw."""
-    baselines: bool = True
-    """Also score random weights and, with the linear classifier, the pixel baselines."""
     finetune: FinetuneSettings = field(default_factory=FinetuneSettings)
     """How to fine-tune, as in protocol finetune; its start, labels, draw and weights come from here instead."""
-    workers: Count = 2
-    """Threads that read videos for the pixel baselines."""
-    weights: Mapping[str, NonNegativeFloat] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
-    """View name -> weight of its probabilities in "weighted views"; one that is not named weighs 1, 0 leaves it out."""
 
 
 class FewLabels(Protocol):
@@ -58,8 +51,8 @@ class FewLabels(Protocol):
         require_two_classes(videos, protocol="few-labels")
         teach = {"linear": self._linear, "finetune": self._finetune}[chosen.classifier]
         rows, settings = teach(task, videos)
-        chance = guess_class(videos.labels, videos.folds[0])[TOP_1]
-        metrics = dict.fromkeys(map(metric_name, chosen.labels), chance)
+        chance = guess_class(videos.labels, videos.folds[0])[_TOP_1]
+        metrics = dict.fromkeys(map(_metric_name, chosen.labels), chance)
         return Scores(
             rows=(*rows, ScoreRow("chance", "chance", metrics, description="classes in random order")),
             counts={**videos.counts, "roles": list(TEST_ROLES)},
@@ -78,17 +71,15 @@ class FewLabels(Protocol):
         chosen, recipe, seed = self.settings, LinearRecipe(), task.run.config.seed
         metric = partial(linear_accuracy, recipe=recipe, seed=seed)
         rows = []
-        for table in gather_features(
-            task, videos, weights=chosen.weights, baselines=chosen.baselines, workers=chosen.workers
-        ):
-            found: Found = {}
+        for table in gather_features(task, videos, chosen):
+            found: _Found = {}
             for count in chosen.labels:
                 for draw in range(chosen.draws):
-                    few = draw_labels(videos.labels, videos.folds[0], count, seed=seed, draw=draw)
+                    few = _draw_labels(videos.labels, videos.folds[0], count, seed=seed, draw=draw)
                     for name, values in measure_features(table, metric, videos.labels, few).items():
-                        found.setdefault(name, {}).setdefault(count, []).append(values.scores[TOP_1])
+                        found.setdefault(name, {}).setdefault(count, []).append(values.scores[_TOP_1])
             descriptions = {name: table.describe(name, averaged="softmax") for name in found}
-            rows += mean_rows(table.kind, found, descriptions)
+            rows += _mean_rows(table.kind, found, descriptions)
         return rows, {"classifier": as_plain(recipe), **describe_features(task)}
 
     def _finetune(self, task: Task, videos: EvaluationVideos) -> tuple[list[ScoreRow], dict[str, Any]]:
@@ -98,7 +89,7 @@ class FewLabels(Protocol):
         settings: dict[str, Any] = {}
         starts: tuple[Start, ...] = ("trained", "random") if chosen.baselines else ("trained",)
         for start in starts:
-            found: Found = {}
+            found: _Found = {}
             descriptions = {}
             for count in chosen.labels:
                 for draw in range(chosen.draws):
@@ -108,31 +99,31 @@ class FewLabels(Protocol):
                     )
                     for row in scored.rows:
                         descriptions[row.name] = f"fine-tuned from {STARTS[start]}; {row.description}"
-                        found.setdefault(row.name, {}).setdefault(count, []).append(row.metrics[TOP_1])
+                        found.setdefault(row.name, {}).setdefault(count, []).append(row.metrics[_TOP_1])
                     recipe = describe_recipe(child)
                     kept = {name: value for name, value in recipe.items() if name not in ("labels", "draw")}
                     settings = {**scored.settings, "classifier": kept}
-            rows += mean_rows(start, found, descriptions)
+            rows += _mean_rows(start, found, descriptions)
         return rows, settings
 
 
-def mean_rows(kind: RowKind, found: Found, descriptions: Mapping[str, str]) -> list[ScoreRow]:
+def _mean_rows(kind: RowKind, found: _Found, descriptions: Mapping[str, str]) -> list[ScoreRow]:
     """Return a row a name: the mean over the draws and, where there are several, their standard deviation."""
     rows = []
     for name, by_count in found.items():
-        values = {metric_name(count): drawn for count, drawn in by_count.items()}
+        values = {_metric_name(count): drawn for count, drawn in by_count.items()}
         means = {metric: float(np.mean(drawn)) for metric, drawn in values.items()}
         spreads = {metric: float(np.std(drawn, ddof=1)) for metric, drawn in values.items() if len(drawn) > 1}
         rows.append(ScoreRow(kind, name, means, spreads, descriptions[name]))
     return rows
 
 
-def metric_name(count: int) -> str:
+def _metric_name(count: int) -> str:
     """Return "top-1 at 1 label" or "top-1 at 5 labels"."""
-    return f"{TOP_1} at {count} label{'' if count == 1 else 's'}"
+    return f"{_TOP_1} at {count} label{'' if count == 1 else 's'}"
 
 
-def draw_labels(
+def _draw_labels(
     labels: Sequence[str], split: QueryGallerySplit, count: int, *, seed: int, draw: int
 ) -> QueryGallerySplit:
     """Return the split with at most `count` gallery videos of each class; the queries stay as they are.

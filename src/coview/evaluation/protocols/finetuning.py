@@ -20,7 +20,7 @@ from coview.evaluation.ensembles import DEFAULT_WEIGHTS
 from coview.evaluation.features import remark_on_features
 from coview.evaluation.protocols.aggregation import chance_row, guess_class
 from coview.evaluation.protocols.base import Protocol, Scores, Task, require_two_classes
-from coview.evaluation.protocols.inference import NumCrops, classify_videos, count_taught, names_classes
+from coview.evaluation.protocols.inference import NumCrops, classify_videos, names_classes
 from coview.evaluation.query_gallery import choose_videos
 from coview.evaluation.results.result import ScoreRow
 from coview.evaluation.results.runs import without_speed_settings
@@ -90,14 +90,13 @@ class Finetune(Protocol):
                 replace(task, run=child), videos, crops=chosen.crops, weights=chosen.weights, kind=start
             )
             rows += found.rows
-            predictions = predictions or found.predictions.packed()  # the run's own, where both are asked for
+            predictions = predictions or found.predictions  # the run's own, where both are asked for
             settings = {**found.settings, "classifier": describe_recipe(child)}
-            counts = count_taught(child, task.data, videos)
             remarks.append(f"fine-tuned from {STARTS[start]}: {child.path.relative_to(task.run.path)}")
         rows.append(chance_row(videos, guess_class, description="classes in random order"))
         return Scores(
             rows=tuple(rows),
-            counts=counts,
+            counts=found.counts,
             settings={**as_plain(chosen), **settings, "crops": chosen.crops},
             split=task.split,
             variant=_variant(chosen),
@@ -133,7 +132,7 @@ def finetune_run(task: Task, settings: FinetuneSettings, start: Start) -> Run:
         UserError: the config cannot be used for this run, or the videos have no labels.
         KeyboardInterrupt: it was asked to stop; the same call goes on where it stands.
     """
-    config = finetune_config(task.run, settings, split=task.split)
+    config = _finetune_config(task.run, settings, split=task.split)
     task.data.require_views(config.views)
     folder = task.run.path / FOLDER / _name(task, settings, config, start=start)
     finished = _finished(folder)
@@ -149,7 +148,7 @@ def finetune_run(task: Task, settings: FinetuneSettings, start: Start) -> Run:
     return Run.load(folder)
 
 
-def finetune_config(run: Run, settings: FinetuneSettings, *, split: str | None) -> RunConfig:
+def _finetune_config(run: Run, settings: FinetuneSettings, *, split: str | None) -> RunConfig:
     """Return the settings of a run's fine-tuned child, not yet what it starts from.
 
     Raises:

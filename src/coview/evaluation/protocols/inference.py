@@ -32,7 +32,6 @@ from coview.evaluation.metrics.accuracy import accuracy_of_scores, chance_accura
 from coview.evaluation.protocols.aggregation import aggregate_folds, describe_errors, keep_predictions
 from coview.evaluation.protocols.base import TEST_ROLES, Protocol, Scores, Task
 from coview.evaluation.query_gallery import EvaluationVideos, choose_videos
-from coview.evaluation.results.predictions import Predictions
 from coview.evaluation.results.result import RowKind, ScoreRow
 from coview.methods import METHODS, Method
 from coview.methods.base import reached_views
@@ -45,7 +44,7 @@ _CROPS: Mapping[str, NumCrops] = {"features": 10, "context": 1}
 
 
 @typing.runtime_checkable
-class Classifies(typing.Protocol):
+class _Classifies(typing.Protocol):
     """A method that names the class of a clip."""
 
     classes: tuple[str, ...]
@@ -76,37 +75,12 @@ class Inference(Protocol):
         """Score a run; see `Protocol.score`."""
         chosen = self.settings
         for run in task.runs:
-            require_classifier(replace(task, run=run))
+            _classifier_of(replace(task, run=run))
         videos = choose_videos(task.data, task.split, along_with=task.along_with)
         found = classify_videos(task, videos, crops=chosen.crops, weights=chosen.weights)
-        guessed = chance_accuracy([entry.label or "" for entry in videos.tested], found.classes)
-        return Scores(
-            rows=(*found.rows, ScoreRow("chance", "chance", guessed, description="in random order")),
-            counts=count_taught(task.run, task.data, videos),
-            settings={**as_plain(chosen), **found.settings},
-            split=task.split,
-            predictions=found.predictions.packed(),
-            remarks=found.remarks,
-        )
-
-
-@dataclass(frozen=True)
-class Classified:
-    """How well a classifier did.
-
-    Attributes:
-        classes: names it knows.
-        rows: one a view and ensemble.
-        predictions: the class that each test video was given.
-        settings: what was averaged.
-        remarks: what a reader should know.
-    """
-
-    classes: tuple[str, ...]
-    rows: tuple[ScoreRow, ...]
-    predictions: Predictions
-    settings: Mapping[str, Any]
-    remarks: tuple[str, ...]
+        guessed = chance_accuracy([entry.label or "" for entry in videos.tested], _classifier_of(task).classes)
+        chance = ScoreRow("chance", "chance", guessed, description="in random order")
+        return replace(found, rows=(*found.rows, chance), settings={**as_plain(chosen), **found.settings})
 
 
 def classify_videos(
@@ -116,8 +90,8 @@ def classify_videos(
     crops: int | None,
     weights: Mapping[str, float],
     kind: RowKind = "trained",
-) -> Classified:
-    """Let a fine-tuned run, or views of several, classify the test videos, and judge it.
+) -> Scores:
+    """Let a fine-tuned run, or views of several, classify the test videos, and judge it, without the row of chance.
 
     Args:
         task: that run, or these members, and the data.
@@ -129,10 +103,10 @@ def classify_videos(
     Raises:
         UserError: a run is no classifier, or two of them know different classes.
     """
-    run, classes = task.run, require_classifier(task).classes
+    run, classes = task.run, _classifier_of(task).classes
     count = crops or _CROPS[run.method.classification_head]
     scores = _probabilities_by_name(task, videos.tested, crops=count)
-    words = f"mean softmax over half-overlapping windows, {describe_crops(count)}"
+    words = f"mean softmax over half-overlapping windows, {_describe_crops(count)}"
     descriptions = dict.fromkeys(scores, words)
     mixes = {ENSEMBLE: shares_of_members(task.members)} if task.members else choose_ensembles(run.views, weights)
     for name, shares in mixes.items():
@@ -147,38 +121,44 @@ def classify_videos(
     settings = {
         "crops": count,
         **describe_features(task),
-        "windows": f"uniform, half overlapping, {describe_crops(count)}",
+        "windows": f"uniform, half overlapping, {_describe_crops(count)}",
         "standard_error": describe_errors(videos, rows[0].first_metric, tested="test videos"),
     }
-    predictions = keep_predictions(videos, given)
-    return Classified(classes, tuple(rows), predictions, settings, _remarks(task, labels, classes))
+    return Scores(
+        rows=tuple(rows),
+        counts=_count_taught(run, task.data, videos),
+        settings=settings,
+        split=task.split,
+        predictions=keep_predictions(videos, given).packed(),
+        remarks=_remarks(task, labels, classes),
+    )
 
 
 def _probabilities_by_name(task: Task, entries: Sequence[VideoEntry], *, crops: int) -> dict[str, NDArray[np.float32]]:
     """Return the class probabilities (n, C) of the run's views, or of each member of an ensemble by its name."""
     if not task.members:
-        return class_probabilities(task, entries, crops=crops)
-    classes = require_classifier(task).classes
+        return _class_probabilities(task, entries, crops=crops)
+    classes = _classifier_of(task).classes
     by_run: dict[int, dict[str, NDArray[np.float32]]] = {}
     for run in task.runs:
-        own = require_classifier(replace(task, run=run)).classes
+        own = _classifier_of(replace(task, run=run)).classes
         if set(own) != set(classes):
             raise UserError(
                 f"{task.run.path} and {run.path} tell different classes apart ({', '.join(classes)}; "
                 f"{', '.join(own)}); an ensemble needs runs that were taught the same"
             )
         columns = [own.index(name) for name in classes]
-        found = class_probabilities(replace(task, run=run), entries, crops=crops)
+        found = _class_probabilities(replace(task, run=run), entries, crops=crops)
         by_run[id(run)] = {view: scores[:, columns] for view, scores in found.items()}
     return {member.name: by_run[id(member.run)][member.view] for member in task.members}
 
 
 def names_classes(config: RunConfig) -> bool:
     """Whether the method of a run is a classifier, to be scored by this protocol."""
-    return hasattr(METHODS.load(str(config.method.get("name"))), Classifies.class_scores.__name__)
+    return hasattr(METHODS.load(str(config.method.get("name"))), _Classifies.class_scores.__name__)
 
 
-def count_taught(run: Run, data: PreparedDataset, videos: EvaluationVideos) -> dict[str, Any]:
+def _count_taught(run: Run, data: PreparedDataset, videos: EvaluationVideos) -> dict[str, Any]:
     """Return the counts of a classifier's result: of the training videos, those that it learnt from."""
     learnt = run.resolved["data"]
     counts = {**videos.counts, "roles": list(TEST_ROLES)}
@@ -187,7 +167,7 @@ def count_taught(run: Run, data: PreparedDataset, videos: EvaluationVideos) -> d
     return counts
 
 
-def describe_crops(count: int) -> str:
+def _describe_crops(count: int) -> str:
     """Return what is seen of each window."""
     return {
         1: "centre crop",
@@ -197,14 +177,14 @@ def describe_crops(count: int) -> str:
     }[count]
 
 
-def require_classifier(task: Task) -> Classifies:
+def _classifier_of(task: Task) -> _Classifies:
     """Return the method of a run that names classes.
 
     Raises:
         UserError: the run is no classifier; says how to make one of it.
     """
     method = task.run.method
-    if not isinstance(method, Classifies):
+    if not isinstance(method, _Classifies):
         run, data = task.run.path, task.data.root
         raise UserError(
             f"{run} is a run of method {task.run.config.method.get('name')}, which names no classes. Fine-tune and "
@@ -215,20 +195,20 @@ def require_classifier(task: Task) -> Classifies:
 
 
 @torch.inference_mode()
-def class_probabilities(task: Task, entries: Sequence[VideoEntry], *, crops: int) -> dict[str, NDArray[np.float32]]:
+def _class_probabilities(task: Task, entries: Sequence[VideoEntry], *, crops: int) -> dict[str, NDArray[np.float32]]:
     """Return view -> (n, C): each video's softmax, averaged over all its windows and crops.
 
     Every frame is decoded once for all windows and crops that show it, but where a long video spans two batches.
 
     Args:
-        task: a run whose method `Classifies`, and the data.
+        task: a run whose method `_Classifies`, and the data.
         entries: n ready videos.
         crops: 1, 3, 5 or 10.
 
     Raises:
         UserError: the data set lacks a view, or a stored view cannot be read.
     """
-    run, method, device = task.run, require_classifier(task), choose_device(task.device)
+    run, method, device = task.run, _classifier_of(task), choose_device(task.device)
     assert isinstance(method, Method)
     task.data.require_views(run.views)
     views = open_views(task.data.view_options, run.views)

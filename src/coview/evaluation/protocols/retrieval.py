@@ -1,16 +1,14 @@
 """Protocol "retrieval": does the nearest video show the same action? Beside random weights, pixels and chance."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.config import Count, NonNegativeFloat, as_plain
-from coview.datasets.folds import Folds
+from coview.config import as_plain
 from coview.embedding.search import NOBODY
-from coview.evaluation.ensembles import DEFAULT_WEIGHTS
 from coview.evaluation.features import (
     FeatureTable,
     Weights,
@@ -23,12 +21,12 @@ from coview.evaluation.metrics import METRICS
 from coview.evaluation.metrics.base import Metric, MetricValues, as_values, mean_over_draws
 from coview.evaluation.metrics.recall import chance_recall
 from coview.evaluation.protocols.aggregation import chance_row, describe_errors, keep_predictions, score_rows
-from coview.evaluation.protocols.base import Protocol, Scores, Task
+from coview.evaluation.protocols.base import FeatureSettings, FoldSettings, Protocol, Scores, Task
 from coview.evaluation.protocols.stage_scores import score_stages
 from coview.evaluation.query_gallery import SPLIT, EvaluationVideos, QueryGallerySplit, choose_videos
 from coview.evaluation.results.result import ScoreRow, StageScore
 
-RELEASED_CODE = "released-code"
+_RELEASED_CODE = "released-code"
 _RELEASED_WORDS = (
     "a query: mean over its windows, minus the mean of all queries, unit; a gallery video: one random clip; cosine"
 )
@@ -37,7 +35,7 @@ _CHANCE_DRAWS = 20
 
 
 @dataclass(frozen=True)
-class RetrievalSettings:
+class RetrievalSettings(FoldSettings, FeatureSettings):
     """How retrieval is scored."""
 
     metrics: tuple[str, ...] = ("recall",)
@@ -46,21 +44,10 @@ class RetrievalSettings:
     """split: test videos query the training videos; leave-group-out: every labelled video queries those of all other
     groups, the steadier measure of a small data set; auto: split where the data set has splits; released-code: as
     split, but a gallery video is one random clip and queries are taken around their own mean, as ViCC's code does."""
-    baselines: bool = True
-    """Also score random weights and the pixel baselines."""
     stages: bool = True
     """Also score the run as it was after each finished stage; encoders that a stage did not train are not run again."""
     gallery: str | None = None
     """Folder of another prepared data set whose videos are to be found; not set: those of --data."""
-    folds: Folds | None = None
-    """Deal the groups of all labelled videos into this many parts; each queries the others; mean and spread over
-    parts. Not set: as `variant` says."""
-    fold_seed: Count = 0
-    """Of the deal; runs that are to be compared need the same."""
-    workers: Count = 2
-    """Threads that read videos for the pixel baselines."""
-    weights: Mapping[str, NonNegativeFloat] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))
-    """View name -> weight of its cosines in "weighted views"; a view that is not named weighs 1, 0 leaves it out."""
 
 
 class Retrieval(Protocol):
@@ -84,15 +71,13 @@ class Retrieval(Protocol):
         )
         if videos.gallery_data is not None:
             videos = replace(videos, remarks=task.run.differences(videos.gallery_data))
-        tables = gather_features(
-            task, videos, weights=chosen.weights, baselines=chosen.baselines, workers=chosen.workers
-        )
-        if chosen.variant == RELEASED_CODE:
+        tables = gather_features(task, videos, chosen)
+        if chosen.variant == _RELEASED_CODE:
             tables = [_as_released(task, videos, table) for table in tables]
         metric = _all_of(list(metrics.values()))
         scored = [score_rows(table, metric, videos, seed=seed) for table in tables]  # the run's own features first
         curve: tuple[StageScore, ...] = ()
-        if chosen.stages and not task.members and chosen.variant != RELEASED_CODE:
+        if chosen.stages and not task.members and chosen.variant != _RELEASED_CODE:
             curve = score_stages(task, videos, tables, lambda table: score_rows(table, metric, videos, seed=seed)[0])
         rows = [row for more, _ in scored for row in more]
         rows.append(_chance(metrics, videos))
@@ -161,11 +146,11 @@ def _as_released(task: Task, videos: EvaluationVideos, table: FeatureTable) -> F
     queries = list(videos.folds[0].queries)
     for name, rows in table.features.items():
         features[name] = clips[name].copy()
-        features[name][queries] = centre_on_mean(rows[queries])
+        features[name][queries] = _centre_on_mean(rows[queries])
     return replace(table, features=features, descriptions=dict.fromkeys(features, _RELEASED_WORDS))
 
 
-def centre_on_mean(features: NDArray[np.float32]) -> NDArray[np.float32]:
+def _centre_on_mean(features: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return rows (q, D) minus their mean, made unit again; a row that is the mean stays zero."""
     centred = features - features.mean(axis=0)
     lengths = np.linalg.norm(centred, axis=1, keepdims=True)

@@ -12,7 +12,7 @@ from coview.evaluation.query_gallery import EvaluationVideos
 from coview.evaluation.results.result import ScoreRow, StageScore
 from coview.training.checkpoint import checkpoints, read_position
 
-START = "random weights"
+_START = "random weights"
 
 
 def score_stages(
@@ -40,7 +40,7 @@ def score_stages(
     features: dict[str, NDArray[np.float32]] = dict(random.features) if random is not None else {}
     curve = []
     if random is not None:
-        curve.append(StageScore(START, "", (), tuple(score(FeatureTable("trained", features, own.ensembles)))))
+        curve.append(StageScore(_START, "", (), tuple(score(FeatureTable("trained", features, own.ensembles)))))
     for stage in task.run.stages:
         if stage.name not in finished:
             continue

@@ -173,7 +173,7 @@ def name_groups(groups: Sequence[Sequence[RunResult]]) -> list[str]:
     Raises:
         UserError: two names for runs that differ in their seed alone, or one for runs of different settings.
     """
-    automatic = name_configs([group[0].config for group in groups])
+    automatic = _name_configs([group[0].config for group in groups])
     names = []
     for group, name in zip(groups, automatic, strict=True):
         given = dict.fromkeys(one.given_name for one in group if one.given_name)
@@ -189,7 +189,7 @@ def name_groups(groups: Sequence[Sequence[RunResult]]) -> list[str]:
     return names
 
 
-def name_configs(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+def _name_configs(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """Name runs by method, then by views and by each setting in which they differ.
 
     Args:
