@@ -170,7 +170,7 @@ def search(
         progress: told of embedding.
 
     Raises:
-        TypeError: one of the sides is nothing of what is expected.
+        TypeError: one of the sides is neither embeddings nor videos.
         UserError: videos without a run, sides that share no view, or that come from encoders of different sizes.
     """
     if top < 1:

@@ -19,7 +19,7 @@ DEFAULT_WEIGHTS = {"rgb": 2.0, "flow": 2.0, "segmentation": 1.0, "pose": 1.0}
 
 
 def choose_ensembles(views: Sequence[str], weights: Mapping[str, float]) -> dict[str, dict[str, float]]:
-    """Return the ensembles of some views: all alike and, where it differs from that, weighted.
+    """Return the ensembles of some views: with equal weights and, where that differs, with the given ones.
 
     Args:
         views: names; one view alone makes no ensemble.

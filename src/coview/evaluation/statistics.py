@@ -26,7 +26,7 @@ def bootstrap_error(hits: NDArray[np.bool_], groups: Sequence[str], *, seed: int
 
 
 def _draw_groups(count: int, draws: int, *, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Yield (draws, G): how often each group is drawn; in rounds, so that 13,000 groups need megabytes."""
+    """Yield (draws, G): how often each group is drawn; in portions, so that 13,000 groups need megabytes."""
     generator = np.random.default_rng(seed)
     for _ in range(draws // _DRAWS_A_ROUND):
         yield generator.multinomial(count, np.full(count, 1 / count), size=_DRAWS_A_ROUND)

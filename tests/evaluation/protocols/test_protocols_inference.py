@@ -99,7 +99,7 @@ def test_classes_that_were_not_taught_are_missed_and_a_view_not_yet_taught_is_na
     result = evaluate(tmp_path / "run", small_run.data, protocol="inference", checkpoint=first)
     assert result.row("trained", "rgb").metrics["top-5"] == 0.5
     assert result.counts["queries_scored"] == 4
-    assert any("2 of 4 test videos are of classes that the run was not taught" in text for text in result.remarks)
+    assert any("2 of 4 test videos are of classes that the run was not trained on" in text for text in result.remarks)
     assert any("its classifier is random: flow" in text for text in result.remarks)
 
 

@@ -38,7 +38,7 @@ def choose_pair(
         data: only on this data set.
 
     Raises:
-        UserError: no such run or result, or none that were made alike; says in what they differ.
+        UserError: no such run or result, or none that can be compared; says in what they differ.
     """
     if Path(a).resolve() == Path(b).resolve():
         raise UserError(f"{a} and {b} are the same; give two runs, two checkpoints (RUN@CHECKPOINT) or two results")
@@ -57,7 +57,7 @@ def choose_pair(
     if one.path == other.path:
         raise UserError(f"{a} and {b} have but one result, {one.path}; evaluate the other checkpoint too")
     raise UserError(
-        f"{a} and {b} have no results of {' or '.join(protocols)} that were made alike. The newest differ in: "
+        f"{a} and {b} have no comparable results of {' or '.join(protocols)}. The newest differ in: "
         f"{'; '.join(_differences(one, other))}. Evaluate both with the same data, split and settings"
     )
 

@@ -62,7 +62,7 @@ def compare(
         data: only results on this data set.
 
     Raises:
-        UserError: not evaluated alike, without predictions for single videos, or no such features.
+        UserError: the results cannot be compared, hold no predictions for single videos, or have no such features.
     """
     one, other = choose_pair(a, b, protocol=protocol, split=split, data=data)
     kept_a, kept_b = _predictions(one), _predictions(other)

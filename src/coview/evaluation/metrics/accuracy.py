@@ -41,7 +41,7 @@ def accuracy_of_scores(
 
 
 def chance_accuracy(labels: Sequence[str], classes: Sequence[str]) -> dict[str, float]:
-    """Return what naming the classes in random order gives; a class nobody was taught is a miss."""
+    """Return what naming the classes in random order gives; a class without a training video is a miss."""
     known = np.array([name in set(classes) for name in labels])
     scores = {f"top-{k}": float(known.mean()) * min(k, len(classes)) / len(classes) for k in _TOP}
     by_class = [name in set(classes) for name in set(labels)]

@@ -91,10 +91,10 @@ def as_values(found: MetricValues | Mapping[str, float]) -> MetricValues:
     return found if isinstance(found, MetricValues) else MetricValues(found)
 
 
-def taught_classes(labels: Sequence[str], split: QueryGallerySplit) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+def training_classes(labels: Sequence[str], split: QueryGallerySplit) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Return the classes that the gallery has, sorted, and the class (g,) of each of its rows."""
-    taught = [labels[row] for row in split.gallery]
-    classes, targets = np.unique(np.asarray(taught, dtype=str), return_inverse=True)
+    names = [labels[row] for row in split.gallery]
+    classes, targets = np.unique(np.asarray(names, dtype=str), return_inverse=True)
     return tuple(classes.tolist()), targets.astype(np.int64)
 
 

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from coview.evaluation.metrics.accuracy import accuracy_of_scores
-from coview.evaluation.metrics.base import MetricValues, taught_classes
+from coview.evaluation.metrics.base import MetricValues, training_classes
 from coview.evaluation.query_gallery import QueryGallerySplit
 
 
@@ -31,7 +31,7 @@ def knn_accuracy(
     Returns:
         "top-1", "top-5", "mean per class".
     """
-    classes, targets = taught_classes(labels, split)
+    classes, targets = training_classes(labels, split)
     votes = _count_votes(
         features, targets, split, num_classes=len(classes), neighbours=neighbours, temperature=temperature
     )

@@ -12,7 +12,7 @@ from torch.nn.utils import skip_init
 
 from coview.config import Fraction, NonNegativeFloat, Positive, PositiveFloat
 from coview.evaluation.metrics.accuracy import accuracy_of_scores
-from coview.evaluation.metrics.base import MetricValues, taught_classes
+from coview.evaluation.metrics.base import MetricValues, training_classes
 from coview.evaluation.query_gallery import QueryGallerySplit
 
 
@@ -56,7 +56,7 @@ def linear_accuracy(
     Returns:
         "top-1", "top-5", "mean per class", with probabilities: ensembles of views are means of softmax.
     """
-    classes, targets = taught_classes(labels, split)
+    classes, targets = training_classes(labels, split)
     head = fit_linear(
         features[list(split.gallery)],
         targets,

@@ -10,7 +10,7 @@ from coview.datasets.splits import group_of
 from coview.evaluation.ensembles import average_scores
 from coview.evaluation.features import FeatureTable, describe_features, remark_on_features
 from coview.evaluation.metrics.accuracy import accuracy_of_scores, chance_accuracy
-from coview.evaluation.metrics.base import Metric, MetricValues, as_values, mean_over_draws, taught_classes
+from coview.evaluation.metrics.base import Metric, MetricValues, as_values, mean_over_draws, training_classes
 from coview.evaluation.protocols.base import TEST_ROLES, Scores, Task
 from coview.evaluation.query_gallery import EvaluationVideos, QueryGallerySplit
 from coview.evaluation.results.predictions import Predictions
@@ -147,5 +147,5 @@ def score_classifier(
 
 def guess_class(labels: Sequence[str], split: QueryGallerySplit) -> dict[str, float]:
     """Return what naming the classes of the gallery in random order gives."""
-    classes, _ = taught_classes(labels, split)
+    classes, _ = training_classes(labels, split)
     return chance_accuracy([labels[row] for row in split.queries], classes)

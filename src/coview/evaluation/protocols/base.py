@@ -12,7 +12,7 @@ from coview.datatypes import ProgressSink
 from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.evaluation.ensembles import DEFAULT_WEIGHTS, EnsembleMember
-from coview.evaluation.metrics.base import taught_classes
+from coview.evaluation.metrics.base import training_classes
 from coview.evaluation.query_gallery import EvaluationVideos
 from coview.evaluation.results.result import ScoreRow, StageScore
 
@@ -129,7 +129,7 @@ def require_two_classes(videos: EvaluationVideos, *, protocol: str) -> None:
         UserError: the training videos are of one class.
     """
     for fold in videos.folds:
-        classes, targets = taught_classes(videos.labels, fold)
+        classes, targets = training_classes(videos.labels, fold)
         if len(classes) < 2:
             raise UserError(
                 f"{protocol} needs training videos of two classes or more; all {len(targets)} that are ready are of "

@@ -1,4 +1,4 @@
-"""Protocol "few-labels": a classifier taught by 1, 5, 10, 20 videos a class, several draws of each."""
+"""Protocol "few-labels": a classifier trained on 1, 5, 10, 20 videos a class, several draws of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,7 +10,7 @@ import numpy as np
 from coview.config import Positive, as_plain
 from coview.datasets.splits import few_of_each_class
 from coview.evaluation.features import describe_features, gather_features, remark_on_features
-from coview.evaluation.metrics.base import taught_classes
+from coview.evaluation.metrics.base import training_classes
 from coview.evaluation.metrics.linear import LinearRecipe, linear_accuracy
 from coview.evaluation.protocols.aggregation import guess_class, measure_features
 from coview.evaluation.protocols.base import TEST_ROLES, FeatureSettings, Protocol, Scores, Task, require_two_classes
@@ -98,7 +98,7 @@ class FewLabels(Protocol):
                         replace(task, run=child), videos, crops=chosen.finetune.crops, weights=chosen.weights
                     )
                     for row in scored.rows:
-                        descriptions[row.name] = f"fine-tuned from {STARTS[start]}; {row.description}"
+                        descriptions[row.name] = f"{STARTS[start]}; {row.description}"
                         found.setdefault(row.name, {}).setdefault(count, []).append(row.metrics[_TOP_1])
                     recipe = describe_recipe(child)
                     kept = {name: value for name, value in recipe.items() if name not in ("labels", "draw")}
@@ -130,13 +130,13 @@ def _draw_labels(
 
     A draw of more labels holds the same draw of fewer.
     """
-    _, targets = taught_classes(labels, split)
+    _, targets = training_classes(labels, split)
     kept = few_of_each_class(targets, count, seed=seed, draw=draw)
     return replace(split, gallery=tuple(split.gallery[place] for place in kept))
 
 
 def _remark_on_small_classes(videos: EvaluationVideos, labels: Sequence[int]) -> tuple[str, ...]:
-    classes, targets = taught_classes(videos.labels, videos.folds[0])
+    classes, targets = training_classes(videos.labels, videos.folds[0])
     sizes = np.bincount(targets, minlength=len(classes))
     short = int((sizes < max(labels)).sum())
     if not short:

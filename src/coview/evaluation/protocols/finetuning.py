@@ -1,4 +1,4 @@
-"""Protocol "finetune": the whole network taught with labels, from the run's weights and from random ones.
+"""Protocol "finetune": the whole network trained with labels, from the run's weights and from scratch.
 
 A fine-tuned child stands in RUN/finetune/<what>-<hash>/: a run like any other, trained once and found again.
 """
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 FOLDER = "finetune"
 Start = Literal["trained", "random"]
-STARTS: Mapping[Start, str] = {"trained": "the run's weights", "random": "random weights"}
+STARTS: Mapping[Start, str] = {"trained": "fine-tuned from the run's weights", "random": "trained from scratch"}
 _RECIPES: Mapping[ClassificationHead, str] = {"features": "finetune-vicc", "context": "finetune-cocon"}
 """Head of the classifier -> beginning of the names of the configs whose recipe it takes."""
 _SIZES = {"cpu": "ucf10-cpu"}
@@ -50,7 +50,7 @@ class FinetuneSettings:
     without blur, with the recipe of finetune-cocon-... where the method looks at contexts, else of
     finetune-vicc-..., its CPU-sized twin for a run of preset cpu."""
     start: Literal["both", "trained", "random"] = "both"
-    """Begin with the run's weights, with random ones (the baseline), or do both."""
+    """trained: begin with the run's weights; random: train from scratch, the baseline; or do both."""
     epochs: Positive | None = None
     """Passes over the training videos for each view; not set: those of the recipe."""
     max_steps: Count = 0
@@ -71,7 +71,7 @@ class FinetuneSettings:
 
 
 class Finetune(Protocol):
-    """Top-1, top-5 and accuracy per class after fine-tuning all weights, beside the same training from random ones."""
+    """Top-1, top-5 and accuracy per class after fine-tuning all weights, beside the same training from scratch."""
 
     Settings = FinetuneSettings
 
@@ -92,7 +92,7 @@ class Finetune(Protocol):
             rows += found.rows
             predictions = predictions or found.predictions  # the run's own, where both are asked for
             settings = {**found.settings, "classifier": describe_recipe(child)}
-            remarks.append(f"fine-tuned from {STARTS[start]}: {child.path.relative_to(task.run.path)}")
+            remarks.append(f"{STARTS[start]}: {child.path.relative_to(task.run.path)}")
         rows.append(chance_row(videos, guess_class, description="classes in random order"))
         return Scores(
             rows=tuple(rows),
@@ -137,11 +137,11 @@ def finetune_run(task: Task, settings: FinetuneSettings, start: Start) -> Run:
     folder = task.run.path / FOLDER / _name(task, settings, config, start=start)
     finished = _finished(folder)
     if finished is not None:
-        logger.info("fine-tuned from %s before: %s", STARTS[start], folder)
+        logger.info("%s before: %s", STARTS[start], folder)
         return finished
     if start == "trained":
         config = replace(config, start_from=_recorded_start(folder) or str(task.run.checkpoint.resolve()))
-    logger.info("fine-tuning from %s: %s", STARTS[start], folder)
+    logger.info("to be %s: %s", STARTS[start], folder)
     result = pretrain(config, data=task.data.root, out=folder, resume=True, device=task.device, progress=task.progress)
     if not result.is_complete:
         raise KeyboardInterrupt(f"stopped; the same command goes on there: {folder}")

@@ -126,7 +126,7 @@ def classify_videos(
     }
     return Scores(
         rows=tuple(rows),
-        counts=_count_taught(run, task.data, videos),
+        counts=_count_training_videos(run, task.data, videos),
         settings=settings,
         split=task.split,
         predictions=keep_predictions(videos, given).packed(),
@@ -145,7 +145,7 @@ def _probabilities_by_name(task: Task, entries: Sequence[VideoEntry], *, crops: 
         if set(own) != set(classes):
             raise UserError(
                 f"{task.run.path} and {run.path} tell different classes apart ({', '.join(classes)}; "
-                f"{', '.join(own)}); an ensemble needs runs that were taught the same"
+                f"{', '.join(own)}); an ensemble needs runs trained on the same classes"
             )
         columns = [own.index(name) for name in classes]
         found = _class_probabilities(replace(task, run=run), entries, crops=crops)
@@ -158,7 +158,7 @@ def names_classes(config: RunConfig) -> bool:
     return hasattr(METHODS.load(str(config.method.get("name"))), _Classifies.class_scores.__name__)
 
 
-def _count_taught(run: Run, data: PreparedDataset, videos: EvaluationVideos) -> dict[str, Any]:
+def _count_training_videos(run: Run, data: PreparedDataset, videos: EvaluationVideos) -> dict[str, Any]:
     """Return the counts of a classifier's result: of the training videos, those that it learnt from."""
     learnt = run.resolved["data"]
     counts = {**videos.counts, "roles": list(TEST_ROLES)}
@@ -237,10 +237,12 @@ def _remarks(task: Task, labels: Sequence[str], classes: Sequence[str]) -> tuple
     for run in task.runs:
         remarks += run.differences(task.data)
         reached = reached_views(run.stages, run.position.stage_index)
-        untaught = [view for view in run.views if view not in reached]
-        if untaught:
-            remarks.append(f"not taught yet in {run.path.name}, its classifier is random: {', '.join(untaught)}")
+        untrained = [view for view in run.views if view not in reached]
+        if untrained:
+            remarks.append(f"not trained yet in {run.path.name}, its classifier is random: {', '.join(untrained)}")
     unknown = sum(label not in classes for label in labels)
     if unknown:
-        remarks.append(f"{unknown} of {len(labels)} test videos are of classes that the run was not taught: all missed")
+        remarks.append(
+            f"{unknown} of {len(labels)} test videos are of classes that the run was not trained on: all missed"
+        )
     return tuple(remarks)

@@ -48,7 +48,7 @@ class RunResult:
 
     @property
     def identity(self) -> str:
-        """All that makes two runs alike but for their seed."""
+        """The same for runs that differ in nothing but their seed."""
         stage = self.result.checkpoint.get("stage")
         return json.dumps([without_speed_settings(self.config), stage], sort_keys=True)
 
@@ -76,7 +76,7 @@ def read_run_results(words: Sequence[Path | str], protocol: str | None = None) -
 
 
 def average_splits(found: Iterable[RunResult]) -> list[RunResult]:
-    """Return the mean over splits of each run that was scored alike on several of them."""
+    """Return the mean over splits of each run that was scored in the same way on several of them."""
     groups: dict[str, dict[str, RunResult]] = {}
     for one in found:
         if one.result.split is not None:
@@ -138,7 +138,7 @@ def keep_latest(found: Iterable[RunResult]) -> list[RunResult]:
 
 
 def one_per_seed(group: Iterable[RunResult]) -> list[RunResult]:
-    """Return the latest result of each seed, of runs that are alike but for it; seeds ascending.
+    """Return the latest result of each seed, of runs that differ in nothing else; seeds ascending.
 
     Raises:
         UserError: two runs have the same settings and the same seed.
