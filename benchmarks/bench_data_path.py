@@ -20,8 +20,8 @@ import numpy as np
 import torch
 
 from coview.augmentation.batch import augment
-from coview.clips.dataset import ClipDataset
 from coview.clips.loader import training_loader
+from coview.clips.samples import ClipSamples
 from coview.config import AugmentSettings, ClipSettings, ViewInput
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.synthetic import SyntheticSettings
@@ -120,7 +120,7 @@ def compare(
     random = np.random.default_rng(0)
 
     def ours(frame_cache: Path | None) -> Callable[[], None]:
-        dataset = ClipDataset(data, entries, views, clip, seed=0, frame_cache=frame_cache)
+        dataset = ClipSamples(data, entries, views, clip, seed=0, frame_cache=frame_cache)
         if frame_cache is not None:
             for index in range(len(dataset)):
                 dataset[(0, index)]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 
-from coview.views.flow.tvl1_numba import tvl1_flow
+from coview.views.flow.tvl1_numba import tvl1_pair
 from coview.views.flow.tvl1_torch import tvl1_flow_batch
 from known_motion import Pair, end_point_error, known_motion_pairs
 from record import record
@@ -43,7 +43,7 @@ def compile_seconds() -> float:
     """Return how long the first flow of this process takes: compiling, or loading what was compiled before."""
     picture = np.zeros((32, 32), np.uint8)
     start = time.perf_counter()
-    tvl1_flow(picture, picture)
+    tvl1_pair(picture, picture)
     return round(time.perf_counter() - start, 2)
 
 
@@ -54,9 +54,9 @@ def compare(size: str, *, seed: int, magnitudes: Sequence[float]) -> dict[str, A
     seconds: dict[str, list[float]] = {"coview": [], "opencv": []}
     errors: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in seconds}
     pairs = list(known_motion_pairs(height, width, seed=seed, magnitudes=tuple(magnitudes)))
-    tvl1_flow(pairs[0].first, pairs[0].second)
+    tvl1_pair(pairs[0].first, pairs[0].second)
     for pair in pairs:
-        for name, flow_of in (("coview", tvl1_flow), ("opencv", lambda a, b: theirs.calc(a, b, None))):
+        for name, flow_of in (("coview", tvl1_pair), ("opencv", lambda a, b: theirs.calc(a, b, None))):
             taken, flow = timed(flow_of, pair)
             seconds[name].append(taken)
             for group in ("all", kind_of(pair)):
@@ -105,7 +105,7 @@ def compare_torch(pairs: Sequence[Pair]) -> dict[str, Any]:
     flows = tvl1_flow_batch(first, second).cpu().numpy()
     taken = time.perf_counter() - start
     apart = [
-        np.linalg.norm(flow - tvl1_flow(pair.first, pair.second), axis=-1).mean()
+        np.linalg.norm(flow - tvl1_pair(pair.first, pair.second), axis=-1).mean()
         for flow, pair in zip(flows, chosen, strict=True)
     ]
     return {

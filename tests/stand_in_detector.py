@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from coview.datatypes import Frame
+from coview.registry import _Row
 from coview.views.base import SourceVideo
 from coview.views.persons.detectors import PERSON_DETECTORS
 from coview.views.persons.detectors.base import Part, PersonDetector, Persons
@@ -19,7 +20,7 @@ LOOKED_AT: list[int] = []
 
 def use_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the stand-in in the place of mediapipe."""
-    rows = {**PERSON_DETECTORS._rows, "mediapipe": "stand_in_detector:WalkingDetector"}
+    rows = {**PERSON_DETECTORS._rows, "mediapipe": _Row("stand_in_detector:WalkingDetector")}
     monkeypatch.setattr(PERSON_DETECTORS, "_rows", rows)
     open_detector.cache_clear()
     CALLS.clear()

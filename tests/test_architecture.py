@@ -48,6 +48,8 @@ LATE = {
     ("training.runlog", "torch"): "TensorBoard takes seconds to import, and only the first process writes",
     ("augmentation.batch", "augmentation.fused"): "numba compiles, which a GPU does not need",
     ("preparation.prepare", "preparation.cluster"): "dask is optional",
+    ("views.flow.functions", "views.flow.opencv"): "an algorithm is imported when it is chosen",
+    ("views.flow.functions", "views.flow.tvl1_numba"): "an algorithm is imported when it is chosen",
     ("views.flow.view", "views.flow.opencv"): "an algorithm is imported when it is chosen",
     ("views.flow.view", "views.flow.tvl1_numba"): "an algorithm is imported when it is chosen",
     ("views.flow.view", "views.flow.tvl1_torch"): "an algorithm is imported when it is chosen",

@@ -7,7 +7,7 @@ import torch
 
 from coview.augmentation.batch import augment, centre, cropped
 from coview.augmentation.geometry import Crop, crops_of_a_picture
-from coview.clips.dataset import ClipSample, collate
+from coview.clips.samples import ClipSample, collate
 from coview.config import AugmentSettings, ViewInput
 from coview.datatypes import ClipBatch, ViewBatch
 from coview.errors import UserError

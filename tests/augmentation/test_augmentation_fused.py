@@ -8,7 +8,8 @@ from coview.augmentation.colour import draw_colours
 from coview.augmentation.fused import fill_clips, line_weights
 from coview.config import AugmentSettings
 from coview.datatypes import random_generator
-from coview.views.base import Geometry, View
+from coview.views.base import View
+from coview.views.crop import Geometry
 from coview.views.flow.view import FlowOptions, FlowView
 from coview.views.rgb import RgbOptions, RgbView
 

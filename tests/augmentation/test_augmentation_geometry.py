@@ -5,7 +5,7 @@ import torch
 from coview.augmentation.geometry import Crop, centre_geometry, crop_geometry, crops_of_a_picture, draw_geometry
 from coview.config import AugmentSettings
 from coview.datatypes import random_generator
-from coview.views.base import Geometry
+from coview.views.crop import Geometry
 
 
 def drawn(sizes: list[tuple[int, int]], settings: AugmentSettings) -> Geometry:

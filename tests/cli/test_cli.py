@@ -161,6 +161,7 @@ IN_LIST = {
     "protocols": "retrieval",
     "metrics": "recall",
     "analyses": "class-relations",
+    "augmentations": "erase",
     "configs": "cpc-ucf101",
     "settings": "training.batch_size",
     "all": "hmdb51",

@@ -12,7 +12,8 @@ from torch import Tensor
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import Frame, VideoEntry
 from coview.errors import VideoError
-from coview.views.base import Geometry, StorageSettings, View
+from coview.views.base import StorageSettings, View
+from coview.views.crop import Geometry
 
 
 @dataclass(frozen=True)

@@ -1,119 +1,112 @@
-import pickle
-from pathlib import Path
+"""Clips as a plain torch data set: what an item holds, epochs, workers, sizes, mistakes."""
 
 import numpy as np
 import pytest
 import torch
-from clips_fakes import NumberedView, OtherView, numbered_data
+from torch.utils.data import DataLoader
 
-from coview.clips.dataset import ClipDataset, ClipSample, collate, merge
-from coview.config import ClipSettings
-from coview.datatypes import VideoEntry
+from coview.augmentation import ClipAugmentation
+from coview.clips import ClipDataset, collate_clips
 from coview.errors import UserError
-
-CLIP = ClipSettings(num_blocks=2, block_length=2, frame_stride=2)
-
-
-def dataset(root: Path, clip: ClipSettings = CLIP, *, view: NumberedView | None = None, seed: int = 0) -> ClipDataset:
-    data = numbered_data(root, [12, 9, 7, 3])
-    return ClipDataset(data, data.ready, {"numbered": view or NumberedView(), "other": OtherView()}, clip, seed=seed)
+from coview.preparation.prepare import prepare
 
 
-def test_all_views_show_the_same_frames(tmp_path: Path) -> None:
-    for index in range(4):
-        sample = dataset(tmp_path)[(0, index)]
-        assert (sample.views["numbered"][:, :, 0, 0, 0] == 10 * index + sample.frame_indices).all()
-        assert (sample.views["other"][:, :, 0, 0, 0] == 10 * index + sample.frame_indices).all()
-        assert sample.views["other"].shape == (1, 4, 2, 3, 2)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, write_clip):
+    """Five videos of 48 x 64 in two classes, views rgb and flow."""
+    root = tmp_path_factory.mktemp("clips")
+    for number in range(5):
+        name = "walk" if number % 2 else "jump"
+        write_clip(root / "videos" / name / f"clip{number}.mp4", num_frames=14 + number)
+    prepare(root / "videos", root / "data", views=["rgb", "flow"], settings={"storage.short_side": 32, "workers": 1})
+    return root / "data"
 
 
-def test_rows_and_keys_name_the_video(tmp_path: Path) -> None:
-    sample = dataset(tmp_path, seed=5)[(3, 2)]
-    assert sample.entry_index == 3  # behind the failed one
-    assert sample.random_key == (5, 3, 2)
-
-
-def test_a_short_video_is_kept(tmp_path: Path) -> None:
-    assert dataset(tmp_path)[(0, 3)].frame_indices.tolist() == [[0, 1, 2, 2]]
-
-
-def test_starts_change_with_epoch_and_seed_and_nothing_else(tmp_path: Path) -> None:
-    clip = ClipSettings(num_blocks=1, block_length=1, frame_stride=1)
-
-    def starts(seed: int, epoch: int) -> list[int]:
-        clips = dataset(tmp_path, clip, seed=seed)
-        return [int(clips[(epoch, index)].frame_indices[0, 0]) for index in (2, 0, 1) for _ in range(2)]
-
-    assert starts(0, 0) == starts(0, 0)
-    assert len({tuple(starts(seed, epoch)) for seed in range(3) for epoch in range(3)}) > 5
-
-
-@pytest.mark.parametrize("probability", [0.0, 1.0])
-def test_several_clips_of_a_video_decode_each_frame_once(tmp_path: Path, probability: float) -> None:
-    view = NumberedView()
-    clip = ClipSettings(
-        num_blocks=1, block_length=4, frame_stride=1, clips_per_video=2, different_times_probability=probability
+def test_an_item_is_tensors_of_the_same_frames(folder):
+    clips = ClipDataset(str(folder), views=["rgb", "flow"], frames=4, stride=2)
+    assert len(clips) == 5
+    item = clips[3]
+    assert item["views"]["rgb"].dtype == torch.uint8
+    assert item["views"]["rgb"].shape[:2] == (3, 4)
+    assert item["views"]["flow"].shape == (2, *item["views"]["rgb"].shape[1:])
+    assert np.diff(item["frame_indices"]).tolist() == [2, 2, 2]
+    assert item["index"] == 3
+    assert item["label"] == clips.entries[3].label
+    frames = clips.views["rgb"].read(
+        folder / "views" / "rgb" / f"{clips.entries[3].id}.mp4", item["frame_indices"].numpy()
     )
-    clips = dataset(tmp_path, clip, view=view)
-    for epoch in range(20):
-        view.reads.clear()
-        sample = clips[(epoch, 0)]
-        frames = [frame for read in view.reads for frame in read]
-        assert len(frames) == len(set(frames))
-        assert (sample.views["numbered"][:, :, 1, 2, 0] == sample.frame_indices).all()
-        if probability == 0:
-            assert (sample.frame_indices[0] == sample.frame_indices[1]).all()
+    assert torch.equal(item["views"]["rgb"], torch.from_numpy(np.moveaxis(frames, -1, 0).copy()))
+    assert torch.equal(clips[-2]["views"]["rgb"], item["views"]["rgb"])
+    with pytest.raises(IndexError):
+        clips[5]
 
 
-def test_a_view_that_cannot_be_read_names_video_and_remedy(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"'numbered' of video 'v1' cannot be read.*coview prepare"):
-        dataset(tmp_path, view=NumberedView(broken="v1"))[(0, 1)]
+def test_epochs_draw_other_clips_and_the_same_ones_again(folder):
+    clips = ClipDataset(folder, views=["rgb"], frames=2, stride=1, seed=4)
+
+    def starts(epoch):
+        clips.set_epoch(epoch)
+        return [int(clips[index]["frame_indices"][0]) for index in range(len(clips))]
+
+    first = starts(0)
+    assert first != starts(1)
+    assert first == starts(0)
 
 
-def test_collate_pads_right_and_bottom_and_remembers_sizes(tmp_path: Path) -> None:
-    clips = dataset(tmp_path, view=NumberedView(sizes={"v0": (4, 2), "v1": (2, 5)}))
-    batch = collate([clips[(0, 0)], clips[(0, 1)]])
-    picture = batch.views["numbered"]
-    assert picture.shape == (2, 1, 4, 4, 5, 3)
-    assert batch.frame_sizes["numbered"].tolist() == [[4, 2], [2, 5]]
-    assert (picture[0, 0, :, :4, :2] == batch.frame_indices[0, 0, :, None, None, None]).all()
-    assert (picture[0, :, :, :, 2:] == 0).all()
-    assert (picture[1, :, :, 2:] == 0).all()
-    assert batch.entry_indices.tolist() == [1, 2]
-    assert batch.random_keys.tolist() == [[0, 0, 0], [0, 0, 1]]
+@pytest.mark.parametrize("persistent", [False, True])
+def test_a_plain_loader_with_workers_sees_the_epoch(folder, persistent):
+    clips = ClipDataset(folder, views=["rgb", "flow"], frames=4, stride=1)
+    loader = DataLoader(clips, batch_size=5, num_workers=2, persistent_workers=persistent)
+    seen = []
+    for epoch in range(3):
+        clips.set_epoch(epoch)
+        (batch,) = loader
+        assert batch["views"]["rgb"].shape[:3] == (5, 3, 4)
+        assert torch.equal(batch["views"]["flow"][2], clips[2]["views"]["flow"])
+        seen.append(batch["frame_indices"].tolist())
+    assert len({str(frames) for frames in seen}) == 3
 
 
-def test_collate_pads_persons_of_keypoint_views() -> None:
-    def sample(persons: int) -> ClipSample:
-        points = np.ones((1, 2, persons, 17, 3), np.float32)
-        return ClipSample({"pose": points}, 0, (0, 0, 0), np.zeros((1, 2), np.int64))
-
-    batch = collate([sample(1), sample(3)])
-    assert batch.views["pose"].shape == (2, 1, 2, 3, 17, 3)
-    assert batch.views["pose"][0, :, :, 1:].sum() == 0
-    assert not batch.frame_sizes
+def test_several_clips_a_video_feed_the_augmentation(folder):
+    clips = ClipDataset(folder, frames=4, stride=1, clips_per_video=2)
+    batch = next(iter(DataLoader(clips, batch_size=3)))
+    assert batch["views"]["rgb"].shape[:4] == (3, 2, 3, 4)
+    made = ClipAugmentation(size=16)(batch["views"])
+    assert made["rgb"].shape == (3, 2, 3, 4, 16, 16)
+    assert made["flow"].shape == (3, 2, 2, 4, 16, 16)
 
 
-def test_merged_pieces_equal_one_batch(tmp_path: Path) -> None:
-    clips = dataset(tmp_path, view=NumberedView(sizes={"v0": (4, 2), "v1": (2, 5)}))
-    samples = [clips[(0, index)] for index in range(4)]
-    whole, pieces = collate(samples), merge([collate(samples[:1]), collate(samples[1:])])
-    for name in whole.views:
-        assert torch.equal(whole.views[name], pieces.views[name])
-        assert torch.equal(whole.frame_sizes[name], pieces.frame_sizes[name])
-    assert torch.equal(whole.random_keys, pieces.random_keys)
-    assert torch.equal(whole.frame_indices, pieces.frame_indices)
+def test_pictures_of_unequal_size(tmp_path, write_clip):
+    write_clip(tmp_path / "videos" / "wide.mp4", height=32, width=64)
+    write_clip(tmp_path / "videos" / "high.mp4", height=64, width=32)
+    prepare(tmp_path / "videos", tmp_path / "data", views=["rgb"], settings={"storage.short_side": 32, "workers": 1})
+    clips = ClipDataset(tmp_path / "data", frames=2, stride=1)
+    batch = next(iter(DataLoader(clips, batch_size=2, collate_fn=collate_clips)))
+    assert batch["views"]["rgb"].shape == (2, 3, 2, 64, 64)
+    assert sorted(batch["sizes"]["rgb"].tolist()) == [[32, 64], [64, 32]]
+    centre = ClipAugmentation(size=16).eval()(batch["views"], sizes=batch["sizes"])["rgb"]
+    for row, item in enumerate((clips[0], clips[1])):
+        alone = ClipAugmentation(size=16).eval()(item["views"]["rgb"][None])
+        assert torch.equal(centre[row], alone[0])
+    squares = ClipDataset(tmp_path / "data", frames=2, stride=1, size=24)
+    assert next(iter(DataLoader(squares, batch_size=2)))["views"]["rgb"].shape == (2, 3, 2, 24, 24)
 
 
-def test_a_large_manifest_travels_to_workers_as_little(tmp_path: Path) -> None:
-    data = numbered_data(tmp_path, [100] * 13000)
-    clips = ClipDataset(data, data.ready, {}, CLIP, seed=0)
-    assert len(pickle.dumps(clips)) < 600_000
-    assert clips.videos.video_id(0) == "v0"
-    assert clips.videos.video_id(12999) == "v12999"
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"views": "rgb"}, r"expected a list of names such as \['rgb'\]"),
+        ({"views": ["pose"]}, "pose"),
+        ({"frames": 0}, "frames is 0, expected a whole number of at least 1"),
+        ({"stride": 1.5}, "stride is 1.5"),
+        ({"split": "split7"}, "split7"),
+    ],
+)
+def test_mistakes_are_named(folder, arguments, message):
+    with pytest.raises(UserError, match=message):
+        ClipDataset(folder, **arguments)
 
 
-def test_a_ready_video_without_frames_is_named(tmp_path: Path) -> None:
-    data = numbered_data(tmp_path, [5])
-    with pytest.raises(UserError, match="'odd'"):
-        ClipDataset(data, [VideoEntry(id="v0", path="", num_frames=5), VideoEntry(id="odd", path="")], {}, CLIP, seed=0)
+def test_no_data_set_there(tmp_path):
+    with pytest.raises(UserError, match=r"absent"):
+        ClipDataset(tmp_path / "absent")

@@ -10,8 +10,8 @@ import torch
 from clips_fakes import NumberedView, numbered_data
 from numpy.typing import NDArray
 
-from coview.clips.dataset import ClipDataset
 from coview.clips.frame_cache import FrameCache
+from coview.clips.samples import ClipSamples
 from coview.config import ClipSettings
 from coview.errors import UserError, VideoError
 
@@ -101,7 +101,7 @@ def test_clips_do_not_depend_on_the_cache(tmp_path: Path) -> None:
         (folder / f"{name}.mp4").write_bytes(b"stored")
     clip = ClipSettings(num_blocks=2, block_length=2, frame_stride=2, clips_per_video=2)
     plain, cached = (
-        ClipDataset(data, data.ready, {"numbered": StoredView()}, clip, seed=0, frame_cache=cache)
+        ClipSamples(data, data.ready, {"numbered": StoredView()}, clip, seed=0, frame_cache=cache)
         for cache in (None, tmp_path / "cache")
     )
     for key in ((0, 0), (0, 1), (1, 0)):

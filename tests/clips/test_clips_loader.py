@@ -9,7 +9,6 @@ import torch
 from clips_fakes import NumberedView, OtherView, numbered_data
 from numpy.typing import NDArray
 
-from coview.clips.dataset import ClipDataset
 from coview.clips.loader import (
     TrainingLoader,
     epoch_batches,
@@ -18,6 +17,7 @@ from coview.clips.loader import (
     validation_batches,
     validation_loader,
 )
+from coview.clips.samples import ClipSamples
 from coview.config import ClipSettings
 from coview.datatypes import ClipBatch
 from coview.errors import UserError
@@ -25,9 +25,9 @@ from coview.errors import UserError
 CLIP = ClipSettings(num_blocks=1, block_length=2, frame_stride=1)
 
 
-def dataset(root: Path, num_videos: int = 14, view: NumberedView | None = None) -> ClipDataset:
+def dataset(root: Path, num_videos: int = 14, view: NumberedView | None = None) -> ClipSamples:
     data = numbered_data(root, [9] * num_videos)
-    return ClipDataset(data, data.ready, {"numbered": view or NumberedView(), "other": OtherView()}, CLIP, seed=3)
+    return ClipSamples(data, data.ready, {"numbered": view or NumberedView(), "other": OtherView()}, CLIP, seed=3)
 
 
 def assert_same(left: ClipBatch, right: ClipBatch) -> None:

@@ -14,7 +14,8 @@ from coview.datasets.synthetic.skeleton import COCO_KEYPOINTS
 from coview.datatypes import Frame
 from coview.errors import VideoError
 from coview.views import VIEWS, View
-from coview.views.base import Geometry, StorageSettings
+from coview.views.base import StorageSettings
+from coview.views.crop import Geometry
 from stand_in_detector import use_stand_in
 
 NUM_FRAMES = 11

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from coview.augmentation.batch import centre
-from coview.clips.dataset import collate
+from coview.clips.samples import collate
 from coview.clips.windows import WindowDataset
 from coview.datasets.prepared import PreparedDataset
 from coview.embedding.cache import cached_embeddings, data_identity

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from coview.clips.dataset import ClipDataset, collate
+from coview.clips.samples import ClipSamples, collate
 from coview.config import ClipSettings
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.synthetic import SyntheticSettings, render_clip
 from coview.errors import MissingExtraError, UserError
 from coview.preparation.prepare import PrepareSettings, prepare
-from coview.views.base import Geometry, StorageSettings
+from coview.views.base import StorageSettings
+from coview.views.crop import Geometry
 from coview.views.opened import open_views
 from coview.views.persons.shared_pass import open_detector
 
@@ -58,7 +59,7 @@ def test_the_truth_of_synthetic_clips_is_their_pose_and_segmentation(tmp_path: P
 def test_persons_are_where_the_heatmaps_and_masks_are(tmp_path: Path) -> None:
     data = prepare(tmp_path / "clips", tmp_path / "out", FOUR)
     views = open_views(data.view_options, ("pose", "segmentation"))
-    clips = ClipDataset(data, data.ready, views, ClipSettings(num_blocks=1, block_length=4, frame_stride=1), seed=0)
+    clips = ClipSamples(data, data.ready, views, ClipSettings(num_blocks=1, block_length=4, frame_stride=1), seed=0)
     batch = collate([clips[(0, 0)], clips[(0, 1)]])
     whole = Geometry(torch.tensor([[0.1, 0.0, 0.9, 1.0]] * 2, dtype=torch.float64), torch.tensor([False, True]))
     raw = {name: clip.flatten(0, 1) for name, clip in batch.views.items()}

@@ -2,8 +2,7 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from coview.views.base import Geometry
-from coview.views.crop import crop_resize, pixel_range
+from coview.views.crop import Geometry, crop_resize, pixel_range
 
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 

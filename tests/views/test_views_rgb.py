@@ -3,7 +3,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from coview.views.base import Geometry, StorageSettings
+from coview.views.base import StorageSettings
+from coview.views.crop import Geometry
 from coview.views.rgb import MEAN, STD, RgbView
 
 RGB = RgbView(RgbView.Options())

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from coview.analysis.material import Material
 from coview.augmentation.batch import centre
-from coview.clips.dataset import ClipSample, VideoTable, collate
+from coview.clips.samples import ClipSample, VideoTable, collate
 from coview.clips.sampling import Indices, window_indices
 from coview.datatypes import VideoEntry
 from coview.views.opened import open_views

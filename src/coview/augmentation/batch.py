@@ -5,6 +5,7 @@ Each clip draws from a generator of (seed, epoch, sample, 1, m) alone, in a fixe
 
 import zlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -13,15 +14,15 @@ from coview.augmentation.blur import draw_sigmas
 from coview.augmentation.changes import Changes, in_steps
 from coview.augmentation.colour import draw_colours
 from coview.augmentation.geometry import CENTRE, Crop, crop_geometry, draw_geometry
+from coview.augmentation.operations import apply_operations, build_operations
 from coview.config import AugmentSettings, ViewInput
 from coview.datatypes import ClipBatch, ViewBatch, random_generator
 from coview.errors import UserError
-from coview.views.base import Geometry, View
+from coview.views.base import View
+from coview.views.crop import Geometry
 
 AUGMENT_DRAWS = 1
 """Key, after the sample, of the generators that draw augmentation."""
-COLOUR_VIEW = "rgb"
-"""The one view that colour operations touch."""
 
 
 def augment(
@@ -64,11 +65,15 @@ def augment(
     def changes_of(name: str) -> Changes:
         return Changes(
             geometry=geometry_of(name),
-            colours=colours if name == COLOUR_VIEW and is_coloured else None,
+            colours=colours if views[name].is_colour and is_coloured else None,
             sigmas=sigmas if name in settings.blur_views else [0.0] * len(sigmas),
         )
 
-    return _rendered(batch, views, inputs, changes_of, device)
+    made = _rendered(batch, views, inputs, changes_of, device)
+    operations = build_operations(settings)
+    if not operations:
+        return made
+    return replace(made, clips=apply_operations(made.clips, operations, generators, num_frames=num_frames))
 
 
 def centre(

@@ -9,7 +9,8 @@ from torch import Tensor
 from coview.augmentation.blur import blur
 from coview.augmentation.colour import apply_colours
 from coview.datatypes import check_shape
-from coview.views.base import Geometry, View
+from coview.views.base import View
+from coview.views.crop import Geometry
 
 
 @dataclass(frozen=True)

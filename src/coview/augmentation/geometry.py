@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from coview.config import AugmentSettings
-from coview.views.base import Geometry
+from coview.views.crop import Geometry
 
 
 def draw_geometry(sizes: Tensor, generators: Sequence[np.random.Generator], settings: AugmentSettings) -> Geometry:

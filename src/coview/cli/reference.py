@@ -24,6 +24,7 @@ REGISTRIES = {
     "protocols": "coview.evaluation:PROTOCOLS",
     "metrics": "coview.evaluation:METRICS",
     "analyses": "coview.analysis:ANALYSES",
+    "augmentations": "coview.augmentation:AUGMENTATIONS",
 }
 LISTS = (*REGISTRIES, "configs")
 

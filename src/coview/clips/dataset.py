@@ -1,204 +1,187 @@
-"""One training sample: M clips of one video, the same frames of every view, read as uint8 and not yet augmented."""
+"""Clips as a plain torch data set, for anybody's loop: an integer in, tensors out."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.nn import functional
+from torch.utils.data import Dataset, default_collate
 
-from coview.clips.frame_cache import FrameCache
-from coview.clips.sampling import Indices, clip_indices, random_starts
+from coview.clips.samples import ClipSamples
 from coview.config import ClipSettings
-from coview.datasets.prepared import PreparedDataset, stored_path
-from coview.datatypes import ClipBatch, VideoEntry, check_shape, random_generator
-from coview.errors import UserError, VideoError
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import VideoEntry
+from coview.errors import UserError
 from coview.views.base import View
+from coview.views.opened import open_views
 
-START_DRAWS = 0
-"""Last key of the generator that draws where clips start."""
-
-SampleKey = tuple[int, int]
-"""(epoch, index of the video): what a sampler hands to a data set."""
+Item = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class ClipSample:
-    """The clips of one video.
+class ClipDataset(Dataset[Item]):
+    """Random clips of the videos of a prepared data set; item i is of video i.
 
-    Attributes:
-        views: view name -> (M, T, H, W, C) uint8, or (M, T, R, K, 3) float32 for keypoints.
-        entry_index: row of the video in the data set.
-        random_key: (seed, epoch, sample).
-        frame_indices: (M, T) int64.
-    """
+    Which frames an item holds depends on nothing but the seed, the epoch and i. An item is a dict:
 
-    views: Mapping[str, NDArray[Any]]
-    entry_index: int
-    random_key: tuple[int, int, int]
-    frame_indices: Indices
+    - "views": view name -> (C, T, H, W) uint8, or (M, C, T, H, W) with M > 1 clips a video; all views show the same
+      frames. Keypoints are (T, R, K, 3) float32 or (M, T, R, K, 3): R persons, K points, x, y (fractions) and score.
+    - "frame_indices": (T,) or (M, T) int64, frames of the stored video.
+    - "index": i, and "label": the class name, "" where there is none.
 
-    def __post_init__(self) -> None:
-        for name, clips in self.views.items():
-            check_shape(f"view {name!r}", clips, *self.frame_indices.shape, None, None, None)
-
-
-class VideoTable:
-    """Where some videos of a prepared data set lie and how long they are.
-
-    Arrays and one string instead of an object a video: worker processes share or receive a few large things.
+    Example:
+        clips = ClipDataset("data/mine", views=["rgb", "flow"], frames=16, stride=2)
+        for epoch in range(10):
+            clips.set_epoch(epoch)
+            for batch in DataLoader(clips, batch_size=8, shuffle=True, num_workers=2):
+                rgb = batch["views"]["rgb"]  # (8, 3, 16, H, W) uint8
 
     Args:
-        data: the prepared data set.
-        entries: ready videos of it.
-        frame_cache: through which frames are read; None: from the stored files.
-    """
+        data: the prepared data set, or its folder.
+        views: names of stored views; not given: all of them.
+        frames: T, frames in a clip.
+        stride: distance between neighbouring frames, in frames of the stored video; shrinks in short videos.
+        clips_per_video: M.
+        different_times_probability: with M > 1, how often the clips of a video start at different frames.
+        split: a split column, such as "split1"; not given: every video that is ready.
+        part: which part of that split.
+        seed: of the draws.
+        size: cut the centred square out of every picture and resize it to this side, in pixels; not given: pictures
+            as stored, whose sizes may differ between videos.
+        frame_cache: folder for decoded frames; not given: decode every time.
 
-    def __init__(
-        self, data: PreparedDataset, entries: Sequence[VideoEntry], *, frame_cache: FrameCache | None = None
-    ) -> None:
-        self.frame_cache = frame_cache
-        for entry in entries:
-            if not entry.num_frames:
-                raise UserError(f"video {entry.id!r} of {data.root} has no frames recorded; run coview prepare again")
-        rows = {entry.id: row for row, entry in enumerate(data.entries)}
-        self.root = data.root
-        self.entry_indices = np.array([rows[entry.id] for entry in entries], dtype=np.int64)
-        self.num_frames = np.array([entry.num_frames or 0 for entry in entries], dtype=np.int64)
-        self._ids = "".join(entry.id for entry in entries)
-        self._ends = np.cumsum([0, *(len(entry.id) for entry in entries)])
-
-    def __len__(self) -> int:
-        return len(self.num_frames)
-
-    def video_id(self, index: int) -> str:
-        """Return the id of one video."""
-        return self._ids[self._ends[index] : self._ends[index + 1]]
-
-    def read(self, view: View, index: int, frame_indices: Indices) -> NDArray[Any]:
-        """Read frames of one view of one video, as `View.read`.
-
-        Raises:
-            UserError: the stored file is gone or damaged; names the video and what to do.
-        """
-        path = stored_path(self.root, view.name, self.video_id(index), view.suffix)
-        try:
-            if self.frame_cache is not None:
-                return self.frame_cache.read(view, path, frame_indices, num_frames=int(self.num_frames[index]))
-            return view.read(path, frame_indices)
-        except (VideoError, OSError) as error:
-            raise UserError(_unreadable(view.name, self.video_id(index), path, error)) from error
-
-    def read_once(self, view: View, index: int, frame_indices: Indices) -> NDArray[Any]:
-        """Return (M, T, ...) for frame indices (M, T), decoding each frame once however the M clips overlap."""
-        if (frame_indices == frame_indices[0]).all():
-            frames = self.read(view, index, frame_indices[0])
-            return np.broadcast_to(frames, (len(frame_indices), *frames.shape))
-        wanted, places = np.unique(frame_indices, return_inverse=True)
-        chosen: NDArray[Any] = self.read(view, index, wanted)[places.reshape(frame_indices.shape)]
-        return chosen
-
-
-class ClipDataset(Dataset[ClipSample]):
-    """Random clips of videos: item (epoch, index) depends on nothing but the seed, that epoch and that index.
-
-    Args:
-        data: the prepared data set.
-        entries: the ready videos to draw from, in a fixed order; `index` counts them.
-        views: view name -> view.
-        clip: which frames make a clip, and M.
-        seed: of the run.
-        frame_cache: folder for decoded frames; None: decode every time.
+    Raises:
+        UserError: no such data set, view or split, or no video in it.
     """
 
     def __init__(
         self,
-        data: PreparedDataset,
-        entries: Sequence[VideoEntry],
-        views: Mapping[str, View],
-        clip: ClipSettings,
+        data: PreparedDataset | Path | str,
+        views: Sequence[str] | None = None,
         *,
-        seed: int,
-        frame_cache: Path | None = None,
+        frames: int = 16,
+        stride: int = 2,
+        clips_per_video: int = 1,
+        different_times_probability: float = 0.5,
+        split: str | None = None,
+        part: Literal["train", "test", "validation"] = "train",
+        seed: int = 0,
+        size: int | None = None,
+        frame_cache: Path | str | None = None,
     ) -> None:
-        cache = None if frame_cache is None else FrameCache(frame_cache)
-        self.videos = VideoTable(data, entries, frame_cache=cache)
-        self.views = dict(views)
-        self.clip = clip
-        self.seed = seed
+        if isinstance(views, str):
+            raise UserError(f"views is the text {views!r}, expected a list of names such as [{views!r}]")
+        for name, value in {"frames": frames, "stride": stride, "clips_per_video": clips_per_video}.items():
+            if not isinstance(value, int) or value < 1:
+                raise UserError(f"ClipDataset: {name} is {value!r}, expected a whole number of at least 1")
+        self.data = data if isinstance(data, PreparedDataset) else PreparedDataset.open(Path(data))
+        names = tuple(self.data.view_options) if views is None else tuple(views)
+        self.data.require_views(names)
+        known = sorted({name for entry in self.data.entries for name in entry.splits})
+        if split is not None and split not in known:
+            raise UserError(f"{self.data.root} has no split {split!r}; it has: {', '.join(known) or 'none'}")
+        self.entries: Sequence[VideoEntry] = self.data.ready if split is None else self.data.part(split, part)
+        if not self.entries:
+            where = "" if split is None else f" in the {part} part of {split}"
+            raise UserError(f"{self.data.root} has no video that is ready{where}; see videos.parquet there")
+        self.size = size
+        self._samples = ClipSamples(
+            self.data,
+            self.entries,
+            open_views(self.data.view_options, names),
+            ClipSettings(
+                num_blocks=1,
+                block_length=frames,
+                frame_stride=stride,
+                clips_per_video=clips_per_video,
+                different_times_probability=different_times_probability,
+            ),
+            seed=seed,
+            frame_cache=None if frame_cache is None else Path(frame_cache),
+        )
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # workers that live on see it change
+
+    @property
+    def views(self) -> Mapping[str, View]:
+        """View name -> view."""
+        return self._samples.views
 
     def __len__(self) -> int:
-        return len(self.videos)
+        return len(self.entries)
 
-    def __getitem__(self, key: SampleKey) -> ClipSample:
-        """Read the clips of video `index` in an epoch.
-
-        Raises:
-            UserError: a stored view cannot be read.
-        """
-        epoch, index = key
-        num_frames = int(self.videos.num_frames[index])
-        starts = random_starts(num_frames, self.clip, random_generator(self.seed, epoch, index, START_DRAWS))
-        frame_indices = np.stack([clip_indices(num_frames, self.clip, int(start)) for start in starts])  # (M, T)
-        return ClipSample(
-            views={name: self.videos.read_once(view, index, frame_indices) for name, view in self.views.items()},
-            entry_index=int(self.videos.entry_indices[index]),
-            random_key=(self.seed, epoch, index),
-            frame_indices=frame_indices,
+    def __repr__(self) -> str:
+        clip = self._samples.clip
+        return (
+            f"ClipDataset({str(self.data.root)!r}, {len(self)} videos, views={list(self.views)}, "
+            f"frames={clip.num_frames}, stride={clip.frame_stride})"
         )
 
+    def set_epoch(self, epoch: int) -> None:
+        """Draw other clips: those of this epoch. Takes effect in workers that are already running, too."""
+        self._epoch.fill_(epoch)
 
-def _unreadable(view: str, video_id: str, path: Path, error: Exception) -> str:
-    return (
-        f"the stored view {view!r} of video {video_id!r} cannot be read: {error}. "
-        f"Delete {path} and run the same coview prepare command again: it makes what is missing"
-    )
+    def __getitem__(self, index: int) -> Item:
+        """Read the clips of one video.
+
+        Raises:
+            IndexError: no such video.
+            UserError: a stored view cannot be read.
+        """
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"video {index} of a data set of {len(self)}")
+        index = int(index) % len(self)
+        sample = self._samples[int(self._epoch), index]
+        is_single = len(sample.frame_indices) == 1
+        views = {name: self._tensor(clips) for name, clips in sample.views.items()}
+        return {
+            "views": {name: clips[0] if is_single else clips for name, clips in views.items()},
+            "frame_indices": torch.from_numpy(sample.frame_indices[0] if is_single else sample.frame_indices),
+            "index": index,
+            "label": self.entries[index].label or "",
+        }
+
+    def _tensor(self, clips: NDArray[Any]) -> Tensor:
+        """Turn (M, T, H, W, C) uint8 into (M, C, T, H, W); keypoints stay as they are."""
+        if clips.dtype != np.uint8:
+            return torch.from_numpy(np.array(clips))
+        if self.size is not None:
+            clips = _centre_squares(clips, self.size)
+        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(clips, -1, 1)))
 
 
-def collate(samples: Sequence[ClipSample]) -> ClipBatch:
-    """Stack samples; pictures of unequal size are padded with 0 at the right and bottom, persons likewise.
+def collate_clips(items: Sequence[Item]) -> Item:
+    """Stack items of a `ClipDataset` whose pictures differ in size: a `collate_fn` for DataLoader.
 
-    Args:
-        samples: B samples with the same views, M and T.
+    Smaller pictures are padded with 0 at the right and bottom, persons likewise. "sizes" is added: view name -> (B, 2)
+    int64, height and width without the padding, for `ClipAugmentation`.
     """
-    names = samples[0].views
-    stacked = {name: _stack([sample.views[name] for sample in samples]) for name in names}
-    sizes = {name: [sample.views[name].shape[2:4] for sample in samples] for name in names}
-    return ClipBatch(
-        views=stacked,
-        frame_sizes={name: torch.tensor(sizes[name]) for name in names if stacked[name].dtype == torch.uint8},
-        entry_indices=torch.tensor([sample.entry_index for sample in samples]),
-        random_keys=torch.tensor([sample.random_key for sample in samples]),
-        frame_indices=torch.from_numpy(np.stack([sample.frame_indices for sample in samples])),
-    )
+    names = [name for name, clips in items[0]["views"].items() if clips.dtype == torch.uint8]
+    padded = [{**item, "views": dict(item["views"])} for item in items]
+    for name, first in items[0]["views"].items():
+        axes = (-2, -1) if name in names else (-3,)
+        most = {axis: max(item["views"][name].shape[axis] for item in items) for axis in axes}
+        for item in padded:
+            clips = item["views"][name]
+            amounts = [0, 0] * first.ndim
+            for axis, length in most.items():
+                amounts[-2 * axis - 1] = length - clips.shape[axis]
+            item["views"][name] = functional.pad(clips, amounts)
+    batch: Item = default_collate(padded)
+    sizes = {name: [item["views"][name].shape[-2:] for item in items] for name in names}
+    return {**batch, "sizes": {name: torch.tensor(shapes) for name, shapes in sizes.items()}}
 
 
-def merge(batches: Sequence[ClipBatch]) -> ClipBatch:
-    """Return one batch of the videos of several, in order."""
-    if len(batches) == 1:
-        return batches[0]
-    first = batches[0]
-    return ClipBatch(
-        views={
-            name: _stack([clips for batch in batches for clips in batch.views[name].numpy()]) for name in first.views
-        },
-        frame_sizes={name: torch.cat([batch.frame_sizes[name] for batch in batches]) for name in first.frame_sizes},
-        entry_indices=torch.cat([batch.entry_indices for batch in batches]),
-        random_keys=torch.cat([batch.random_keys for batch in batches]),
-        frame_indices=torch.cat([batch.frame_indices for batch in batches]),
-    )
-
-
-def _stack(clips: Sequence[NDArray[Any]]) -> Tensor:
-    """Stack B arrays (M, T, H, W, C) of any H and W to (B, M, T, max H, max W, C)."""
-    height, width = (max(clip.shape[axis] for clip in clips) for axis in (2, 3))
-    shape = (len(clips), *clips[0].shape[:2], height, width, clips[0].shape[4])
-    is_padded = any(clip.shape[2:4] != (height, width) for clip in clips)
-    out = np.zeros(shape, clips[0].dtype) if is_padded else np.empty(shape, clips[0].dtype)
-    for place, clip in zip(out, clips, strict=True):
-        place[:, :, : clip.shape[2], : clip.shape[3]] = clip
-    return torch.from_numpy(out)
+def _centre_squares(clips: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Cut the centred square out of pictures (M, T, H, W, C) and resize it to (M, T, size, size, C)."""
+    height, width, channels = clips.shape[2:]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    how = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
+    frames = clips[:, :, top : top + side, left : left + side].reshape(-1, side, side, channels)
+    resized = [cv2.resize(np.ascontiguousarray(frame), (size, size), interpolation=how) for frame in frames]
+    squares: NDArray[np.uint8] = np.stack(resized).reshape(*clips.shape[:2], size, size, channels)
+    return squares

@@ -7,7 +7,7 @@ from types import TracebackType
 import numpy as np
 from torch.utils.data import Dataset
 
-from coview.clips.dataset import ClipDataset, ClipSample, SampleKey, collate, merge
+from coview.clips.samples import ClipSample, ClipSamples, SampleKey, collate, merge
 from coview.clips.workers import worker_loader
 from coview.datatypes import ClipBatch, random_generator
 from coview.errors import UserError
@@ -94,7 +94,7 @@ class TrainingLoader:
     """
 
     def __init__(
-        self, dataset: ClipDataset, *, batch_size: int, workers: int, rank: int = 0, world_size: int = 1
+        self, dataset: ClipSamples, *, batch_size: int, workers: int, rank: int = 0, world_size: int = 1
     ) -> None:
         _check_sizes(len(dataset), batch_size=batch_size, world_size=world_size)
         self.dataset = dataset
@@ -156,7 +156,7 @@ class TrainingLoader:
 
 
 def training_loader(
-    dataset: ClipDataset,
+    dataset: ClipSamples,
     *,
     batch_size: int,
     epoch: int,
@@ -175,7 +175,7 @@ def training_loader(
 
 
 def validation_loader(
-    dataset: ClipDataset, *, batch_size: int, workers: int = 0, rank: int = 0, world_size: int = 1
+    dataset: ClipSamples, *, batch_size: int, workers: int = 0, rank: int = 0, world_size: int = 1
 ) -> Iterator[ClipBatch]:
     """Yield every video once, in the order of the data set, with the same draws every time.
 

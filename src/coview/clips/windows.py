@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from torch.utils.data import Dataset
 
-from coview.clips.dataset import ClipSample, VideoTable, collate
+from coview.clips.samples import ClipSample, VideoTable, collate
 from coview.clips.sampling import Indices, clip_indices, start_range, window_indices
 from coview.clips.workers import worker_loader
 from coview.config import ClipSettings

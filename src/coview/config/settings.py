@@ -82,6 +82,9 @@ class AugmentSettings:
     """Standard deviation of the Gaussian, least and most, in pixels of the encoder's input."""
     blur_views: tuple[str, ...] = ("rgb",)
     """The views that blur touches."""
+    operations: tuple[Mapping[str, Any], ...] = ()
+    """Further operations after these, in their order: name: one of `coview list augmentations`; the other keys are that
+    operation's settings."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from coview.augmentation.batch import centre
-from coview.clips.dataset import ClipSample, VideoTable, collate
+from coview.clips.samples import ClipSample, VideoTable, collate
 from coview.clips.sampling import Indices
 from coview.config import ClipSettings, as_plain
 from coview.datasets.prepared import PreparedDataset

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from coview.augmentation.batch import augment
-from coview.clips.dataset import ClipDataset
 from coview.clips.loader import TrainingLoader, steps_per_epoch, validation_loader
+from coview.clips.samples import ClipSamples
 from coview.config import RunConfig
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ClipBatch, VideoEntry, ViewBatch
@@ -102,11 +102,11 @@ class VideoFeed:
             self._loader_views = views
         return self._loader
 
-    def _dataset(self, entries: Sequence[VideoEntry], views: Sequence[str]) -> ClipDataset:
+    def _dataset(self, entries: Sequence[VideoEntry], views: Sequence[str]) -> ClipSamples:
         chosen = {name: self.views[name] for name in views}
         folder = self.config.training.frame_cache
         cache = None if folder is None else Path(folder)
-        return ClipDataset(self.data, entries, chosen, self.config.clip, seed=self.config.seed, frame_cache=cache)
+        return ClipSamples(self.data, entries, chosen, self.config.clip, seed=self.config.seed, frame_cache=cache)
 
     def _augmented(self, batch: ClipBatch) -> ViewBatch:
         made = augment(batch, self.views, self.config.views, self.config.augment, device=self.processes.device)

@@ -2,6 +2,7 @@
 
 from coview.registry import Registry
 from coview.views.base import View
+from coview.views.flow.functions import dis_flow, farneback_flow, tvl1_flow
 
 VIEWS: Registry[type[View]] = Registry(
     "view",
@@ -13,4 +14,4 @@ VIEWS: Registry[type[View]] = Registry(
     },
 )
 
-__all__ = ["VIEWS", "View"]
+__all__ = ["VIEWS", "View", "dis_flow", "farneback_flow", "tvl1_flow"]

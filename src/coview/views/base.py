@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from coview.config import as_plain
-from coview.datatypes import Frame, check_shape
+from coview.datatypes import Frame
+from coview.views.crop import Geometry, crop_resize
 
 
 @dataclass(frozen=True)
@@ -24,23 +25,6 @@ class StorageSettings:
     """Resample in time to this rate; not set: every frame of the source, in order."""
     gop: int = 8
     """Frames from one key frame to the next; short, so that a clip is read by decoding a few frames."""
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """One crop and flip for each clip of a batch, in coordinates that hold for every stored size.
-
-    Attributes:
-        boxes: (B*M, 4) float64, left, top, right, bottom as fractions of width and height, in [0, 1].
-        flips: (B*M,) bool, mirror left and right after cropping.
-    """
-
-    boxes: Tensor
-    flips: Tensor
-
-    def __post_init__(self) -> None:
-        check_shape("boxes", self.boxes, None, 4)
-        check_shape("flips", self.flips, self.boxes.shape[0])
 
 
 @dataclass(frozen=True)
@@ -109,7 +93,10 @@ class View(abc.ABC):
     Options: ClassVar[type[Any]]
     """Frozen dataclass of this view's settings when it is extracted; every field has a default."""
     scale: ClassVar[PixelScale | None] = None
-    """For views of pictures: `render` and `standardise` in numbers. None: only they know, also on a CPU."""
+    """For views of pictures: what `render` and `standardise` make of bytes, in numbers. A view without it says so in
+    methods of its own."""
+    is_colour: ClassVar[bool] = False
+    """Whether colour operations (jitter, grey) concern it."""
     unrecorded: ClassVar[tuple[str, ...]] = ()
     """Settings that say where the work is done and not what comes of it: a data set does not remember them."""
 
@@ -173,9 +160,8 @@ class View(abc.ABC):
             VideoError: the stored file is damaged or lacks these frames.
         """
 
-    @abc.abstractmethod
     def render(self, raw: Tensor, frame_sizes: Tensor | None, geometry: Geometry, size: int) -> Tensor:
-        """Crop, resize, flip and normalise a batch of raw clips, on whatever device it lies.
+        """Crop, resize and flip a batch of raw clips, on whatever device it lies; by default as `scale` says.
 
         Args:
             raw: (B*M, T, H, W, C) uint8 as read (padded at the right and bottom), or (B*M, T, R, K, 3) keypoints.
@@ -184,13 +170,32 @@ class View(abc.ABC):
             size: side of the result in pixels.
 
         Returns:
-            (B*M, C, T, size, size) float32. rgb in [0, 1], not yet standardised (colour operations come first);
-            flow in [-1, 1] with 0 for no motion.
+            (B*M, C, T, size, size) float32, not yet standardised (colour operations come first). rgb in [0, 1];
+            flow in [-1, 1] with 0 for no motion, u negated where a clip is mirrored.
+
+        Raises:
+            ValueError: pictures without their frame_sizes.
         """
+        if self.scale is None:
+            raise NotImplementedError(f"the view {self.name} has no scale, so it needs a render of its own")
+        if frame_sizes is None:
+            raise ValueError(f"{self.name} clips need their frame_sizes")
+        clips = crop_resize(raw, frame_sizes, geometry, size).sub_(self.scale.zero).div_(self.scale.unit)
+        for channel, sign in enumerate(self.scale.mirror_signs):
+            if sign != 1:
+                clips[geometry.flips.to(clips.device), channel] *= sign
+        return clips
 
     def standardise(self, clips: Tensor) -> Tensor:
         """Bring rendered clips (B*M, C, T, size, size) to about zero mean and unit variance: the last step."""
-        return clips
+        if self.scale is None:
+            return clips
+        width = clips.shape[-1]
+        # Whole lines of pixels: where channels lie last in memory, broadcasting a few numbers is several times slower.
+        lines = clips.movedim(1, -1).flatten(-2)  # (B, T, H, W * C)
+        mean, std = (torch.tensor(values).to(clips) for values in (self.scale.mean, self.scale.std))
+        scaled = torch.addcmul((-mean / std).repeat(width), lines, (1 / std).repeat(width))
+        return scaled.view(*lines.shape[:-1], width, len(mean)).movedim(-1, 1)  # (B, C, T, H, W)
 
     @abc.abstractmethod
     def picture(self, raw: NDArray[Any], *, height: int, width: int) -> Frame:

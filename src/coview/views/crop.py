@@ -1,11 +1,29 @@
 """Cut one box a clip out of raw pictures and bring it to the encoder's size: shared by the image-like views."""
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
 from coview.datatypes import check_shape
-from coview.views.base import Geometry
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """One crop and flip for each clip of a batch, in coordinates that hold for every stored size.
+
+    Attributes:
+        boxes: (B*M, 4) float64, left, top, right, bottom as fractions of width and height, in [0, 1].
+        flips: (B*M,) bool, mirror left and right after cropping.
+    """
+
+    boxes: Tensor
+    flips: Tensor
+
+    def __post_init__(self) -> None:
+        check_shape("boxes", self.boxes, None, 4)
+        check_shape("flips", self.flips, self.boxes.shape[0])
 
 
 def crop_resize(raw: Tensor, frame_sizes: Tensor, geometry: Geometry, size: int) -> Tensor:

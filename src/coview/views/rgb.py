@@ -6,15 +6,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import cv2
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from coview.config import NonNegativeFloat
 from coview.datatypes import Frame
 from coview.video.stored import read_rgb, write_rgb
-from coview.views.base import Geometry, PixelScale, SourceVideo, StorageSettings, View
-from coview.views.crop import crop_resize
+from coview.views.base import PixelScale, SourceVideo, StorageSettings, View
 
 MEAN = (0.485, 0.456, 0.406)
 """Mean of red, green, blue over natural pictures (ImageNet's, the usual ones)."""
@@ -37,6 +34,7 @@ class RgbView(View):
     channels: ClassVar[int] = 3
     suffix: ClassVar[str] = ".mp4"
     Options: ClassVar[type[Any]] = RgbOptions
+    is_colour: ClassVar[bool] = True
     scale: ClassVar[PixelScale] = PixelScale(0.0, 255.0, mean=MEAN, std=STD, mirror_signs=(1.0, 1.0, 1.0))
 
     def extract(self, frames: Iterable[Frame], video: SourceVideo | None = None) -> Iterator[Frame]:
@@ -50,22 +48,6 @@ class RgbView(View):
     def read(self, path: Path, frame_indices: NDArray[Any]) -> NDArray[Any]:
         """Return frames (T, H, W, 3) uint8. Raises `VideoError` for a damaged file or frames that it lacks."""
         return read_rgb(path, frame_indices)
-
-    def render(self, raw: Tensor, frame_sizes: Tensor | None, geometry: Geometry, size: int) -> Tensor:
-        """Crop, resize and flip (B, T, H, W, 3) uint8 to (B, 3, T, size, size) float32 in [0, 1]."""
-        if frame_sizes is None:
-            raise ValueError("rgb clips need their frame_sizes")
-        return crop_resize(raw, frame_sizes, geometry, size).div_(255.0)
-
-    def standardise(self, clips: Tensor) -> Tensor:
-        """Subtract the mean and divide by the deviation of natural pictures, channel by channel."""
-        width = clips.shape[-1]
-        # Whole lines of pixels: where channels lie last in memory, to broadcast three numbers is several times slower.
-        lines = clips.movedim(1, -1).flatten(-2)  # (B, T, H, W * 3)
-        std = torch.tensor(STD).to(clips)
-        shift = (-torch.tensor(MEAN).to(clips) / std).repeat(width)
-        scaled = torch.addcmul(shift, lines, (1 / std).repeat(width))
-        return scaled.view(*lines.shape[:-1], width, 3).movedim(-1, 1)  # (B, 3, T, H, W)
 
     def picture(self, raw: NDArray[Any], *, height: int, width: int) -> Frame:
         """Return the frame at another size."""

@@ -9,7 +9,7 @@ import torch
 
 from coview.augmentation.batch import cropped
 from coview.augmentation.geometry import crops_of_a_picture
-from coview.clips.dataset import collate
+from coview.clips.samples import collate
 from coview.clips.windows import WindowDataset
 from coview.config import EvaluationSettings
 from coview.datasets.prepared import PreparedDataset

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from coview.augmentation.batch import centre
-from coview.clips.dataset import collate
+from coview.clips.samples import collate
 from coview.clips.windows import WindowDataset
 from coview.datasets.prepared import PreparedDataset
 from coview.embedding.extract import window_features

@@ -9,10 +9,11 @@ import torch
 from coview.config import parse
 from coview.errors import UserError
 from coview.views import VIEWS
-from coview.views.base import Geometry, StorageSettings
+from coview.views.base import StorageSettings
+from coview.views.crop import Geometry
 from coview.views.flow.colour_wheel import colour_flow, colour_wheel
-from coview.views.flow.opencv import dis_flow, farneback_flow
-from coview.views.flow.tvl1_numba import tvl1_flow
+from coview.views.flow.opencv import dis_pair, farneback_pair
+from coview.views.flow.tvl1_numba import tvl1_pair
 from coview.views.flow.view import FlowOptions, FlowView, decode_flow, encode_flow
 
 ALGORITHMS = ("tvl1", "farneback", "dis")
@@ -152,7 +153,7 @@ def test_cuda_gives_what_the_cpu_gives():
     assert np.abs(on_cuda.astype(int) - on_cpu).mean() * 20 / 127.5 <= 0.05
 
 
-@pytest.mark.parametrize("flow_of", [farneback_flow, dis_flow])
+@pytest.mark.parametrize("flow_of", [farneback_pair, dis_pair])
 @pytest.mark.parametrize("shape", [(1, 1), (2, 2), (10, 40)])
 def test_opencv_algorithms_survive_tiny_pictures(flow_of, shape):
     picture = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
@@ -184,7 +185,7 @@ def test_stored_flow_of_real_video_is_the_computed_flow(real_data: Path, tmp_pat
     capture = cv2.VideoCapture(str(path))
     frames = [cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB) for _ in range(25)]
     greys = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
-    computed = np.clip([tvl1_flow(first, second) for first, second in itertools.pairwise(greys)], -20, 20)
+    computed = np.clip([tvl1_pair(first, second) for first, second in itertools.pairwise(greys)], -20, 20)
     view = FlowView(FlowOptions())
     view.write(view.extract(frames), tmp_path / "flow.mp4", fps=25.0, storage=StorageSettings())
     read = decode_flow(view.read(tmp_path / "flow.mp4", np.arange(24)), bound=20.0)

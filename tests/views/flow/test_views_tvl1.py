@@ -5,7 +5,7 @@ import torch
 
 from coview.views.flow import tvl1_numba
 from coview.views.flow.tvl1 import Tvl1Settings, doubling, gaussian, level_shapes
-from coview.views.flow.tvl1_numba import plane_stride, tvl1_flow
+from coview.views.flow.tvl1_numba import plane_stride, tvl1_pair
 from coview.views.flow.tvl1_torch import median3, tvl1_flow_batch
 from known_motion import Pair, end_point_error, known_motion_pairs, one_layer
 
@@ -19,7 +19,7 @@ def pairs() -> list[Pair]:
 
 @pytest.fixture(scope="module")
 def flows(pairs):
-    return [tvl1_flow(pair.first, pair.second) for pair in pairs]
+    return [tvl1_pair(pair.first, pair.second) for pair in pairs]
 
 
 def torch_flow(first, second):
@@ -29,7 +29,7 @@ def torch_flow(first, second):
 def test_finds_a_known_translation():
     motion = np.full((HEIGHT, WIDTH, 2), (3.25, -1.5), np.float32)
     pair = one_layer("shift", motion, np.random.default_rng(0))
-    flow = tvl1_flow(pair.first, pair.second)
+    flow = tvl1_pair(pair.first, pair.second)
     assert flow.shape == (HEIGHT, WIDTH, 2)
     assert flow.dtype == np.float32
     assert np.median(flow[..., 0]) == pytest.approx(3.25, abs=0.03)
@@ -60,14 +60,14 @@ def test_a_batch_is_its_pairs(pairs):
     assert torch.allclose(together, alone, atol=1e-3)
 
 
-@pytest.mark.parametrize("flow_of", [tvl1_flow, torch_flow])
+@pytest.mark.parametrize("flow_of", [tvl1_pair, torch_flow])
 def test_identical_pictures_do_not_move(pairs, flow_of):
     assert np.abs(flow_of(pairs[0].first, pairs[0].first)).max() < 1e-4
 
 
 def test_mirroring_both_pictures_mirrors_the_flow_and_negates_u(pairs, flows):
     pair, flow = pairs[3], flows[3]
-    mirrored = tvl1_flow(pair.first[:, ::-1].copy(), pair.second[:, ::-1].copy())[:, ::-1] * (-1, 1)
+    mirrored = tvl1_pair(pair.first[:, ::-1].copy(), pair.second[:, ::-1].copy())[:, ::-1] * (-1, 1)
     assert np.linalg.norm(flow, axis=-1).mean() > 0.2
     assert np.linalg.norm(mirrored - flow, axis=-1).mean() < 0.05
 
@@ -76,13 +76,13 @@ def test_mirroring_both_pictures_mirrors_the_flow_and_negates_u(pairs, flows):
 def test_small_and_odd_shapes(shape):
     rng = np.random.default_rng(0)
     first, second = rng.integers(0, 256, (2, *shape)).astype(np.uint8)
-    for flow in (tvl1_flow(first, second), torch_flow(first, second)):
+    for flow in (tvl1_pair(first, second), torch_flow(first, second)):
         assert flow.shape == (*shape, 2)
         assert np.isfinite(flow).all()
-    assert not tvl1_flow(first, first).any()
+    assert not tvl1_pair(first, first).any()
 
 
-@pytest.mark.parametrize("flow_of", [tvl1_flow, torch_flow])
+@pytest.mark.parametrize("flow_of", [tvl1_pair, torch_flow])
 def test_pictures_without_texture_do_not_move(flow_of):
     dark, bright = np.full((24, 32), 40, np.uint8), np.full((24, 32), 90, np.uint8)
     assert np.abs(flow_of(dark, bright)).max() < 1e-4
@@ -93,16 +93,16 @@ def test_pictures_wider_than_one_stride_are_computed_alike():
     picture = cv2.GaussianBlur(rng.uniform(0, 255, (20, 360)).astype(np.float32), (0, 0), 2)
     moved = np.roll(picture, 1, axis=1)
     assert plane_stride(360) != plane_stride(180)
-    wide, narrow = tvl1_flow(picture, moved), tvl1_flow(picture[:, :180].copy(), moved[:, :180].copy())
+    wide, narrow = tvl1_pair(picture, moved), tvl1_pair(picture[:, :180].copy(), moved[:, :180].copy())
     assert np.abs(wide[:, 40:140] - narrow[:, 40:140]).mean() < 0.02
 
 
 def test_unequal_or_coloured_pictures_are_refused():
     grey = np.zeros((8, 8), np.uint8)
     with pytest.raises(ValueError, match="second"):
-        tvl1_flow(grey, np.zeros((8, 9), np.uint8))
+        tvl1_pair(grey, np.zeros((8, 9), np.uint8))
     with pytest.raises(ValueError, match="first"):
-        tvl1_flow(np.zeros((8, 8, 3), np.uint8), grey)
+        tvl1_pair(np.zeros((8, 8, 3), np.uint8), grey)
 
 
 def test_works_where_no_folder_can_keep_compiled_code(monkeypatch):

@@ -9,7 +9,7 @@ from coview.datasets.synthetic.movement import draw_movement, joint_angles
 from coview.datasets.synthetic.rendering import Viewpoint, _keypoints, project
 from coview.datasets.synthetic.skeleton import COCO_KEYPOINTS, Body, pose_body
 from coview.datatypes import random_generator
-from coview.views.base import Geometry
+from coview.views.crop import Geometry
 from coview.views.persons.heatmaps import MIRRORED, REACH, SPREAD, cropped_keypoints, draw_heatmaps
 from coview.views.persons.pose import PoseOptions, PoseView
 

@@ -11,7 +11,7 @@ DIS_MIN_SIDE = 16
 """DIS compares patches of 8 pixels on halved pictures and refuses smaller ones."""
 
 
-def farneback_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Motion:
+def farneback_pair(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Motion:
     """Estimate motion by Farneback's polynomial expansion (2003).
 
     Args:
@@ -28,7 +28,7 @@ def farneback_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Motio
     return np.asarray(flow, np.float32)
 
 
-def dis_flow(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Motion:
+def dis_pair(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> Motion:
     """Estimate motion by dense inverse search (Kroeger et al. 2016), the "medium" preset.
 
     Args:

@@ -28,7 +28,7 @@ STRIDES = (336, 720, 1360, 2736)
 """Floats from one plane of a row to the next: odd numbers of cache lines, so that planes do not evict each other."""
 
 
-def tvl1_flow(first: NDArray[Any], second: NDArray[Any], settings: Tvl1Settings | None = None) -> Picture:
+def tvl1_pair(first: NDArray[Any], second: NDArray[Any], settings: Tvl1Settings | None = None) -> Picture:
     """Estimate the motion from one grey picture to the next.
 
     Args:

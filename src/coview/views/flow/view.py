@@ -9,14 +9,12 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from coview.config import NonNegativeFloat, PositiveFloat
 from coview.datatypes import Frame
 from coview.errors import UserError
 from coview.video.stored import read_planes, write_planes
-from coview.views.base import Geometry, PixelScale, SourceVideo, StorageSettings, View
-from coview.views.crop import crop_resize
+from coview.views.base import PixelScale, SourceVideo, StorageSettings, View
 from coview.views.flow.colour_wheel import colour_flow
 
 Grey = NDArray[np.uint8]
@@ -85,21 +83,6 @@ class FlowView(View):
         """Return frames (T, H, W, 2) uint8. Raises `VideoError` for a damaged file or frames that it lacks."""
         return read_planes(path, frame_indices, channels=2)
 
-    def render(self, raw: Tensor, frame_sizes: Tensor | None, geometry: Geometry, size: int) -> Tensor:
-        """Crop, resize and flip (B, T, H, W, 2) uint8 to (B, 2, T, size, size) float32 in [-1, 1].
-
-        Where a clip is mirrored, u changes its sign. Resizing leaves lengths in pixels of the stored picture.
-        """
-        if frame_sizes is None:
-            raise ValueError("flow clips need their frame_sizes")
-        clips = crop_resize(raw, frame_sizes, geometry, size).sub_(CENTRE).div_(CENTRE)
-        clips[geometry.flips.to(clips.device), 0] *= -1
-        return clips
-
-    def standardise(self, clips: Tensor) -> Tensor:
-        """Divide by the typical speed: no motion stays 0."""
-        return clips / TYPICAL_SPEED
-
     def picture(self, raw: NDArray[Any], *, height: int, width: int) -> Frame:
         """Draw one frame with the usual colour wheel: direction is hue, speed is saturation, rest is white."""
         motion = decode_flow(raw, bound=1.0)
@@ -139,12 +122,12 @@ def _flows(first: Grey, greys: Iterator[Grey], options: FlowOptions) -> Iterator
 def pair_flow(algorithm: str) -> PairFlow:
     """Return the function of an algorithm; numba loads only when it is used."""
     if algorithm == "tvl1":
-        from coview.views.flow.tvl1_numba import tvl1_flow
+        from coview.views.flow.tvl1_numba import tvl1_pair
 
-        return tvl1_flow
-    from coview.views.flow.opencv import dis_flow, farneback_flow
+        return tvl1_pair
+    from coview.views.flow.opencv import dis_pair, farneback_pair
 
-    return {"farneback": farneback_flow, "dis": dis_flow}[algorithm]
+    return {"farneback": farneback_pair, "dis": dis_pair}[algorithm]
 
 
 def _flows_in_batches(first: Grey, greys: Iterator[Grey], *, device: torch.device) -> Iterator[Motion]:

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from coview.datasets.synthetic.skeleton import COCO_KEYPOINTS
 from coview.datatypes import check_shape
-from coview.views.base import Geometry
+from coview.views.crop import Geometry
 
 SPREAD = 0.025
 """Standard deviation of a Gaussian as a share of the map's side: 1.6 pixels of 64."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from coview.datatypes import Frame
-from coview.views.base import Geometry, SourceVideo, StorageSettings, View
+from coview.views.base import SourceVideo, StorageSettings, View
+from coview.views.crop import Geometry
 from coview.views.persons.detectors.base import Part, PersonOptions, detector_options
 from coview.views.persons.heatmaps import cropped_keypoints, draw_heatmaps
 from coview.views.persons.keypoint_files import read_keypoints, write_keypoints

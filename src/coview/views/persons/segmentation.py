@@ -8,13 +8,11 @@ from typing import Any, ClassVar
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from coview.config import NonNegativeFloat
 from coview.datatypes import Frame
 from coview.video.stored import read_planes, write_planes
-from coview.views.base import Geometry, PixelScale, SourceVideo, StorageSettings, View
-from coview.views.crop import crop_resize
+from coview.views.base import PixelScale, SourceVideo, StorageSettings, View
 from coview.views.persons.detectors.base import Part, PersonOptions, detector_options
 from coview.views.persons.shared_pass import open_detector, persons_of, resolve_detector
 
@@ -69,16 +67,6 @@ class SegmentationView(View):
     def read(self, path: Path, frame_indices: NDArray[Any]) -> NDArray[Any]:
         """Return masks (T, H, W, 1) uint8. Raises `VideoError` for a damaged file or frames that it lacks."""
         return read_planes(path, frame_indices, channels=1)
-
-    def render(self, raw: Tensor, frame_sizes: Tensor | None, geometry: Geometry, size: int) -> Tensor:
-        """Crop, resize and flip (B, T, H, W, 1) uint8 to (B, 1, T, size, size) float32 in [0, 1]."""
-        if frame_sizes is None:
-            raise ValueError("segmentation clips need their frame_sizes")
-        return crop_resize(raw, frame_sizes, geometry, size).div_(255.0)
-
-    def standardise(self, clips: Tensor) -> Tensor:
-        """Subtract the mean and divide by the deviation of usual masks."""
-        return (clips - MEAN) / STD
 
     def picture(self, raw: NDArray[Any], *, height: int, width: int) -> Frame:
         """Return the mask at another size, in grey."""

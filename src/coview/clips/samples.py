@@ -1,0 +1,204 @@
+"""One training sample: M clips of one video, the same frames of every view, read as uint8 and not yet augmented."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from coview.clips.frame_cache import FrameCache
+from coview.clips.sampling import Indices, clip_indices, random_starts
+from coview.config import ClipSettings
+from coview.datasets.prepared import PreparedDataset, stored_path
+from coview.datatypes import ClipBatch, VideoEntry, check_shape, random_generator
+from coview.errors import UserError, VideoError
+from coview.views.base import View
+
+START_DRAWS = 0
+"""Last key of the generator that draws where clips start."""
+
+SampleKey = tuple[int, int]
+"""(epoch, index of the video): what a sampler hands to a data set."""
+
+
+@dataclass(frozen=True)
+class ClipSample:
+    """The clips of one video.
+
+    Attributes:
+        views: view name -> (M, T, H, W, C) uint8, or (M, T, R, K, 3) float32 for keypoints.
+        entry_index: row of the video in the data set.
+        random_key: (seed, epoch, sample).
+        frame_indices: (M, T) int64.
+    """
+
+    views: Mapping[str, NDArray[Any]]
+    entry_index: int
+    random_key: tuple[int, int, int]
+    frame_indices: Indices
+
+    def __post_init__(self) -> None:
+        for name, clips in self.views.items():
+            check_shape(f"view {name!r}", clips, *self.frame_indices.shape, None, None, None)
+
+
+class VideoTable:
+    """Where some videos of a prepared data set lie and how long they are.
+
+    Arrays and one string instead of an object a video: worker processes share or receive a few large things.
+
+    Args:
+        data: the prepared data set.
+        entries: ready videos of it.
+        frame_cache: through which frames are read; None: from the stored files.
+    """
+
+    def __init__(
+        self, data: PreparedDataset, entries: Sequence[VideoEntry], *, frame_cache: FrameCache | None = None
+    ) -> None:
+        self.frame_cache = frame_cache
+        for entry in entries:
+            if not entry.num_frames:
+                raise UserError(f"video {entry.id!r} of {data.root} has no frames recorded; run coview prepare again")
+        rows = {entry.id: row for row, entry in enumerate(data.entries)}
+        self.root = data.root
+        self.entry_indices = np.array([rows[entry.id] for entry in entries], dtype=np.int64)
+        self.num_frames = np.array([entry.num_frames or 0 for entry in entries], dtype=np.int64)
+        self._ids = "".join(entry.id for entry in entries)
+        self._ends = np.cumsum([0, *(len(entry.id) for entry in entries)])
+
+    def __len__(self) -> int:
+        return len(self.num_frames)
+
+    def video_id(self, index: int) -> str:
+        """Return the id of one video."""
+        return self._ids[self._ends[index] : self._ends[index + 1]]
+
+    def read(self, view: View, index: int, frame_indices: Indices) -> NDArray[Any]:
+        """Read frames of one view of one video, as `View.read`.
+
+        Raises:
+            UserError: the stored file is gone or damaged; names the video and what to do.
+        """
+        path = stored_path(self.root, view.name, self.video_id(index), view.suffix)
+        try:
+            if self.frame_cache is not None:
+                return self.frame_cache.read(view, path, frame_indices, num_frames=int(self.num_frames[index]))
+            return view.read(path, frame_indices)
+        except (VideoError, OSError) as error:
+            raise UserError(_unreadable(view.name, self.video_id(index), path, error)) from error
+
+    def read_once(self, view: View, index: int, frame_indices: Indices) -> NDArray[Any]:
+        """Return (M, T, ...) for frame indices (M, T), decoding each frame once however the M clips overlap."""
+        if (frame_indices == frame_indices[0]).all():
+            frames = self.read(view, index, frame_indices[0])
+            return np.broadcast_to(frames, (len(frame_indices), *frames.shape))
+        wanted, places = np.unique(frame_indices, return_inverse=True)
+        chosen: NDArray[Any] = self.read(view, index, wanted)[places.reshape(frame_indices.shape)]
+        return chosen
+
+
+class ClipSamples(Dataset[ClipSample]):
+    """Random clips for the training loop: item (epoch, index) depends on nothing but the seed and these two.
+
+    Args:
+        data: the prepared data set.
+        entries: the ready videos to draw from, in a fixed order; `index` counts them.
+        views: view name -> view.
+        clip: which frames make a clip, and M.
+        seed: of the run.
+        frame_cache: folder for decoded frames; None: decode every time.
+    """
+
+    def __init__(
+        self,
+        data: PreparedDataset,
+        entries: Sequence[VideoEntry],
+        views: Mapping[str, View],
+        clip: ClipSettings,
+        *,
+        seed: int,
+        frame_cache: Path | None = None,
+    ) -> None:
+        cache = None if frame_cache is None else FrameCache(frame_cache)
+        self.videos = VideoTable(data, entries, frame_cache=cache)
+        self.views = dict(views)
+        self.clip = clip
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, key: SampleKey) -> ClipSample:
+        """Read the clips of video `index` in an epoch.
+
+        Raises:
+            UserError: a stored view cannot be read.
+        """
+        epoch, index = key
+        num_frames = int(self.videos.num_frames[index])
+        starts = random_starts(num_frames, self.clip, random_generator(self.seed, epoch, index, START_DRAWS))
+        frame_indices = np.stack([clip_indices(num_frames, self.clip, int(start)) for start in starts])  # (M, T)
+        return ClipSample(
+            views={name: self.videos.read_once(view, index, frame_indices) for name, view in self.views.items()},
+            entry_index=int(self.videos.entry_indices[index]),
+            random_key=(self.seed, epoch, index),
+            frame_indices=frame_indices,
+        )
+
+
+def _unreadable(view: str, video_id: str, path: Path, error: Exception) -> str:
+    return (
+        f"the stored view {view!r} of video {video_id!r} cannot be read: {error}. "
+        f"Delete {path} and run the same coview prepare command again: it makes what is missing"
+    )
+
+
+def collate(samples: Sequence[ClipSample]) -> ClipBatch:
+    """Stack samples; pictures of unequal size are padded with 0 at the right and bottom, persons likewise.
+
+    Args:
+        samples: B samples with the same views, M and T.
+    """
+    names = samples[0].views
+    stacked = {name: _stack([sample.views[name] for sample in samples]) for name in names}
+    sizes = {name: [sample.views[name].shape[2:4] for sample in samples] for name in names}
+    return ClipBatch(
+        views=stacked,
+        frame_sizes={name: torch.tensor(sizes[name]) for name in names if stacked[name].dtype == torch.uint8},
+        entry_indices=torch.tensor([sample.entry_index for sample in samples]),
+        random_keys=torch.tensor([sample.random_key for sample in samples]),
+        frame_indices=torch.from_numpy(np.stack([sample.frame_indices for sample in samples])),
+    )
+
+
+def merge(batches: Sequence[ClipBatch]) -> ClipBatch:
+    """Return one batch of the videos of several, in order."""
+    if len(batches) == 1:
+        return batches[0]
+    first = batches[0]
+    return ClipBatch(
+        views={
+            name: _stack([clips for batch in batches for clips in batch.views[name].numpy()]) for name in first.views
+        },
+        frame_sizes={name: torch.cat([batch.frame_sizes[name] for batch in batches]) for name in first.frame_sizes},
+        entry_indices=torch.cat([batch.entry_indices for batch in batches]),
+        random_keys=torch.cat([batch.random_keys for batch in batches]),
+        frame_indices=torch.cat([batch.frame_indices for batch in batches]),
+    )
+
+
+def _stack(clips: Sequence[NDArray[Any]]) -> Tensor:
+    """Stack B arrays (M, T, H, W, C) of any H and W to (B, M, T, max H, max W, C)."""
+    height, width = (max(clip.shape[axis] for clip in clips) for axis in (2, 3))
+    shape = (len(clips), *clips[0].shape[:2], height, width, clips[0].shape[4])
+    is_padded = any(clip.shape[2:4] != (height, width) for clip in clips)
+    out = np.zeros(shape, clips[0].dtype) if is_padded else np.empty(shape, clips[0].dtype)
+    for place, clip in zip(out, clips, strict=True):
+        place[:, :, : clip.shape[2], : clip.shape[3]] = clip
+    return torch.from_numpy(out)
