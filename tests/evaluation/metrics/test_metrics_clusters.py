@@ -115,3 +115,13 @@ def test_the_metric_fits_the_gallery_and_scores_the_queries():
         {"accuracy": 1, "NMI": 1, "ARI": 1, "mean entropy": 0, "mean max purity": 1}, abs=1e-6
     )
     assert not found.scales["mean entropy"].higher_is_better
+
+
+def test_centres_are_those_of_the_gallery():
+    """All queries are nearest to one of its two centres, though they are two clumps among themselves."""
+    angles = np.radians([1, 2, 20, 21, 10, 11, 170, 171])
+    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    labels = ["a", "a", "b", "b", "a", "a", "b", "b"]
+    found = clustering_scores(rows, labels, QueryGallerySplit((0, 1, 2, 3), (4, 5, 6, 7)), restarts=2)
+    assert found.scores["accuracy"] == 0.5
+    assert clustering_scores(rows, labels, QueryGallerySplit((0, 1, 2, 3), (0, 1, 2, 3))).scores["accuracy"] == 1
