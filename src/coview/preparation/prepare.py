@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from coview.datasets import LAYOUTS
-from coview.datasets.claim import claimed
 from coview.datasets.folds import with_folds
 from coview.datasets.listing import Listing
 from coview.datasets.prepared import WORK_FOLDER, PreparedDataset
@@ -22,6 +21,7 @@ from coview.datasets.synthetic.reading import LABELS_FILE
 from coview.datatypes import ProgressSink, VideoEntry
 from coview.errors import UserError
 from coview.files import as_path, disk_errors
+from coview.locks import folder_lock
 from coview.preparation.outcomes import OutcomeLog, VideoOutcome
 from coview.preparation.plan import known_outcomes, plan
 from coview.preparation.pool import run_pool
@@ -104,7 +104,7 @@ def prepare(
         write_record(out, record)
         share = f"-{settings.shard.replace('/', 'of')}" if settings.shard else ""
         remove_unfinished_manifests(out)
-        with claimed(out / WORK_FOLDER / f"lock{share}", otherwise=_AT_WORK.format(out)):
+        with folder_lock(out / WORK_FOLDER / f"lock{share}", otherwise=_AT_WORK.format(out)):
             known = known_outcomes(out, made, finished_views=tuple(finished_views))
             tasks = plan(listing.entries, known, views=made, out=out, settings=settings)
             for name in {name for task in tasks for name in task.missing if name in finished_views}:

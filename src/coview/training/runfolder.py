@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from coview.config import RunConfig, as_plain, read_yaml
-from coview.datasets.claim import claimed
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
 from coview.files import check_format
+from coview.locks import folder_lock
 from coview.registry import record_plugins
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def claimed_run(out: Path) -> AbstractContextManager[None]:
     Raises:
         UserError: one is at it.
     """
-    return claimed(out / LOCK, otherwise=f"{out} is being trained by another process; wait for its end, or stop it")
+    return folder_lock(out / LOCK, otherwise=f"{out} is being trained by another process; wait for its end, or stop it")
 
 
 def _differences(before: Any, now: Any, place: str = "") -> Iterator[str]:
