@@ -80,3 +80,9 @@ def test_workers_that_cannot_start_are_an_error_that_says_so(make_task: Any, mon
     monkeypatch.setattr(pool.sys, "executable", "/bin/false")
     with pytest.raises(UserError, match="end before they begin .*exit code 1"):
         run([make_task("good")], workers=2)
+
+
+def test_a_view_of_the_script_itself_is_refused_with_workers(make_task: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool.VIEWS, "plugin_of", lambda name: "__main__")
+    with pytest.raises(UserError, match="'rgb' is defined in the script .* workers=0"):
+        next(pool.run_pool([make_task("a")], workers=1, on_frames=lambda count: None))

@@ -5,6 +5,7 @@ import pytest
 
 from coview.datasets.synthetic import SyntheticSettings, read_synthetic, read_truth, render_clip
 from coview.errors import UserError
+from coview.files import this_host
 from coview.video.stored import read_rgb
 from coview.video.synthetic_files import write_synthetic
 
@@ -66,8 +67,8 @@ def test_goes_on_after_a_stop_and_clears_what_was_half_written(written: Path, tm
     assert len(list(out.glob("*.mp4"))) == 2
     with pytest.raises(UserError, match="is not finished"):
         read_synthetic(out)
-    (out / ".part-1-synthetic_00002.mp4").write_bytes(b"half")
-    (out / "truth" / ".part-1-synthetic_00002.npz").write_bytes(b"half")
+    (out / f".part-{this_host()}-999999999-00ff.mp4").write_bytes(b"half")
+    (out / "truth" / f".part-{this_host()}-999999999-00ff.npz").write_bytes(b"half")
     told = []
     write_synthetic(out, SMALL, progress=lambda done, total: told.append(done))
     assert told == [2, 3, 4, 5, 6]

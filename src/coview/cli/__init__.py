@@ -1,6 +1,7 @@
 """The command line, one file a command: parse, call one public function, print. Nothing heavy is imported before."""
 
 import inspect
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ COMMANDS: dict[str, type[Command]] = {
 
 def main() -> None:
     """Entry point of the command `coview`."""
+    os.environ["PYTHONSAFEPATH"] = "1"  # processes that this one starts import nothing from the current folder either
     sys.exit(run_command(lambda: run_arguments(sys.argv[1:])))
 
 

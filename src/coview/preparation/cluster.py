@@ -11,9 +11,9 @@ from coview.datasets.prepared import WORK_FOLDER
 from coview.errors import MissingExtraError, UserError
 from coview.files import atomic_path, disk_errors, remove_parts
 from coview.preparation.outcomes import VideoOutcome, from_line, to_line
-from coview.preparation.pool import run_pool
+from coview.preparation.pool import plugins_of, run_pool
 from coview.preparation.video import VideoTask, failed, paths_to_make
-from coview.registry import load_plugins, loaded_plugins
+from coview.registry import load_plugins
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,8 @@ def _round(
     """Yield an outcome for each task; return the tasks that the workers lost with them did not finish."""
     from distributed import KilledWorker
 
-    futures = client.map(prepare_there, batches, plugins=loaded_plugins(), pure=False)
+    plugins = plugins_of([task for batch in batches for task in batch])
+    futures = client.map(prepare_there, batches, plugins=plugins, pure=False)
     batch_of = dict(zip((future.key for future in futures), batches, strict=True))
     unfinished = []
     try:

@@ -1,6 +1,7 @@
 """Worker processes on this machine, watched: one that dies or hangs costs its video, never the run."""
 
 import contextlib
+import json
 import logging
 import os
 import signal
@@ -9,10 +10,11 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import wait
+from pathlib import Path
 from typing import cast
 
 from coview.errors import UserError
@@ -21,11 +23,15 @@ from coview.preparation.outcomes import VideoOutcome
 from coview.preparation.video import VideoTask, failed, paths_to_make
 from coview.preparation.worker import SINGLE_THREAD
 from coview.registry import loaded_plugins
+from coview.views import VIEWS
 
 log = logging.getLogger(__name__)
 
 _START_SECONDS = 600.0
 _MOST_FAILED_STARTS = 3
+_COVIEW_IN = str(Path(__file__).resolve().parents[2])
+_START = "import sys; {path}; from coview.preparation.worker import main; main(sys.argv[1:])"
+"""What a worker runs. It imports the coview that this process has, and nothing from the folder it is started in."""
 
 
 @dataclass(frozen=True)
@@ -53,22 +59,56 @@ def run_pool(tasks: Sequence[VideoTask], *, workers: int, on_frames: Callable[[i
         UserError: the disk is full or refuses, or workers cannot be started. The other workers are stopped.
     """
     crashes = []
-    for result in _supervise(tasks, workers=workers, on_frames=on_frames):
+    plugins = _folders_of(plugins_of(tasks))
+    for result in _supervise(tasks, workers=workers, on_frames=on_frames, plugins=plugins):
         if isinstance(result, Crash):
             log.warning("%s: %s; will try it once more, alone", result.task.entry.id, result.cause)
             crashes.append(result)
         else:
             yield result
     for crash in crashes:
-        for result in _supervise([crash.task], workers=1, on_frames=on_frames):
+        for result in _supervise([crash.task], workers=1, on_frames=on_frames, plugins=plugins):
             yield failed(result.task, "crashed", result.cause) if isinstance(result, Crash) else result
 
 
+def plugins_of(tasks: Sequence[VideoTask]) -> tuple[str, ...]:
+    """Return the modules that a worker has to import for the views of some videos, besides coview.
+
+    Raises:
+        UserError: a view is defined in the script itself, which a worker cannot import.
+    """
+    views = {name: VIEWS.plugin_of(name) for task in tasks[:1] for name in task.options}
+    for name, plugin in views.items():
+        if plugin == "__main__":
+            raise UserError(
+                f"the view {name!r} is defined in the script or notebook itself, where worker processes cannot import "
+                "it; put it into a module of its own, or work in this process: workers=0"
+            )
+    # The name of an installed package is not that of a module; its entry points are found without help.
+    return tuple(dict.fromkeys([*loaded_plugins(), *(name for name in views.values() if name in sys.modules)]))
+
+
+def _folders_of(plugins: Sequence[str]) -> dict[str, str]:
+    """Return module -> the folder from which it was imported."""
+    folders = {}
+    for name in plugins:
+        place = Path(sys.modules[name.partition(".")[0]].__file__ or "").resolve()
+        folders[name] = str(place.parents[1] if place.name == "__init__.py" else place.parent)
+    return folders
+
+
+def _environment() -> dict[str, str]:
+    """Return a worker's environment; a folder of videos may hold a file called random.py, which must not be run."""
+    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    folders = [folder for folder in given if folder and Path(folder).resolve() != Path.cwd()]
+    return {**os.environ, **SINGLE_THREAD, "PYTHONPATH": os.pathsep.join(folders)}
+
+
 def _supervise(
-    tasks: Sequence[VideoTask], *, workers: int, on_frames: Callable[[int], None]
+    tasks: Sequence[VideoTask], *, workers: int, on_frames: Callable[[int], None], plugins: Mapping[str, str]
 ) -> Iterator[VideoOutcome | Crash]:
     waiting = deque(tasks)
-    crew = [_Worker() for _ in range(min(workers, len(tasks)))]
+    crew = [_Worker(plugins) for _ in range(min(workers, len(tasks)))]
     failed_starts = 0
     try:
         while crew:
@@ -83,7 +123,7 @@ def _supervise(
                         failed_starts += 1
                         _give_up_starting(worker, failed_starts)
                     if len(crew) < len(waiting):
-                        crew.append(_Worker())
+                        crew.append(_Worker(plugins))
     finally:
         for worker in crew:
             worker.end()
@@ -100,16 +140,16 @@ def _give_up_starting(worker: "_Worker", failed_starts: int) -> None:
 class _Worker:
     """One process, seen from the parent: its pipe, the video it has, when it was last heard of."""
 
-    def __init__(self) -> None:
+    def __init__(self, plugins: Mapping[str, str]) -> None:
         self.pipe, theirs = Pipe()
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `end`)
-        environment = {**os.environ, **SINGLE_THREAD, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        command = [sys.executable, "-m", "coview.preparation.worker", str(theirs.fileno()), str(os.getpid())]
-        command += loaded_plugins()
+        path = f"{_COVIEW_IN!r} in sys.path or sys.path.insert(0, {_COVIEW_IN!r})"
+        start = [sys.executable, "-P", "-c", _START.format(path=path)]
+        command = [*start, str(theirs.fileno()), str(os.getpid()), json.dumps(plugins)]
         self.process = subprocess.Popen(
             command,
             pass_fds=[theirs.fileno()],
-            env=environment,
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=self.errors,
             stderr=self.errors,

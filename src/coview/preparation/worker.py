@@ -1,9 +1,10 @@
 """The life of one worker process: take a video, prepare it, say what became of it, take the next.
 
-Started as `python -m coview.preparation.worker DESCRIPTOR PARENT PLUGIN...` by `run_pool`. Its own interpreter rather
-than `multiprocessing`'s: it needs no guard in the user's script, and however it ends, its pipe ends with it.
+Started by `run_pool` with an interpreter of its own rather than `multiprocessing`'s: it needs no guard in the user's
+script, and however it ends, its pipe ends with it.
 """
 
+import json
 import os
 import sys
 import threading
@@ -36,12 +37,19 @@ def use_one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def main(descriptor: int, parent: int, plugins: Sequence[str]) -> None:
-    """Serve the parent process, with the plugins it has, until it closes the pipe or is gone."""
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+def main(arguments: Sequence[str]) -> None:
+    """Serve the parent process, with the plugins it has, until it closes the pipe or is gone.
+
+    Args:
+        arguments: descriptor of the pipe, process number of the parent, JSON of plugin -> folder it lies in.
+    """
+    descriptor, parent, plugins = arguments
+    threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
     use_one_thread()
-    load_plugins(plugins)
-    with Connection(descriptor) as pipe:
+    folders: dict[str, str] = json.loads(plugins)
+    sys.path += [folder for folder in dict.fromkeys(folders.values()) if folder not in sys.path]
+    load_plugins(folders)
+    with Connection(int(descriptor)) as pipe:
         while True:
             pipe.send(("idle", None))
             try:
@@ -80,7 +88,3 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(_REPORT_SECONDS)
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

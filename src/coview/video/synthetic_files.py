@@ -1,5 +1,6 @@
 """Rendered clips -> a folder of video files with labels and truth, as a real data set would come."""
 
+import contextlib
 import csv
 import io
 import multiprocessing
@@ -9,7 +10,6 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -21,14 +21,13 @@ from coview.datasets.synthetic.rendering import render_clip
 from coview.datasets.synthetic.settings import SyntheticSettings, action_of, clip_id, group_name, split_of
 from coview.datasets.synthetic.truth import TRUTH_FOLDER, Truth, write_truth
 from coview.errors import UserError
+from coview.files import atomic_path, remove_parts
 from coview.video.stored import write_rgb
 
 SETTINGS_FILE = "synthetic.yaml"
 KEY_FRAME_DISTANCE = 25
 CRF = 20.0
 PRESET = "veryfast"
-PART = ".part-"
-"""How the names of half-written files begin."""
 
 
 def write_synthetic(
@@ -91,14 +90,14 @@ def _claim(out: Path, settings: SyntheticSettings) -> None:
             )
     else:
         out.mkdir(parents=True, exist_ok=True)
-        if any(not file.name.startswith(PART) for file in out.iterdir()):
+        remove_parts(out)
+        if any(out.iterdir()):
             raise UserError(f"{out} is not empty and holds no synthetic clips; choose another folder")
-        with _aside(record) as aside:
+        with atomic_path(record) as aside:
             write_yaml(aside, as_plain(settings), first_line="Synthetic clips, rendered by coview with these settings")
     (out / TRUTH_FOLDER).mkdir(exist_ok=True)
     for folder in (out, out / TRUTH_FOLDER):
-        for part in folder.glob(f"{PART}*"):
-            part.unlink()
+        remove_parts(folder)
 
 
 def _write_clips(out: Path, settings: SyntheticSettings, indices: Sequence[int], *, workers: int) -> Iterator[None]:
@@ -110,11 +109,12 @@ def _write_clips(out: Path, settings: SyntheticSettings, indices: Sequence[int],
             yield
         return
     # Not forked: a fork inherits the locks of OpenCV's and torch's threads without the threads.
-    pool = ProcessPoolExecutor(
-        min(workers, len(indices)), mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
-    )
-    try:
+    with _importing_nothing_from_here():
+        pool = ProcessPoolExecutor(
+            min(workers, len(indices)), mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
+        )
         running = {pool.submit(write, index) for index in indices}
+    try:
         while running:
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
@@ -127,6 +127,19 @@ def _write_clips(out: Path, settings: SyntheticSettings, indices: Sequence[int],
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _importing_nothing_from_here() -> Iterator[None]:
+    """Keep processes that are spawned meanwhile from importing out of the current folder, as Python would."""
+    before = os.environ.get("PYTHONSAFEPATH")
+    os.environ["PYTHONSAFEPATH"] = "1"
+    try:
+        yield
+    finally:
+        del os.environ["PYTHONSAFEPATH"]
+        if before is not None:
+            os.environ["PYTHONSAFEPATH"] = before
 
 
 def _start_worker() -> None:
@@ -146,9 +159,9 @@ def _end_with_parent() -> None:
 def _write_clip(out: Path, settings: SyntheticSettings, index: int) -> None:
     clip = render_clip(settings, index)
     # The truth first: once the video is there, the clip counts as finished.
-    with _aside(out / TRUTH_FOLDER / f"{clip.id}.npz") as aside:
+    with atomic_path(out / TRUTH_FOLDER / f"{clip.id}.npz") as aside:
         write_truth(Truth(clip.keypoints, clip.masks), aside)
-    with _aside(_video_path(out, index)) as aside:
+    with atomic_path(_video_path(out, index)) as aside:
         write_rgb(iter(clip.frames), aside, fps=settings.fps, gop=KEY_FRAME_DISTANCE, crf=CRF, preset=PRESET)
 
 
@@ -163,21 +176,5 @@ def _write_labels(out: Path, settings: SyntheticSettings) -> None:
     for index in range(settings.num_videos):
         split = split_of(index, test_share=settings.test_share)
         table.writerow((_video_path(out, index).name, action_of(settings.seed, index), group_name(index), split))
-    with _aside(out / LABELS_FILE) as aside:
+    with atomic_path(out / LABELS_FILE) as aside:
         aside.write_text(text.getvalue(), encoding="utf-8")
-
-
-@contextmanager
-def _aside(path: Path) -> Iterator[Path]:
-    """Give a name to write to; the file there takes the place of `path` once it is whole and on disk."""
-    aside = path.with_name(f"{PART}{os.getpid()}-{path.name}")
-    try:
-        yield aside
-        handle = os.open(aside, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
