@@ -16,7 +16,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 @contextlib.contextmanager
-def folder_lock(path: Path, *, otherwise: str) -> Iterator[None]:
+def folder_lock(path: Path, *, otherwise: str, wait_seconds: float = 0.0) -> Iterator[None]:
     """Hold the lock file `path` until the end of the block; the system lets go of it if this process is killed.
 
     Processes that are forked meanwhile do not hold it (filelock closes it in them), so that what outlives a killed
@@ -25,11 +25,12 @@ def folder_lock(path: Path, *, otherwise: str) -> Iterator[None]:
     Args:
         path: the lock file, made if it is not there.
         otherwise: what to tell the user where another process holds it.
+        wait_seconds: how long to wait for it.
 
     Raises:
         UserError: another process holds it.
     """
-    lock = FileLock(path, timeout=0, fallback_to_soft=False)
+    lock = FileLock(path, timeout=wait_seconds, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout:

@@ -15,6 +15,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.datasets.synthetic import SyntheticSettings
 from coview.errors import UserError
 from coview.files import is_running, this_host
+from coview.locks import folder_lock
 from coview.preparation import video
 from coview.preparation.prepare import PrepareSettings, prepare
 from coview.views.base import StorageSettings
@@ -391,6 +392,47 @@ def test_two_runs_at_once_on_one_folder_are_refused(source: Path, tmp_path: Path
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="another coview prepare"):
             prepare(source, tmp_path / "out", HERE)
+
+
+def begin(out: Path, source: Path) -> dict[str, tuple[int, bytes]]:
+    """Make `out` one in which work has begun and no video is finished yet."""
+    prepare(source, out, HERE)
+    for path in (out / "dataset.yaml", out / "videos.parquet", *(out / ".prepare").glob("outcomes*")):
+        path.unlink()
+    return {name: file for name, file in snapshot(out).items() if "lock" not in name}
+
+
+@pytest.mark.parametrize(
+    ("held", "shard", "refusal"),
+    [
+        ("lock", None, "another coview prepare is at work"),
+        ("lock-1of2", "1/2", "another coview prepare is at work"),
+        ("lock-1of2", "2/2", "short_side was 32, now 48"),
+    ],
+)
+def test_a_refused_run_leaves_the_settings_of_the_one_at_work(
+    source: Path, tmp_path: Path, held: str, shard: str | None, refusal: str
+) -> None:
+    out = tmp_path / "out"
+    before = begin(out, source)
+    other = PrepareSettings(views=("rgb",), storage=StorageSettings(short_side=48), workers=0, shard=shard)
+    with folder_lock(out / ".prepare" / held, otherwise="held"), pytest.raises(UserError, match=refusal):
+        prepare(source, out, other)
+    assert {name: file for name, file in snapshot(out).items() if "lock" not in name} == before
+    prepare(source, out, replace(other, shard=None))  # with nobody at work, settings that led to nothing are replaced
+    assert "short_side: 48" in (out / "dataset.yaml").read_text()
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(source: Path, tmp_path: Path) -> None:
+    for path in source.rglob("*.mp4"):
+        path.unlink()
+    with pytest.raises(UserError, match="no video"):
+        prepare(source, tmp_path / "new" / "out", HERE)
+    assert not (tmp_path / "new" / "out").exists()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no video"):
+        prepare(source, tmp_path / "empty", HERE)
+    assert list((tmp_path / "empty").iterdir()) == []
 
 
 @pytest.mark.realdata

@@ -1,8 +1,6 @@
 """The manifest: one Parquet file, a row a video, readable by any data tool."""
 
 import dataclasses
-import os
-import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import pyarrow.parquet as pq
 
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
+from coview.files import atomic_path
 
 SPLIT_PREFIX = "split:"
 """A split column called "split1" is the Parquet column "split:split1"."""
@@ -40,16 +39,8 @@ def write_manifest(entries: Sequence[VideoEntry], path: Path) -> None:
         table = _table(entries)
     except UnicodeEncodeError as error:
         raise UserError(f"{path}: a name is not valid UTF-8 and cannot be stored: {error.object!a}") from None
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
-    try:
-        with aside.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with atomic_path(path) as aside:
+        pq.write_table(table, aside, compression="zstd")
 
 
 def _table(entries: Sequence[VideoEntry]) -> Any:

@@ -92,8 +92,8 @@ def _folders_of(plugins: Sequence[str]) -> dict[str, str]:
     """Return module -> the folder from which it was imported."""
     folders = {}
     for name in plugins:
-        place = Path(sys.modules[name.partition(".")[0]].__file__ or "").resolve()
-        folders[name] = str(place.parents[1] if place.name == "__init__.py" else place.parent)
+        place = Path(sys.modules[name].__file__ or "").resolve()
+        folders[name] = str(place.parents[name.count(".") + (place.name == "__init__.py")])
     return folders
 
 

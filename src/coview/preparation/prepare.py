@@ -15,33 +15,28 @@ from typing import Any
 from coview.datasets import LAYOUTS
 from coview.datasets.folds import with_folds
 from coview.datasets.listing import Listing
-from coview.datasets.prepared import WORK_FOLDER, PreparedDataset
+from coview.datasets.prepared import PreparedDataset
 from coview.datasets.synthetic import SyntheticSettings
 from coview.datasets.synthetic.reading import LABELS_FILE
 from coview.datatypes import ProgressSink, VideoEntry
 from coview.errors import UserError
 from coview.files import as_path, disk_errors
-from coview.locks import folder_lock
 from coview.preparation.outcomes import OutcomeLog, VideoOutcome
 from coview.preparation.plan import known_outcomes, plan
 from coview.preparation.pool import run_pool
 from coview.preparation.record import (
+    check_record,
     describe,
     fold_outcome,
+    hold_folder,
+    make_record,
     manifest_rows,
     read_about,
-    remove_unfinished_manifests,
+    read_record,
+    remember_settings,
     write_data_set,
 )
-from coview.preparation.settings import (
-    PrepareSettings,
-    build_views,
-    check_record,
-    make_record,
-    read_record,
-    resolve_settings,
-    write_record,
-)
+from coview.preparation.settings import PrepareSettings, build_views, resolve_settings
 from coview.preparation.video import VideoTask, prepare_video
 from coview.video.synthetic_files import write_synthetic
 from coview.views.base import View
@@ -49,8 +44,6 @@ from coview.views.base import View
 __all__ = ["PrepareSettings", "prepare"]
 
 log = logging.getLogger(__name__)
-
-_AT_WORK = "another coview prepare is at work on {}; wait for it, or share the work with --shard 1/2 and --shard 2/2"
 
 
 def prepare(
@@ -100,11 +93,10 @@ def prepare(
         for name in settings.views:  # one that cannot be made must not be remembered as a view of this data set
             if name not in finished_views:
                 made[name].check()
-        listing = _list(source, settings, progress, before=manifest_rows(out) if settings.folds else ())
-        write_record(out, record)
         share = f"-{settings.shard.replace('/', 'of')}" if settings.shard else ""
-        remove_unfinished_manifests(out)
-        with folder_lock(out / WORK_FOLDER / f"lock{share}", otherwise=_AT_WORK.format(out)):
+        with hold_folder(out, share):
+            listing = _list(source, settings, progress, before=manifest_rows(out) if settings.folds else ())
+            remember_settings(out, record, share)
             known = known_outcomes(out, made, finished_views=tuple(finished_views))
             tasks = plan(listing.entries, known, views=made, out=out, settings=settings)
             for name in {name for task in tasks for name in task.missing if name in finished_views}:

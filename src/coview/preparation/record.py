@@ -1,12 +1,15 @@
-"""Listing and outcomes -> manifest and dataset.yaml, written only where something changed."""
+"""What a data set's folder says of itself: how it is made, and of each video what became of it.
+
+The settings are remembered when work begins, for one folder is made in one way; manifest and dataset.yaml are written
+when it ends, and only where something changed.
+"""
 
 import contextlib
 import datetime
 import logging
 import platform
-import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,17 +18,152 @@ from typing import Any
 import yaml
 
 import coview
-from coview.config import read_yaml
+from coview.config import as_plain, read_yaml
 from coview.datasets.manifest import read_manifest, write_manifest
-from coview.datasets.prepared import FORMAT, INFO_NAME, MANIFEST_NAME
+from coview.datasets.prepared import FORMAT, INFO_NAME, MANIFEST_NAME, WORK_FOLDER
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
-from coview.files import atomic_path
+from coview.files import atomic_path, remove_parts
+from coview.locks import folder_lock
 from coview.preparation.outcomes import VideoOutcome
+from coview.preparation.settings import PrepareSettings
+from coview.views.base import View
 
 log = logging.getLogger(__name__)
 
+_RECORD = "settings.yaml"
+_SETTINGS_LOCK = "lock-settings"
+_AT_WORK = "another coview prepare is at work on {}; wait for it, or share the work with --shard 1/2 and --shard 2/2"
 _TOOLS = ("av", "numpy", "opencv-contrib-python-headless", "numba", "torch", "mediapipe", "torchvision")
+
+
+@contextlib.contextmanager
+def hold_folder(out: Path, share: str) -> Iterator[None]:
+    """Be the only process at this share of the work on `out`; nothing is written there before.
+
+    A new folder in which no work was begun is removed again.
+
+    Args:
+        out: the data set; made if it does not exist.
+        share: "" or the share of a job array, such as "-2of8".
+
+    Raises:
+        UserError: another process is at it.
+    """
+    was_there = out.exists()
+    work = out / WORK_FOLDER
+    lock = work / f"lock{share}"
+    with folder_lock(lock, otherwise=_AT_WORK.format(out)):
+        remove_parts(out)
+        remove_parts(work)
+        try:
+            yield
+        finally:
+            if read_record(out) is None:
+                with contextlib.suppress(OSError):  # such as another share's lock, or a file that is not ours
+                    for path in (lock, work / _SETTINGS_LOCK):
+                        path.unlink(missing_ok=True)
+                    work.rmdir()
+                    if not was_there:
+                        out.rmdir()
+
+
+def remember_settings(out: Path, wanted: Mapping[str, Any], share: str) -> None:
+    """Write the settings into `out`, unless they are there already; the folder is held (`hold_folder`).
+
+    Raises:
+        UserError: meanwhile another process has begun, or is beginning, with other settings.
+    """
+    work = out / WORK_FOLDER
+    with folder_lock(work / _SETTINGS_LOCK, otherwise=_AT_WORK.format(out), wait_seconds=60):
+        others = [path for path in work.glob("lock*") if path.name not in (f"lock{share}", _SETTINGS_LOCK)]
+        check_record(out, wanted, is_begun=any(_is_held(path) for path in others))
+        recorded = read_record(out)
+        earlier_views = recorded["views"] if recorded is not None else {}
+        record = {**wanted, "views": {**earlier_views, **wanted["views"]}}
+        if record != recorded or not (work / _RECORD).exists():
+            with atomic_path(work / _RECORD) as aside:
+                aside.write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with folder_lock(lock, otherwise=""):
+            return False
+    except UserError:
+        return True
+
+
+def make_record(source: Path, settings: PrepareSettings, views: Mapping[str, View]) -> dict[str, Any]:
+    """Return what must stay the same for all work on one data set, as plain values."""
+    return {
+        "source": str(source),
+        "layout": settings.layout,
+        "lists": str(settings.lists.resolve()) if settings.lists is not None else None,
+        "folds": settings.folds,
+        "storage": as_plain(settings.storage),
+        "views": {name: view.recorded_options() for name, view in views.items()},
+    }
+
+
+def check_record(out: Path, wanted: Mapping[str, Any], *, is_begun: bool = False) -> None:
+    """Check that `out` is new or empty, or was begun with the same settings.
+
+    Args:
+        out: the data set.
+        wanted: what `make_record` gave.
+        is_begun: whether others are at work there; settings with which nothing was begun may be replaced.
+
+    Raises:
+        UserError: `out` holds something else, or was made differently; the message names each difference.
+    """
+    recorded = read_record(out)
+    if recorded is None:
+        if out.exists() and not out.is_dir():
+            raise UserError(f"{out} is a file; name a folder for the data set")
+        if out.is_dir() and any(child.name != WORK_FOLDER for child in out.iterdir()):
+            raise UserError(f"{out} is not empty and is not a data set made by coview prepare; choose a new folder")
+    elif is_begun or (out / INFO_NAME).exists() or any((out / WORK_FOLDER).glob("outcomes*.jsonl")):
+        _check_same(out, recorded, wanted)
+
+
+def read_record(out: Path) -> dict[str, Any] | None:
+    """Return source, layout, folds, storage and views that `out` was begun or made with; None for a new folder."""
+    keys = ("source", "layout", "lists", "storage", "views")
+    for path in (out / WORK_FOLDER / _RECORD, out / INFO_NAME):
+        if path.is_file():
+            values = read_yaml(path)
+            if not all(key in values for key in keys):
+                raise UserError(f"{path} is damaged; prepare into a new folder")
+            return {**{key: values[key] for key in keys}, "folds": values.get("folds")}
+    return None
+
+
+def _check_same(out: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
+    """Compare what both name; a view that is new to `out` may have any options."""
+    differences = _differences(recorded["storage"], wanted["storage"], prefix="")
+    for name in recorded["views"].keys() & wanted["views"].keys():
+        differences += _differences(recorded["views"][name], wanted["views"][name], prefix=f"{name}.")
+    if recorded["folds"] is not None and recorded["folds"] != wanted["folds"]:
+        differences.append(f"folds was {recorded['folds']}, now {wanted['folds']}")
+    if recorded["layout"] != wanted["layout"]:
+        differences.append(f"layout was {recorded['layout']}, now {wanted['layout']}")
+    if recorded["source"] != wanted["source"]:
+        if Path(recorded["source"]).exists():
+            differences.append(f"the source was {recorded['source']}, now {wanted['source']}")
+        else:
+            log.info("%s is gone; its videos are now taken from %s", recorded["source"], wanted["source"])
+    if differences:
+        raise UserError(
+            f"{out} was made with other settings: {'; '.join(differences)}. "
+            "Give the same settings to go on there, or choose a new folder"
+        )
+
+
+def _differences(before: Mapping[str, Any], now: Mapping[str, Any], *, prefix: str) -> list[str]:
+    return [
+        f"{prefix}{key} was {before[key]}, now {value}" for key, value in now.items() if before.get(key, value) != value
+    ]
 
 
 def fold_outcome(entry: VideoEntry, outcome: VideoOutcome | None, *, views: Sequence[str]) -> VideoEntry:
@@ -120,14 +258,6 @@ def manifest_rows(out: Path) -> tuple[VideoEntry, ...]:
     except UserError as error:
         log.warning("%s; it is made anew", error)
         return ()
-
-
-def remove_unfinished_manifests(out: Path) -> None:
-    """Remove what a process that was killed while it wrote the manifest has left; writing one takes no minute."""
-    for part in out.glob(f".{MANIFEST_NAME}.*.tmp"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - part.stat().st_mtime > 60:
-                part.unlink()
 
 
 def write_data_set(out: Path, entries: Sequence[VideoEntry], description: Mapping[str, Any]) -> None:

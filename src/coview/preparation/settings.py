@@ -1,7 +1,6 @@
-"""What `coview prepare` is told, and the memory of it in the data set: one folder, one way of making."""
+"""What `coview prepare` is told: settings, from whatever a caller gave."""
 
 import dataclasses
-import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -9,21 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from coview.config import as_plain, override, parse, read_yaml
+from coview.config import override, parse
 from coview.datasets.folds import Folds
-from coview.datasets.prepared import INFO_NAME, WORK_FOLDER
 from coview.datasets.synthetic import SyntheticSettings
 from coview.errors import UserError
-from coview.files import atomic_path, short
+from coview.files import short
 from coview.registry import did_you_mean
 from coview.views import VIEWS
 from coview.views.base import StorageSettings, View
-
-log = logging.getLogger(__name__)
-
-_RECORD = "settings.yaml"
 
 
 @dataclass(frozen=True)
@@ -153,81 +145,3 @@ def build_views(settings: PrepareSettings, *, stored: Mapping[str, Mapping[str, 
         view = kind(parse(kind.Options, given, source="coview prepare", prefix=f"{name}."))
         views[name] = view.settled(settings.layout)
     return views
-
-
-def make_record(source: Path, settings: PrepareSettings, views: Mapping[str, View]) -> dict[str, Any]:
-    """Return what must stay the same for all work on one data set, as plain values."""
-    return {
-        "source": str(source),
-        "layout": settings.layout,
-        "lists": str(settings.lists.resolve()) if settings.lists is not None else None,
-        "folds": settings.folds,
-        "storage": as_plain(settings.storage),
-        "views": {name: view.recorded_options() for name, view in views.items()},
-    }
-
-
-def check_record(out: Path, wanted: Mapping[str, Any]) -> None:
-    """Check that `out` is new or empty, or was begun with the same settings.
-
-    Raises:
-        UserError: `out` holds something else, or was made differently; the message names each difference.
-    """
-    recorded = read_record(out)
-    if recorded is None:
-        if out.exists() and not out.is_dir():
-            raise UserError(f"{out} is a file; name a folder for the data set")
-        if out.is_dir() and any(out.iterdir()):
-            raise UserError(f"{out} is not empty and is not a data set made by coview prepare; choose a new folder")
-    elif (out / INFO_NAME).exists() or any((out / WORK_FOLDER).glob("outcomes*.jsonl")):
-        _check_same(out, recorded, wanted)
-
-
-def write_record(out: Path, wanted: Mapping[str, Any]) -> None:
-    """Remember the settings in `out`, unless they are there already."""
-    recorded = read_record(out)
-    earlier_views = recorded["views"] if recorded is not None else {}
-    record = {**wanted, "views": {**earlier_views, **wanted["views"]}}
-    if record != recorded or not (out / WORK_FOLDER).is_dir():
-        (out / WORK_FOLDER).mkdir(parents=True, exist_ok=True)
-        with atomic_path(out / WORK_FOLDER / _RECORD) as aside:
-            aside.write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
-
-
-def read_record(out: Path) -> dict[str, Any] | None:
-    """Return source, layout, folds, storage and views that `out` was begun or made with; None for a new folder."""
-    keys = ("source", "layout", "lists", "storage", "views")
-    for path in (out / WORK_FOLDER / _RECORD, out / INFO_NAME):
-        if path.is_file():
-            values = read_yaml(path)
-            if not all(key in values for key in keys):
-                raise UserError(f"{path} is damaged; prepare into a new folder")
-            return {**{key: values[key] for key in keys}, "folds": values.get("folds")}
-    return None
-
-
-def _check_same(out: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
-    """Compare what both name; a view that is new to `out` may have any options."""
-    differences = _differences(recorded["storage"], wanted["storage"], prefix="")
-    for name in recorded["views"].keys() & wanted["views"].keys():
-        differences += _differences(recorded["views"][name], wanted["views"][name], prefix=f"{name}.")
-    if recorded["folds"] is not None and recorded["folds"] != wanted["folds"]:
-        differences.append(f"folds was {recorded['folds']}, now {wanted['folds']}")
-    if recorded["layout"] != wanted["layout"]:
-        differences.append(f"layout was {recorded['layout']}, now {wanted['layout']}")
-    if recorded["source"] != wanted["source"]:
-        if Path(recorded["source"]).exists():
-            differences.append(f"the source was {recorded['source']}, now {wanted['source']}")
-        else:
-            log.info("%s is gone; its videos are now taken from %s", recorded["source"], wanted["source"])
-    if differences:
-        raise UserError(
-            f"{out} was made with other settings: {'; '.join(differences)}. "
-            "Give the same settings to go on there, or choose a new folder"
-        )
-
-
-def _differences(before: Mapping[str, Any], now: Mapping[str, Any], *, prefix: str) -> list[str]:
-    return [
-        f"{prefix}{key} was {before[key]}, now {value}" for key, value in now.items() if before.get(key, value) != value
-    ]
