@@ -1,65 +1,13 @@
-"""What every layout promises. A new row is tested as soon as it is registered and has a source here."""
+"""What every layout promises; a new row of LAYOUTS is tested here without a new line."""
 
 from pathlib import PurePosixPath
 
 import pytest
 
 from coview.datasets import LAYOUTS
+from coview.datasets.listing import example_of
 from coview.datasets.manifest import read_manifest, write_manifest
 from coview.errors import UserError
-
-
-def touch(root, *names):
-    for name in names:
-        (root / name).parent.mkdir(parents=True, exist_ok=True)
-        (root / name).touch()
-
-
-def folder(root):
-    touch(root / "videos", "wave/a.mp4", "wave/a.avi", "jump 1/ü#.MOV")
-    return root / "videos"
-
-
-def csv(root):
-    touch(root, "a.mp4", "b.mp4")
-    (root / "t.csv").write_text("path,label,split\na.mp4,wave,train\nb.mp4,,dev\ngone.mp4,jump,test\n")
-    return root / "t.csv"
-
-
-def ucf101(root):
-    touch(root / "videos", "v_Biking_g01_c01.mp4")
-    (root / "trainlist01.txt").write_text("Biking/v_Biking_g01_c01.avi 1\nBiking/v_Biking_g02_c01.avi 1\n")
-    return root / "videos"
-
-
-def hmdb51(root):
-    touch(root / "videos", "clap/x_clap_u_nm_np1_fr_goo_0.avi")
-    (root / "clap_test_split1.txt").write_text("x_clap_u_nm_np1_fr_goo_0.avi 1\n")
-    return root / "videos"
-
-
-def kinetics(root):
-    touch(root / "videos", "x_000001_000011.mp4")
-    (root / "train.csv").write_text(
-        "label,youtube_id,time_start,time_end,split\nyoga,x,1,11,train\nyoga,y,2,12,train\n"
-    )
-    return root / "videos"
-
-
-def synthetic(root):
-    touch(root / "clips", "synthetic_00000.mp4")
-    (root / "clips/labels.csv").write_text("path,label,group,split1\nsynthetic_00000.mp4,wave,person_0000,train\n")
-    return root / "clips"
-
-
-SOURCES = {
-    "folder": folder,
-    "csv": csv,
-    "ucf101": ucf101,
-    "hmdb51": hmdb51,
-    "kinetics": kinetics,
-    "synthetic": synthetic,
-}
 
 
 @pytest.mark.parametrize("layout", list(LAYOUTS))
@@ -84,8 +32,9 @@ def test_a_text_file_is_the_users_error(layout, tmp_path):
 
 @pytest.mark.parametrize("layout", list(LAYOUTS))
 def test_entries_are_fit_for_everything_later(layout, tmp_path, monkeypatch):
-    assert layout in SOURCES, "write a small source of the new layout: a function in SOURCES"
-    source = SOURCES[layout](tmp_path)
+    example = example_of(LAYOUTS.load(layout))
+    assert example is not None, "show a tiny source: put @coview.datasets.listing.with_example(...) over the reader"
+    source = example.write(tmp_path)
     listing = LAYOUTS.load(layout)(source)
     assert listing.entries
     for entry in listing.entries:

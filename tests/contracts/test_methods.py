@@ -1,7 +1,7 @@
 """What every method must do; a new row of METHODS is tested here without a new line."""
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -9,28 +9,25 @@ import torch
 from coview.config import RunConfig, parse
 from coview.datatypes import ViewBatch
 from coview.methods import METHODS, Method, Progress, Stage
-from coview.training.building import build_method
+from coview.training.building import build_method, resolve_config
 
 CHANNELS = {"rgb": 3, "flow": 2}
-OF_METHOD: Mapping[str, Mapping[str, object]] = {
-    "vicc": {"clip": {"num_blocks": 1, "block_length": 8, "clips_per_video": 2}},
-    "classify": {"method": {"name": "classify", "classes": ["a", "b", "c"], "head": "context"}},
-}
-"""Run settings a method needs beside the defaults, if it does."""
+CLASSES = ("a", "b", "c")
 
 pytestmark = pytest.mark.parametrize("name", list(METHODS))
 
 
 def build(name: str, **training: object) -> tuple[Method, RunConfig]:
+    kind = METHODS.load(name)
+    blocks = {"num_blocks": 4, "block_length": 2} if kind.takes_blocks else {"num_blocks": 1, "block_length": 8}
     given = {
         "training": training,
         "views": {view: {"size": 32} for view in CHANNELS},
         "encoder": {"name": "tiny3d"},
-        "clip": {"num_blocks": 4, "block_length": 2},
+        "clip": {**blocks, "clips_per_video": kind.clips_per_video or 1},
         "method": {"name": name},
-        **OF_METHOD.get(name, {}),
     }
-    config = parse(RunConfig, given, source="test")
+    config = resolve_config(parse(RunConfig, given, source="test"), num_videos=64, classes=CLASSES)
     torch.manual_seed(0)
     return build_method(config, CHANNELS), config
 
@@ -42,7 +39,7 @@ def batch_of(num_videos: int, config: RunConfig) -> ViewBatch:
         view: torch.randn(num_videos, config.clip.clips_per_video, channels, *shape, generator=generator)
         for view, channels in CHANNELS.items()
     }
-    return ViewBatch(clips, torch.arange(num_videos), tuple("abc"[number % 3] for number in range(num_videos)))
+    return ViewBatch(clips, torch.arange(num_videos), tuple(CLASSES[number % 3] for number in range(num_videos)))
 
 
 def steps(method: Method) -> Iterator[tuple[Stage, Progress]]:

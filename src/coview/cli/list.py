@@ -12,10 +12,11 @@ from coview.registry import did_you_mean
 
 @dataclass(frozen=True)
 class List(Command):
-    """List what a config or a command may name: views, encoders, methods, layouts, protocols, analyses, augmentations, ..."""
+    """List what a config or a command may name: views, encoders, methods, layouts, protocols, metrics, ..."""
 
     what: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = "all"
-    """all, settings, configs, or one of: views, encoders, methods, layouts, protocols, metrics, analyses, augmentations."""
+    """all, settings, configs, or one of: views, encoders, methods, layouts, protocols, metrics, analyses,
+    augmentations. With --plugin MODULE those of that module, too."""
 
     def run(self, settings: Settings) -> int:
         """Print the list."""

@@ -15,6 +15,7 @@ from coview.datasets.listing import (
     some,
     split_part,
     unique_ids,
+    with_example,
 )
 from coview.datasets.manifest import SPLIT_PREFIX
 from coview.datasets.table import Table, read_table
@@ -24,6 +25,10 @@ from coview.errors import UserError
 _COLUMNS = "path, and where known: label, group, split (or several: split1, split2, ...)"
 
 
+@with_example(
+    "t.csv",
+    {"t.csv": "path,label,split\na.mp4,wave,train\nb.mp4,,dev\ngone.mp4,jump,test\n", "a.mp4": "", "b.mp4": ""},
+)
 def read_csv(source: Path, *, lists: Path | None = None) -> Listing:
     """List the videos of a table.
 

@@ -5,13 +5,23 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from coview.datasets.listing import MISSING_REASON, PLAIN_SPLIT, Listing, counted, refuse_lists, split_part, unique_ids
+from coview.datasets.listing import (
+    MISSING_REASON,
+    PLAIN_SPLIT,
+    Listing,
+    counted,
+    refuse_lists,
+    split_part,
+    unique_ids,
+    with_example,
+)
 from coview.datasets.video_files import VideoFiles, find_videos
 from coview.datatypes import VideoEntry
 
 Folders = tuple[str, ...]
 
 
+@with_example("videos", {f"videos/{name}": "" for name in ("wave/a.mp4", "wave/a.avi", "jump 1/ü#.MOV")})
 def read_folder(source: Path, *, lists: Path | None = None) -> Listing:
     """List the videos below `source`.
 

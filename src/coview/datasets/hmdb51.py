@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from coview.datasets.listing import Listing, without_suffix
+from coview.datasets.listing import Listing, with_example, without_suffix
 from coview.datasets.official_lists import Listed, add_part, bring_together, find_lists, read_lines
 from coview.errors import UserError
 
@@ -14,6 +14,13 @@ _PARTS = {"1": "train", "2": "test"}
 _STEM = re.compile(r"(?P<group>.+)_[a-z]+_(?:cm|nm)_np\d+_[a-z]+_[a-z]+_\d+")
 
 
+@with_example(
+    "videos",
+    {
+        "videos/clap/x_clap_u_nm_np1_fr_goo_0.avi": "",
+        "clap_test_split1.txt": "x_clap_u_nm_np1_fr_goo_0.avi 1\n",
+    },
+)
 def read_hmdb51(source: Path, *, lists: Path | None = None) -> Listing:
     """List the videos that the official lists name; split k of the lists is the column "split<k>".
 

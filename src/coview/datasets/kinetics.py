@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from coview.datasets.listing import PLAIN_SPLIT, Listing, counted, part_words, split_part
+from coview.datasets.listing import PLAIN_SPLIT, Listing, counted, part_words, split_part, with_example
 from coview.datasets.official_lists import Listed, bring_together, find_lists
 from coview.datasets.table import read_table
 from coview.errors import UserError
@@ -15,6 +15,13 @@ _COLUMNS = ("youtube_id", "time_start", "time_end")
 _STEM = re.compile(r"(?P<youtube_id>.+)_(?P<start>\d+)_(?P<end>\d+)")
 
 
+@with_example(
+    "videos",
+    {
+        "videos/x_000001_000011.mp4": "",
+        "train.csv": "label,youtube_id,time_start,time_end,split\nyoga,x,1,11,train\nyoga,y,2,12,train\n",
+    },
+)
 def read_kinetics(source: Path, *, lists: Path | None = None) -> Listing:
     """List the videos of the csv files; a video that is not there has the status "missing".
 

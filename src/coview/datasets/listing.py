@@ -2,10 +2,10 @@
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
@@ -58,6 +58,50 @@ class LayoutReader(Protocol):
         Raises:
             UserError: the source or its lists cannot be used, or no video is there; says what to do.
         """
+
+
+@dataclass(frozen=True)
+class ExampleSource:
+    """A tiny source of a layout, to show what it reads; its videos are empty files.
+
+    Attributes:
+        source: what a person would name, a path below the folder that holds everything.
+        files: path below that folder -> text.
+    """
+
+    source: str
+    files: Mapping[str, str]
+
+    def write(self, folder: Path) -> Path:
+        """Write the files below a folder; return the source."""
+        for name, text in self.files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        return folder / self.source
+
+
+Reader = TypeVar("Reader", bound=LayoutReader)
+_examples: dict[LayoutReader, ExampleSource] = {}
+
+
+def with_example(source: str, files: Mapping[str, str]) -> Callable[[Reader], Reader]:
+    """Give a layout's reader a tiny source, which the contract tests read; a decorator.
+
+    Example:
+        @with_example("videos", {"videos/wave/a.mp4": "", "videos/jump/b.mp4": ""})
+        def read_folder(source: Path, *, lists: Path | None = None) -> Listing: ...
+    """
+
+    def add(reader: Reader) -> Reader:
+        _examples[reader] = ExampleSource(source, files)
+        return reader
+
+    return add
+
+
+def example_of(reader: LayoutReader) -> ExampleSource | None:
+    """Return the tiny source of a layout; None where its reader was given none."""
+    return _examples.get(reader)
 
 
 def split_part(word: str) -> str | None:

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from coview.datasets.listing import Listing, without_suffix
+from coview.datasets.listing import Listing, with_example, without_suffix
 from coview.datasets.official_lists import Listed, add_part, bring_together, find_lists, read_lines
 from coview.errors import UserError
 
@@ -12,6 +12,13 @@ _LINE = re.compile(r"(?P<name>.+?)(?:\s+\d+)?$")
 _STEM = re.compile(r"v_(?P<group>(?P<label>.+)_g\d+)_c\d+$")
 
 
+@with_example(
+    "videos",
+    {
+        "videos/v_Biking_g01_c01.mp4": "",
+        "trainlist01.txt": "Biking/v_Biking_g01_c01.avi 1\nBiking/v_Biking_g02_c01.avi 1\n",
+    },
+)
 def read_ucf101(source: Path, *, lists: Path | None = None) -> Listing:
     """List the videos that the official lists name; split k of the lists is the column "split<k>".
 

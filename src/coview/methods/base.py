@@ -242,7 +242,11 @@ class Method(nn.Module, abc.ABC):
         self._own_progress = Progress(stages[index], index, step=-1, num_steps=num_steps)
 
     def receive(self, batch: ViewBatch | Mapping[str, Tensor], progress: Progress | None) -> tuple[ViewBatch, Progress]:
-        """Return what a forward pass was given as a `ViewBatch` and a `Progress`; each call without one is a step."""
+        """Return what a forward pass was given as a `ViewBatch` and a `Progress`; each call without one is a step.
+
+        Raises:
+            UserError: clips of a view of the stage are missing, or not as many a video as the method takes.
+        """
         if not isinstance(batch, ViewBatch):
             batch = ViewBatch.of(batch)
         if progress is None:
@@ -260,6 +264,13 @@ class Method(nn.Module, abc.ABC):
                 f"stage {progress.stage.name!r} of {type(self).__name__} needs clips of {', '.join(missing)}; "
                 f"the batch has {', '.join(batch.clips) or 'none'}"
             )
+        for view in progress.stage.views:
+            shape, wanted = tuple(batch.clips[view].shape), self.clips_per_video
+            if wanted is not None and shape[1] != wanted:
+                raise UserError(
+                    f"{type(self).__name__} takes {wanted} clip(s) of a video: clips of {view} must be "
+                    f"(B, {wanted}, C, T, size, size), got {shape}"
+                )
         return batch, progress
 
 

@@ -123,7 +123,6 @@ class ViCC(Method):
         batch, progress = self.receive(batch, progress)
         own, *others = progress.stage.views
         settings, prototypes = self.settings, cast(Prototypes, self.prototypes[own])
-        _check_clips(batch, progress.stage.views)
         pooled, features = self._learning_clips(own, batch.clips[own])
         for view in others:
             features = [*features, *self._frozen_clips(view, batch.clips[view])]
@@ -279,13 +278,3 @@ def _check(settings: ViCCSettings, views: Sequence[str]) -> None:
     foreign = [view for view in settings.single_stream_queue_from if view not in views]
     if foreign:
         raise UserError(f"method.single_stream_queue_from names {', '.join(foreign)}; the views are {named}")
-
-
-def _check_clips(batch: ViewBatch, views: Sequence[str]) -> None:
-    """Raise UserError unless each video has two clips in each view."""
-    for view in views:
-        if batch.clips[view].shape[1] != CLIPS:
-            raise UserError(
-                f"vicc compares two clips of a video: clips of {view} must be (B, 2, C, T, size, size), "
-                f"got {tuple(batch.clips[view].shape)}"
-            )

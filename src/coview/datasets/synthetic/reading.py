@@ -3,13 +3,20 @@
 from pathlib import Path
 
 from coview.datasets.csv_table import read_csv
-from coview.datasets.listing import Listing, refuse_lists
+from coview.datasets.listing import Listing, refuse_lists, with_example
 from coview.errors import UserError
 
 LABELS_FILE = "labels.csv"
 """path, label, group, split1 of every clip; written last, so its presence says that all clips are there."""
 
 
+@with_example(
+    "clips",
+    {
+        "clips/synthetic_00000.mp4": "",
+        f"clips/{LABELS_FILE}": "path,label,group,split1\nsynthetic_00000.mp4,wave,person_0000,train\n",
+    },
+)
 def read_synthetic(source: Path, *, lists: Path | None = None) -> Listing:
     """List the clips that `coview.video.synthetic_files.write_synthetic` wrote into `source`.
 
