@@ -1,6 +1,6 @@
 """What every view must do; a new row of the registry is tested here without a further line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,6 @@ HEIGHT, WIDTH = 32, 48
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 
-@pytest.fixture(params=list(VIEWS), scope="module")
-def view(request: pytest.FixtureRequest) -> Iterator[View]:
-    kind = VIEWS.load(request.param)
-    with pytest.MonkeyPatch.context() as patch:
-        use_stand_in(patch)  # the frames below show nobody
-        yield kind(kind.Options())
-
-
 @pytest.fixture(scope="module")
 def frames() -> list[Frame]:
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
@@ -40,10 +32,29 @@ def frames() -> list[Frame]:
     ]
 
 
+@pytest.fixture(params=list(VIEWS), scope="module")
+def view(
+    request: pytest.FixtureRequest, frames: list[Frame], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[View]:
+    with pytest.MonkeyPatch.context() as patch:
+        use_stand_in(patch)  # the frames show nobody
+        yield VIEWS.load(request.param).example(frames, tmp_path_factory.mktemp("example"))[0]
+
+
+def extract(
+    view: View, frames: list[Frame], folder: Path, *, given: Iterable[Frame] | None = None
+) -> Iterator[NDArray[Any]]:
+    """What the view makes of these frames."""
+    example, video = type(view).example(frames, folder)
+    return example.extract(frames if given is None else given, video)
+
+
 @pytest.fixture(scope="module")
 def stored(view: View, frames: list[Frame], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp(view.name) / f"video{view.suffix}"
-    assert view.write(view.extract(frames), path, fps=25.0, storage=StorageSettings(gop=4)) == NUM_FRAMES
+    folder = tmp_path_factory.mktemp(view.name)
+    path = folder / f"video{view.suffix}"
+    made = extract(view, frames, tmp_path_factory.mktemp("example"))
+    assert view.write(made, path, fps=25.0, storage=StorageSettings(gop=4)) == NUM_FRAMES
     return path
 
 
@@ -65,10 +76,13 @@ def test_name_suffix_and_options(view: View) -> None:
     assert view.name in VIEWS
     assert view.suffix.startswith(".")
     assert is_dataclass(view.Options)
-    assert view.Options() == view.Options(**{f.name: getattr(view.options, f.name) for f in fields(view.Options)})
+    assert view.options == view.Options(**{f.name: getattr(view.options, f.name) for f in fields(view.Options)})
+    assert view.Options() == view.Options(), "every option has a default"
 
 
-def test_extract_gives_one_frame_for_each_and_asks_for_no_more_than_two(view: View, frames: list[Frame]) -> None:
+def test_extract_gives_one_frame_for_each_and_asks_for_no_more_than_two(
+    view: View, frames: list[Frame], tmp_path: Path
+) -> None:
     taken = 0
 
     def source() -> Iterator[Frame]:
@@ -77,7 +91,7 @@ def test_extract_gives_one_frame_for_each_and_asks_for_no_more_than_two(view: Vi
             taken += 1
             yield frame
 
-    made = view.extract(source())
+    made = extract(view, frames, tmp_path, given=source())
     next(made)
     assert taken <= 2  # lazily: a film of an hour is not held in memory
     assert 1 + sum(1 for _ in made) == NUM_FRAMES
@@ -86,13 +100,14 @@ def test_extract_gives_one_frame_for_each_and_asks_for_no_more_than_two(view: Vi
 @pytest.mark.parametrize("num_frames", [1, 2])
 def test_very_short_videos_are_views_too(view: View, frames: list[Frame], tmp_path: Path, num_frames: int) -> None:
     path = tmp_path / f"short{view.suffix}"
-    assert view.write(view.extract(frames[:num_frames]), path, fps=25.0, storage=StorageSettings()) == num_frames
+    made = extract(view, frames[:num_frames], tmp_path)
+    assert view.write(made, path, fps=25.0, storage=StorageSettings()) == num_frames
     assert len(view.read(path, np.arange(num_frames))) == num_frames
 
 
-def test_extract_leaves_the_frames_alone(view: View, frames: list[Frame]) -> None:
+def test_extract_leaves_the_frames_alone(view: View, frames: list[Frame], tmp_path: Path) -> None:
     copies = [frame.copy() for frame in frames]
-    list(view.extract(frames))
+    list(extract(view, frames, tmp_path))
     np.testing.assert_array_equal(frames, copies)
 
 

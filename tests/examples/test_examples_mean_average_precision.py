@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from examples.mean_average_precision import mean_average_precision
 from sklearn.metrics import average_precision_score
 
 from coview.evaluation.query_gallery import QueryGallerySplit
+from examples.mean_average_precision import mean_average_precision
 
 
 @pytest.mark.parametrize("with_groups", [False, True])

@@ -116,6 +116,7 @@ def all_settings() -> Mapping[str, list[tuple[str, Any, str]]]:
         ("methods", "pretrain with method {}", "method.", "Settings"),
         ("protocols", "evaluate with protocol {}", "{}.", "Settings"),
         ("analyses", "analyse, {}", "{}.", "Settings"),
+        ("augmentations", "pretrain, one of augment.operations named {}", "", "Settings"),
         ("views", "prepare, view {}", "{}.", "Options"),
     ):
         registry = _registry(what)

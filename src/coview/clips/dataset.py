@@ -150,7 +150,7 @@ class ClipDataset(Dataset[Item]):
             return torch.from_numpy(np.array(clips))
         if self.size is not None:
             clips = _centre_squares(clips, self.size)
-        return torch.from_numpy(np.ascontiguousarray(np.moveaxis(clips, -1, 1)))
+        return torch.from_numpy(np.array(np.moveaxis(clips, -1, 1), order="C"))  # a copy that may be written to
 
 
 def collate_clips(items: Sequence[Item]) -> Item:

@@ -86,7 +86,8 @@ class Run:
                 raise UserError(f"{path} has no checkpoint {checkpoint!r}; it has: {', '.join(names)}")
             chosen = names[checkpoint]
         resolved = read_resolved(path)
-        require_plugins(resolved.get("plugins", ()), source=str(path))
+        needed = [row for row in resolved.get("plugins", ()) if row["kind"] != "augmentation"]  # training's alone
+        require_plugins(needed, source=str(path))
         return cls(path, resolved=resolved, checkpoint=chosen)
 
     def __repr__(self) -> str:

@@ -150,6 +150,12 @@ class Method(nn.Module, abc.ABC):
         num_blocks: N, the blocks that make a clip, for methods that take clips apart.
         settings: fields of the subclass's `Settings`.
 
+    Attributes:
+        settings: an instance of `Settings`.
+        views: names, in the order of `encoders`.
+        encoders: view name -> encoder; what an encoder learns is saved under `encoders.<view>`.
+        feature_sizes: view name -> D.
+
     Raises:
         UserError: an unknown setting, a value out of range, or views that do not suit the method.
     """
@@ -173,6 +179,7 @@ class Method(nn.Module, abc.ABC):
         self.settings = parse(self.Settings, settings, source=type(self).__name__)
         self.views = tuple(encoders)
         self.encoders = nn.ModuleDict(encoders)
+        self.feature_sizes = {view: int(encoder.feature_size) for view, encoder in encoders.items()}  # type: ignore[arg-type]
         self.num_blocks = num_blocks
         self.encode_with: Callable[[nn.Module, Tensor], Tensor] = encode_at_once
         self._own_progress: Progress | None = None

@@ -98,9 +98,8 @@ class Classify(Method):
         if own.head == "context":
             self.predictors = build_predictors(encoders, predict_blocks=1, dropout=own.context_dropout)
         dropout = DROPOUT[own.head] if own.dropout is None else own.dropout
-        sizes = {view: int(encoder.feature_size) for view, encoder in encoders.items()}  # type: ignore[arg-type]
         self.classifiers = nn.ModuleDict(
-            {view: Classifier(size, self.classes, dropout=dropout) for view, size in sizes.items()}
+            {view: Classifier(size, self.classes, dropout=dropout) for view, size in self.feature_sizes.items()}
         )
 
     @classmethod

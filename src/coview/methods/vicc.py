@@ -84,8 +84,7 @@ class ViCC(Method):
         size, (count, length) = own.projection_size, (own.prototypes, own.queue)
         assert count is not None
         assert length is not None
-        widths = {view: int(encoder.feature_size) for view, encoder in encoders.items()}  # type: ignore[arg-type]
-        self.heads = nn.ModuleDict({view: ProjectionHead(width, size) for view, width in widths.items()})
+        self.heads = nn.ModuleDict({view: ProjectionHead(width, size) for view, width in self.feature_sizes.items()})
         self.prototypes = nn.ModuleDict({view: Prototypes(count, size) for view in self.views})
         self.queue = FeatureQueue(CLIPS * len(self.views), length, size)
         self.slowdown = LossSlope()

@@ -48,7 +48,12 @@ def describe_run(
     counted = dict(dataset.info.get("shares", {}))  # "<view>.<what>", such as pose.frames_with_person
     shares = {name: dict(share) for name, share in counted.items() if name.partition(".")[0] in config.views}
     plugins = record_plugins(
-        {"method": [config.method["name"]], "encoder": [config.encoder["name"]], "view": list(config.views)}
+        {
+            "method": [config.method["name"]],
+            "encoder": [config.encoder["name"]],
+            "view": list(config.views),
+            "augmentation": [one["name"] for one in config.augment.operations if "name" in one],
+        }
     )
     return {
         "format": FORMAT,

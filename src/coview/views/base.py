@@ -1,7 +1,7 @@
 """The contract of a view: how it is made from frames, stored, read, drawn for an encoder and shown to a person."""
 
 import abc
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -102,6 +102,19 @@ class View(abc.ABC):
 
     def __init__(self, options: Any) -> None:
         self.options = options
+
+    @classmethod
+    def example(cls, frames: Sequence[Frame], folder: Path) -> tuple["View", SourceVideo | None]:
+        """Return a view and the video that some frames are to stand for, for the contract tests.
+
+        By default the view with default options, and no video: what can be made from frames alone. A view that needs
+        more (files of the user's, say) writes it into `folder` first.
+
+        Args:
+            frames: (H, W, 3) uint8 RGB each, of one even size.
+            folder: an empty folder.
+        """
+        return cls(cls.Options()), None
 
     def recorded_options(self) -> dict[str, Any]:
         """Return the settings that a data set remembers, as plain values."""

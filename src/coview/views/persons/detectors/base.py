@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from coview.config import Fraction, Positive
 from coview.datatypes import Frame, check_shape
-from coview.errors import UserError, VideoError
+from coview.errors import UserError
 from coview.views.base import SourceVideo
 
 Part = Literal["keypoints", "mask"]
@@ -120,22 +120,3 @@ def check_every(options: PersonOptions) -> None:
     """
     if options.every > 1:
         raise UserError(f"every is {options.every}, but the detector {options.detector} knows every frame; leave it 1")
-
-
-def in_step(frames: Iterable[Frame], count: int, *, source: Path, video: SourceVideo) -> Iterator[tuple[int, Frame]]:
-    """Number the frames of a video for which `count` ready-made detections lie in `source`.
-
-    Raises:
-        VideoError: "unmatched", at the end or where the detections end, if there are more or fewer frames.
-    """
-    seen = 0
-    for frame in frames:
-        if seen < count:
-            yield seen, frame
-        seen += 1
-    if seen != count:
-        raise VideoError(
-            "unmatched",
-            video.path,
-            f"{source} holds {count} frames, the video has {seen} (as stored; with a rate of its own, --fps, none fit)",
-        )

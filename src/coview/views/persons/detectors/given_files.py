@@ -1,23 +1,20 @@
 """The detector `files`: keypoints or masks that the user has, one file a video."""
 
-import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.datasets.listing import is_video_name
 from coview.datatypes import Frame
 from coview.errors import UserError, VideoError
-from coview.video.decode import decode_frames
+from coview.views.arrays import find_file, in_step, read_array, read_pictures
 from coview.views.base import SourceVideo
-from coview.views.persons.detectors.base import Part, PersonDetector, Persons, check_every, in_step
+from coview.views.persons.detectors.base import Part, PersonDetector, Persons, check_every
 from coview.views.persons.detectors.masks import resized_mask
 from coview.views.persons.detectors.skeletons import as_coco
 
-ARRAY_SUFFIXES = (".npy", ".npz")
 FAR_OUTSIDE = 3.0
 """Fractions further than this from the picture are no fractions."""
 
@@ -44,57 +41,20 @@ class FilesDetector(PersonDetector):
         if video is None or self.options.folder is None:
             raise UserError("the detector files needs a folder, and the video that a file in it belongs to")
         (part,) = parts  # only detectors that look at frames are asked for two at once
-        path = given_file(self.options.folder, video, with_videos=part == "mask")
-        if part == "keypoints":
-            keypoints = _read_keypoints(path, video, self.options.coordinates)
-            for index, _ in in_step(frames, len(keypoints), source=path, video=video):
-                person_scores = keypoints[index][..., 2].max(axis=-1)
-                yield Persons(keypoints=keypoints[index][person_scores > 0])
-        elif path.suffix in ARRAY_SUFFIXES:
-            masks = _read_array(path, "masks", video)
-            if masks.ndim != 3:
-                raise VideoError("unmatched", video.path, f"{path} has shape {masks.shape}, expected masks (T, H, W)")
-            for index, frame in in_step(frames, len(masks), source=path, video=video):
-                yield Persons(mask=resized_mask(masks[index], *frame.shape[:2]))
-        else:
-            yield from _mask_video(frames, path, video)
-
-
-def given_file(folder: Path, video: SourceVideo, *, with_videos: bool) -> Path:
-    """Return the file of a video: named after its id, else after its file.
-
-    Raises:
-        VideoError: "unmatched", there is none.
-    """
-    for name in (video.id, video.path.stem):
-        place = folder / name
-        candidates = [place.with_name(place.name + suffix) for suffix in ARRAY_SUFFIXES]
-        if with_videos and place.parent.is_dir():
-            candidates += sorted(p for p in place.parent.glob("*") if p.stem == place.name and is_video_name(p.name))
-        found = next((path for path in candidates if path.is_file()), None)
-        if found is not None:
-            return found
-    kinds = ".npy, .npz or a video" if with_videos else ".npy or .npz"
-    raise VideoError("unmatched", video.path, f"{folder} holds no {video.id} or {video.path.stem} with {kinds}")
-
-
-def _read_array(path: Path, key: str, video: SourceVideo) -> NDArray[Any]:
-    try:
-        stored = np.load(path, allow_pickle=False)
-        if path.suffix == ".npy":
-            return np.asarray(stored)
-        with stored:
-            names = list(stored)
-            if key not in names and len(names) != 1:
-                raise ValueError(f'it holds {", ".join(names) or "nothing"}, expected "{key}"')
-            return np.asarray(stored[key if key in names else names[0]])
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise VideoError("unmatched", video.path, f"{path} cannot be read: {error}") from error
+        if part == "mask":
+            for frame, mask in read_pictures(self.options.folder, video, frames, key="masks"):
+                yield Persons(mask=resized_mask(mask, *frame.shape[:2]))
+            return
+        path = find_file(self.options.folder, video, with_videos=False)
+        keypoints = _read_keypoints(path, video, self.options.coordinates)
+        for index, _ in in_step(frames, len(keypoints), source=path, video=video):
+            person_scores = keypoints[index][..., 2].max(axis=-1)
+            yield Persons(keypoints=keypoints[index][person_scores > 0])
 
 
 def _read_keypoints(path: Path, video: SourceVideo, coordinates: str) -> NDArray[np.float32]:
     """Return (T, R, 17, 3), with score 0 where there is no number."""
-    given = _read_array(path, "keypoints", video).astype(np.float32)
+    given = read_array(path, video, key="keypoints").astype(np.float32)
     if given.ndim == 3:
         given = given[:, None]  # (T, 1, K, 2 or 3)
     if given.ndim != 4 or given.shape[-1] not in (2, 3):
@@ -117,17 +77,3 @@ def _read_keypoints(path: Path, video: SourceVideo, coordinates: str) -> NDArray
         )
     keypoints[..., 2] = keypoints[..., 2].clip(0, 1)
     return keypoints
-
-
-def _mask_video(frames: Iterable[Frame], path: Path, video: SourceVideo) -> Iterator[Persons]:
-    """Take brightness as confidence, frame by frame."""
-    pictures = decode_frames(path)
-    seen = 0
-    for frame in frames:
-        picture = next(pictures, None)
-        if picture is None:
-            raise VideoError("unmatched", video.path, f"{path} ends after {seen} frames, the video goes on")
-        seen += 1
-        yield Persons(mask=resized_mask(picture[..., 1], *frame.shape[:2]))
-    if next(pictures, None) is not None:
-        raise VideoError("unmatched", video.path, f"{path} goes on after the {seen} frames of the video")

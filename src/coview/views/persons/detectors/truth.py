@@ -7,8 +7,9 @@ from typing import ClassVar
 from coview.datasets.synthetic.truth import Truth, read_truth, truth_path
 from coview.datatypes import Frame
 from coview.errors import UserError, VideoError
+from coview.views.arrays import in_step
 from coview.views.base import SourceVideo
-from coview.views.persons.detectors.base import Part, PersonDetector, Persons, check_every, in_step
+from coview.views.persons.detectors.base import Part, PersonDetector, Persons, check_every
 from coview.views.persons.detectors.masks import resized_mask
 
 
