@@ -1,15 +1,18 @@
 """Which number format and memory layout are fastest here: measured on the run's own encoder, not guessed."""
 
+import copy
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from coview.config import TrainingSettings
+from coview.encoders.batchnorm import local_moments
 from coview.errors import UserError
+from coview.training.gradient_judge import GradientJudge
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 WORTHWHILE = 0.95
@@ -24,11 +27,13 @@ class Precision:
         dtype_name: "fp32", "bf16" or "fp16"; the lower ones through autocast, weights stay float32.
         channels_last: whether 3D convolutions keep their channels last in memory.
         seconds: setting -> seconds of a probing step; empty when nothing was probed.
+        rejected: setting -> why its gradients cannot be used, though it was faster than what was chosen.
     """
 
     dtype_name: str
     channels_last: bool
     seconds: dict[str, float]
+    rejected: dict[str, str] = field(default_factory=dict)
 
     @contextmanager
     def autocast(self, device: torch.device) -> Iterator[None]:
@@ -46,10 +51,14 @@ class Precision:
     def describe(self) -> str:
         """Return one line for the start of a run."""
         chosen = name_of(self.dtype_name, self.channels_last)
+        refused = "".join(
+            f"; used although {reason}" if name == chosen else f"; {name} rejected: {reason}"
+            for name, reason in self.rejected.items()
+        )
         if not self.seconds:
-            return f"precision {chosen}, as set"
+            return f"precision {chosen}, as set{refused}"
         times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
-        return f"precision {chosen}, the fastest here ({times} for a probing step)"
+        return f"precision {chosen}, the fastest here ({times} for a probing step){refused}"
 
 
 def name_of(dtype_name: str, channels_last: bool) -> str:
@@ -74,31 +83,42 @@ def candidates(settings: TrainingSettings, device: torch.device) -> list[tuple[s
 def choose_precision(
     settings: TrainingSettings, encoder: nn.Module, clip_shape: tuple[int, ...], device: torch.device
 ) -> Precision:
-    """Return the fastest allowed setting for a forward and backward pass of this encoder.
+    """Return the fastest allowed setting for a forward and backward pass of this encoder whose gradients are right.
+
+    Takes no part in collectives, so that one process of several may call it alone.
 
     Args:
         settings: what the user allows.
-        encoder: a network that may be moved and run; its weights and statistics are put back.
-        clip_shape: (n, C, T, H, W) of the clips to time it with.
+        encoder: a network that can be copied; it is left as it is.
+        clip_shape: (n, C, T, H, W) of the clips to try it with.
         device: where it will train.
     """
     allowed = candidates(settings, device)
     if len(allowed) == 1:
         return Precision(*allowed[0], seconds={})
-    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    trial = copy.deepcopy(encoder)
     clips = torch.linspace(-1, 1, torch.Size(clip_shape).numel(), device=device).reshape(clip_shape)
     seconds: dict[tuple[str, bool], float] = {}
-    for choice in allowed:
-        limit = 3 * min(seconds.values(), default=float("inf"))
-        seconds[choice] = _step_seconds(Precision(*choice, seconds={}), encoder, clips, device, limit=limit)
-    encoder.to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    encoder.load_state_dict(before)
-    best = min(allowed, key=lambda choice: seconds[choice] * (WORTHWHILE if choice == allowed[0] else 1.0))
-    return Precision(*best, seconds={name_of(*choice): round(value, 4) for choice, value in seconds.items()})
+    rejected: dict[tuple[str, bool], str] = {}
+    with local_moments(trial):
+        for choice in allowed:
+            limit = 3 * min(seconds.values(), default=float("inf"))
+            seconds[choice] = _step_seconds(Precision(*choice, seconds={}), trial, clips, device, limit=limit)
+    best_first = sorted(allowed, key=lambda choice: seconds[choice] * (WORTHWHILE if choice == allowed[0] else 1.0))
+    judge = GradientJudge(encoder, clip_shape, device)
+    for best in best_first:
+        reason = judge.find_fault(*best)
+        if not reason:
+            break
+        rejected[best] = reason
+    else:  # float32 is never rejected: the user allowed nothing else
+        best = best_first[0]
+    times = {name_of(*choice): round(value, 4) for choice, value in seconds.items()}
+    return Precision(*best, seconds=times, rejected={name_of(*choice): why for choice, why in rejected.items()})
 
 
 def _step_seconds(
-    precision: Precision, encoder: nn.Module, clips: torch.Tensor, device: torch.device, *, limit: float
+    precision: Precision, encoder: nn.Module, clips: Tensor, device: torch.device, *, limit: float
 ) -> float:
     """Time one forward and backward pass: the better of two after one to warm up, or the first beyond `limit`.
 
