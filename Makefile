@@ -28,7 +28,7 @@ demo: $(BASE) ## every step on synthetic videos, into demo/
 
 # One thread in each of the two processes: more threads than cores slow each other down.
 test: check ## lint, types and every test
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests
 
 check: $(STAMP) ## lint and types
 	$(BIN)/ruff check src tests benchmarks $(wildcard examples)

@@ -1,7 +1,9 @@
 """Fixtures that several folders' tests share."""
 
+import fcntl
 import os
 import random
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy
@@ -21,6 +23,20 @@ def seeded() -> None:
     numpy.random.seed(0)  # libraries under test may draw from the global state
     torch.manual_seed(0)
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def one_of_a_group_at_a_time(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Let one worker at a time run a test of an `xdist_group`: each of these takes several processors for itself."""
+    marker = request.node.get_closest_marker("xdist_group")
+    if marker is None or "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    with (tmp_path_factory.getbasetemp().parent / f"{marker.args[0]}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)  # given back when the file is closed, or its process dies
+        yield
 
 
 @pytest.fixture(scope="session")

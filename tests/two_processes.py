@@ -1,5 +1,6 @@
 """Runs a function in several gloo processes and brings back what each returned."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 WORLD_SIZE = 2
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # children's threads that wait leave the processor to others
 mp.set_forkserver_preload(["torch.distributed", "coview.methods.cpc"])  # imported once, not in every process
 
 
