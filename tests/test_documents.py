@@ -13,6 +13,7 @@ import tyro
 from coview.cli import COMMANDS
 from coview.cli.command import split_plugins, split_settings
 from coview.config.files import FOLDER, config_names, load_config
+from coview.registry import GROUPS
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -34,19 +35,25 @@ def test_config_builds_its_method_and_first_line_runs_it(name):
     assert words[1] == "demo" or words[2] == name
 
 
-def readme_commands() -> list[str]:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+EXTENDING = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+
+
+def commands_in(text: str) -> list[str]:
     blocks = re.findall(r"```(?:bash|sh|console)\n(.*?)```", text, re.DOTALL)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
     return [line.removeprefix("$ ") for line in lines if line.removeprefix("$ ").startswith(("coview", "make"))]
+
+
+def readme_commands() -> list[str]:
+    return commands_in((ROOT / "README.md").read_text(encoding="utf-8"))
 
 
 def test_readme_has_the_two_commands():
     assert {"make demo", "make test"} <= {command.split("#")[0].strip() for command in readme_commands()}
 
 
-@pytest.mark.parametrize("command", readme_commands())
-def test_readme_commands_parse(command):
+@pytest.mark.parametrize("command", [*readme_commands(), *commands_in(EXTENDING)])
+def test_commands_in_documents_parse(command):
     words = shlex.split(command, comments=True)
     if words[0] == "make":
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -57,6 +64,34 @@ def test_readme_commands_parse(command):
     if kind.takes_settings:
         rest, _ = split_settings(rest, kind.plain_settings)
     tyro.cli(kind, args=rest)
+
+
+def extending_sections() -> dict[str, str]:
+    """Example file -> the section of docs/extending.md that explains it."""
+    sections = {}
+    for section in EXTENDING.split("\n## ")[1:]:
+        for name in re.findall(r"^\[`(examples/\w+\.py)`\]", section, re.MULTILINE):
+            sections[name] = section
+    return sections
+
+
+def test_every_example_is_explained():
+    shown = {*re.findall(r"\(\.\./(examples/\w+\.py)\)", EXTENDING)}
+    assert shown == {f"examples/{path.name}" for path in (ROOT / "examples").glob("*.py")}
+
+
+@pytest.mark.parametrize("name", sorted(extending_sections()))
+def test_code_in_extending_is_that_of_the_example(name):
+    code = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    quoted = "\n".join(re.findall(r"```python\n(.*?)```", extending_sections()[name], re.DOTALL)).splitlines()
+    assert quoted
+    assert [line for line in quoted if line and line not in code] == []
+
+
+def test_extending_names_every_kind_and_group():
+    for kind, group in GROUPS.items():
+        assert f"`{kind}`" in EXTENDING
+        assert f"`{group}`" in EXTENDING
 
 
 def test_makefile_help_lists_every_target():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import coview
 from coview import registry
@@ -56,6 +57,9 @@ def test_every_name_is_there_and_nothing_else():
         ("losses", "InfoNCELoss SwappedAssignmentLoss CooperationLoss DensePredictionLoss"),
         ("encoders", "s3d s3dg r2plus1d10 r2plus1d18 r2d3d18 r2d3d34 tiny3d ProjectionHead ConvGRU"),
         ("methods", "CPC CoCon ViCC"),
+        ("clips", "ClipDataset"),
+        ("augmentation", "ClipAugmentation"),
+        ("views", "tvl1_flow"),
         ("training", "LARS"),
     ],
 )
@@ -64,6 +68,80 @@ def test_each_part_is_imported_from_its_folder(folder, names):
     for name in names.split():
         assert name in module.__all__
         assert getattr(module, name).__doc__
+
+
+PARTS = """
+import torch
+from torch.utils.data import DataLoader
+
+from coview.losses import sinkhorn, swapped_assignment_loss, dense_prediction_loss, sync_loss, sim_loss, info_nce_loss
+from coview.losses import InfoNCELoss, SwappedAssignmentLoss, CooperationLoss, DensePredictionLoss
+from coview.encoders import s3d, s3dg, r2plus1d10, r2plus1d18, r2d3d18, r2d3d34, tiny3d
+from coview.encoders import ProjectionHead, ConvGRU
+from coview.methods import CPC, CoCon, ViCC
+from coview.clips import ClipDataset
+from coview.augmentation import ClipAugmentation
+from coview.views import tvl1_flow
+from coview.training import LARS
+
+clips = ClipDataset(data, views=["rgb", "flow"], frames=16, stride=2)
+batch = next(iter(DataLoader(clips, batch_size=8, num_workers=2)))["views"]  # rgb (8, 3, 16, H, W) uint8
+one = ClipAugmentation(size=112)(batch["rgb"])  # (8, 3, 16, 112, 112)
+both = ClipAugmentation(size=32)(batch)
+encoders = {"rgb": tiny3d(), "flow": tiny3d(in_channels=2)}
+features, maps = encoders["rgb"].pooled(both["rgb"]), encoders["rgb"](both["rgb"])  # (8, D), (8, D, T', S, S)
+output = CoCon(encoders=encoders, predict_blocks=3)(both)
+output.total.backward()
+outputs = [CPC({"rgb": tiny3d()})({"rgb": both["rgb"]}), output]
+vicc = ViCC({"rgb": tiny3d(), "flow": tiny3d(in_channels=2)})
+vicc.begin_stage("rgb")
+outputs.append(vicc({"rgb": both["rgb"].unflatten(2, (2, 8)).movedim(2, 1)}))  # two clips a video: (8, 2, 3, 8, 32, 32)
+z = ProjectionHead(encoders["rgb"].feature_size, 16)(features)  # (8, 16)
+states = ConvGRU(encoders["rgb"].feature_size)(maps.movedim(1, -1))  # (8, T', S, S, D)
+motion = tvl1_flow(batch["rgb"][0].movedim(0, -1)[:2, :24, :24])  # (2, 24, 24, 2) pixels
+
+scores, cosines = torch.randn(8, 10), z @ z.T
+assigned = sinkhorn(scores)  # (8, 10)
+blocks = torch.nn.functional.normalize(torch.randn(2, 3, 2, 2, 16), dim=-1)
+losses = [
+    swapped_assignment_loss([scores, scores], [assigned, assigned]),
+    dense_prediction_loss(blocks, blocks),
+    sync_loss(cosines, cosines),
+    sim_loss(cosines, torch.arange(8)),
+    info_nce_loss(z, z),
+    InfoNCELoss()(z, z),
+    SwappedAssignmentLoss()([scores, scores]),
+    CooperationLoss()({"rgb": z, "flow": z}),
+    DensePredictionLoss()(blocks, blocks),
+]
+LARS(encoders["rgb"].parameters(), lr=0.1).step()
+"""
+
+
+def test_the_parts_work_without_the_rest(data):
+    """Every part, imported and called as somebody else's loop would."""
+    found = {"data": str(data.root)}
+    exec(PARTS, found)
+    assert found["one"].shape == (8, 3, 16, 112, 112)
+    assert found["features"].shape == (8, found["encoders"]["rgb"].feature_size)
+    assert found["z"].shape == (8, 16)
+    assert found["states"].shape == found["maps"].movedim(1, -1).shape
+    assert found["motion"].shape == (2, 24, 24, 2)
+    assert found["assigned"].shape == (8, 10)
+    for loss in (*found["losses"], *(output.total for output in found["outputs"])):
+        assert loss.shape == ()
+        assert loss.isfinite()
+    assert set(found["output"].parts) >= {"rgb/cpc", "flow/cpc"}
+
+
+@pytest.mark.parametrize("name", ["s3d", "s3dg", "r2plus1d10", "r2plus1d18", "r2d3d18", "r2d3d34", "tiny3d"])
+def test_encoders_are_constructors_with_defaults(name):
+    build = getattr(importlib.import_module("coview.encoders"), name)
+    with torch.device("meta"):
+        encoder = build()
+        clips = torch.empty(2, 3, 16, 64, 64)
+        assert encoder.pooled(clips).shape == (2, encoder.feature_size)
+        assert build(in_channels=2)(clips[:, :2]).ndim == 5
 
 
 def test_unknown_names_are_refused():

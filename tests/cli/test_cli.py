@@ -14,6 +14,7 @@ from coview.cli.prepare import Prepare
 from coview.cli.reference import LISTS
 from coview.cli.terminal import run_command
 from coview.errors import UserError
+from coview.registry import GROUPS
 
 
 def coview(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -170,6 +171,9 @@ IN_LIST = {
 
 def test_every_list_is_tried_and_named_in_the_help():
     assert {*LISTS, "all", "settings"} == set(IN_LIST)
+    assert {group.removeprefix("coview.") for group in GROUPS.values()} == {*LISTS} - {"configs"}, (
+        "every kind is listed"
+    )
     text = (Path(coview_list.__file__)).read_text(encoding="utf-8")
     assert all(name in text for name in IN_LIST)
 

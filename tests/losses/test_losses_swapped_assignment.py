@@ -118,3 +118,10 @@ def test_two_processes_equal_one(tmp_path):
     found = mean_over_processes(run_in_processes(_part, features, prototypes, folder=tmp_path))
     for name, value in _loss_and_gradients(features, prototypes).items():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
+
+
+def test_without_a_choice_every_view_predicts_all_others() -> None:
+    scores = [torch.randn(4, 6) for _ in range(3)]
+    q = [sinkhorn(one) for one in scores]
+    who = [Swap(0, (1, 2)), Swap(1, (0, 2)), Swap(2, (0, 1))]
+    assert torch.equal(swapped_assignment_loss(scores, q), swapped_assignment_loss(scores, q, who, temperature=0.1))

@@ -59,7 +59,11 @@ def swaps(
 
 
 def swapped_assignment_loss(
-    scores: Sequence[Tensor], assignments: Sequence[Tensor], who: Sequence[Swap], *, temperature: float
+    scores: Sequence[Tensor],
+    assignments: Sequence[Tensor],
+    who: Sequence[Swap] | None = None,
+    *,
+    temperature: float = 0.1,
 ) -> Tensor:
     """Return the swapped-assignment loss (ViCC, eq. 2-3 and 7-9, with the weights of its pseudocode).
 
@@ -70,9 +74,11 @@ def swapped_assignment_loss(
     Args:
         scores: of each view, (B, K) cosines with the prototypes.
         assignments: of each view, (B, K) float32 without gradient, rows sum to 1; unused ones may be empty.
-        who: who predicts whose assignment.
+        who: who predicts whose assignment; not given: every view predicts those of all others.
         temperature: tau, the scores are divided by it.
     """
+    if who is None:
+        who = swaps([""] * len(scores), own="")
     with torch.autocast(scores[0].device.type, enabled=False):
         needed = {p for swap in who for p in swap.predictors}
         logs = {p: functional.log_softmax(scores[p].float() / temperature, dim=1) for p in needed}
@@ -110,5 +116,4 @@ class SwappedAssignmentLoss(nn.Module):
             sinkhorn(own.detach(), queue_scores=queue, epsilon=self.epsilon, iterations=self.iterations)
             for own, queue in zip(scores, queues, strict=True)
         ]
-        who = swaps([""] * len(scores), own="")
-        return swapped_assignment_loss(scores, assigned, who, temperature=self.temperature)
+        return swapped_assignment_loss(scores, assigned, temperature=self.temperature)
