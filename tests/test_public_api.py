@@ -26,6 +26,7 @@ API = {
     "analyse",
     "evaluate",
     "load",
+    "open_index",
     "prepare",
     "pretrain",
     "register",

@@ -8,8 +8,9 @@ Load a run, embed a video file, find its neighbours in a folder of videos::
 A video flows one way, and the folders are its stations: `datasets` (who is in it), `video` (file -> frames), `views`
 (frames -> rgb, flow, ...), `preparation` (that, over a collection), `clips` (views -> clips), `augmentation`,
 `encoders` (clips -> features), `losses` (pure maths), `methods` (the objective), `training` (the loop), `embedding`
-(run -> vectors), `evaluation` (vectors -> scores), `analysis` (why that score) and `reports` (all of it, read). The
-command `coview` walks the same road: prepare, pretrain, evaluate, analyse, embed.
+(run -> vectors), `collection` (vectors -> use: an index to search), `evaluation` (vectors -> scores), `analysis` (why
+that score) and `reports` (all of it, read). The command `coview` walks the same road: prepare, pretrain, evaluate,
+analyse, embed, index, search.
 
 Names are imported when they are first used, so that `import coview` costs next to nothing.
 """
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from coview.analysis.running import analyse as analyse
+    from coview.collection.index import open_index as open_index
     from coview.config import RunConfig as RunConfig
     from coview.datasets.prepared import PreparedDataset as PreparedDataset
     from coview.embedding.embeddings import Embeddings as Embeddings
@@ -47,6 +49,7 @@ _PLACES = {
     "analyse": "coview.analysis.running",
     "evaluate": "coview.evaluation.evaluate",
     "load": "coview.embedding.run",
+    "open_index": "coview.collection.index",
     "prepare": "coview.preparation.prepare",
     "pretrain": "coview.embedding.run",
     "register": "coview.registry",

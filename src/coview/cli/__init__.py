@@ -14,9 +14,11 @@ from coview.cli.doctor import Doctor
 from coview.cli.embed import Embed
 from coview.cli.ensemble import Ensemble
 from coview.cli.evaluate import Evaluate
+from coview.cli.index import Index
 from coview.cli.list import List
 from coview.cli.prepare import Prepare
 from coview.cli.pretrain import Pretrain
+from coview.cli.search import Search
 from coview.cli.table import Table
 from coview.cli.terminal import run_command
 from coview.errors import UserError
@@ -31,6 +33,8 @@ COMMANDS: dict[str, type[Command]] = {
     "analyse": Analyse,
     "table": Table,
     "embed": Embed,
+    "index": Index,
+    "search": Search,
     "demo": Demo,
     "doctor": Doctor,
     "list": List,

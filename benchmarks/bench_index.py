@@ -1,0 +1,252 @@
+"""An index of 1,000,000 windows of 512 numbers: size, first result, time of a query, adding one video, deleting 10,000.
+
+The vectors are drawn at random, 20 windows a video, as an index of one view that a run with an encoder of 512 numbers
+(R(2+1)D-18, random weights) made; so that a real video can be added to it in the end. Everything is timed in processes
+of their own, whose peak memory is theirs alone. Peer: NumPy's product of the same matrix in float32 with the same
+query, which finds nothing yet; both take turns in one process.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+import coview
+from coview.collection.index import Index
+from coview.collection.store import NewVideo, VideoFacts, VideoVectors
+from coview.config import ClipSettings, TrainingSettings, ViewInput
+
+SIZE, WINDOWS_A_VIDEO, LABELS = 512, 20, 20
+AT_ONCE = 1000
+"""Videos made and stored together."""
+
+
+def unit_rows(count: int, seed: int) -> NDArray[np.float32]:
+    rows = np.random.default_rng(seed).standard_normal((count, SIZE), dtype=np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+def make_run(folder: Path) -> None:
+    """Train one step, so that there is a run of 512 numbers a window, and one 10 s video."""
+    render = {"num_videos": 4, "num_frames": 32, "height": 64, "width": 96}
+    made = {"synthetic": render, "storage.short_side": 64, "workers": 0}
+    data = coview.prepare(folder / "few", folder / "data", views=["rgb"], layout="synthetic", settings=made)
+    config = coview.RunConfig(
+        views={"rgb": ViewInput(size=64)},
+        method={"name": "cpc", "predict_blocks": 1},
+        encoder={"name": "r2plus1d18"},
+        clip=ClipSettings(num_blocks=2, block_length=8, frame_stride=2),
+        training=TrainingSettings(
+            batch_size=2, workers=0, precision="fp32", channels_last="never", val_fraction=0.0, max_steps=1
+        ),
+        split=None,
+    )
+    coview.pretrain(config, data, folder / "run", device="cpu")
+    ten_seconds = {**render, "num_videos": 1, "num_frames": 250}
+    made["synthetic"] = ten_seconds
+    coview.prepare(folder / "one", folder / "data of one", views=["rgb"], layout="synthetic", settings=made)
+
+
+def build(folder: Path, windows: int) -> dict[str, float]:
+    """Fill an index with random vectors, through its store."""
+    index = coview.open_index(folder / "idx", run=folder / "run")
+    store = index._store  # past the encoder
+    started = time.perf_counter()
+    with store.writing():
+        for first in range(0, windows // WINDOWS_A_VIDEO, AT_ONCE):
+            count = min(AT_ONCE, windows // WINDOWS_A_VIDEO - first)
+            rows = unit_rows(count * WINDOWS_A_VIDEO, seed=first).reshape(count, WINDOWS_A_VIDEO, SIZE)
+            whole = rows.mean(axis=1)
+            whole /= np.linalg.norm(whole, axis=1, keepdims=True)
+            starts = np.arange(WINDOWS_A_VIDEO, dtype=np.float64)
+            store.add(
+                [
+                    NewVideo(
+                        VideoFacts(
+                            id=f"v{first + place:06d}",
+                            path=f"../videos/v{first + place:06d}.mp4",
+                            source="../videos",
+                            label=f"label {(first + place) % LABELS}",
+                            content=f"{first + place}",
+                            duration_seconds=WINDOWS_A_VIDEO + 1.0,
+                        ),
+                        VideoVectors({"rgb": rows[place]}, starts, starts + 2, {"rgb": whole[place]}),
+                    )
+                    for place in range(count)
+                ]
+            )
+    return {"seconds": time.perf_counter() - started}
+
+
+def forget_cached_pages(folder: Path) -> None:
+    """Ask the system to drop the index from memory, as after a start of the machine."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            handle = os.open(path, os.O_RDONLY)
+            os.fsync(handle)
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+            os.close(handle)
+
+
+FIRST_RESULT = """
+import sys
+import coview
+assert coview.open_index(sys.argv[1]).search("v000007", top=10)[0].id == "v000007"
+"""
+
+
+def first_result(folder: Path) -> float:
+    """Return seconds from the start of a process to its first hits."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", FIRST_RESULT, str(folder / "idx")], check=True)
+    return round(time.perf_counter() - started, 3)
+
+
+def queries(folder: Path, windows: int) -> dict[str, float]:
+    """Time queries one after another, all and with a filter that one video in twenty meets."""
+    index = coview.open_index(folder / "idx")
+    looked_for = unit_rows(120, seed=10**6)
+    found: dict[str, float] = {}
+    where: dict[str, dict[str, Any] | None] = {"": None, "_with_filter": {"label": "label 3"}}
+    for name, conditions in where.items():
+        times = []
+        for query in looked_for:
+            started = time.perf_counter()
+            hits = index.search({"rgb": query}, top=10, where=conditions)
+            times.append(time.perf_counter() - started)
+            assert len(hits) == 10
+        found[f"median_ms{name}"] = float(1e3 * np.median(times[20:]))
+        found[f"p95_ms{name}"] = float(1e3 * np.percentile(times[20:], 95))
+    return {**found, "peak_gigabytes": peak()}
+
+
+def product(folder: Path, windows: int) -> dict[str, float]:
+    """Time a whole search and NumPy's bare float32 product in turns."""
+    index: Index = coview.open_index(folder / "idx")
+    stored = np.memmap(folder / "idx" / "vectors" / "rgb-windows.f16", dtype="<f2", mode="r").reshape(-1, SIZE)
+    matrix = np.empty(stored.shape, np.float32)
+    for first in range(0, len(stored), 50_000):
+        matrix[first : first + 50_000] = stored[first : first + 50_000]
+    times: dict[str, list[float]] = {"search": [], "numpy": []}
+    for query in unit_rows(25, seed=10**6):
+        work: dict[str, Callable[[], Any]] = {
+            "search": lambda query=query: index.search({"rgb": query}, top=10),  # type: ignore[misc]
+            "numpy": lambda query=query: matrix @ query,  # type: ignore[misc]
+        }
+        for who, one in work.items():
+            started = time.perf_counter()
+            result = one()
+            times[who].append(time.perf_counter() - started)
+            if who == "numpy":
+                best = float(result.max())
+            else:
+                cosine = result[0].cosine
+        assert abs(best - cosine) < 1e-4, "the search found another best window than the plain product"
+    medians = {who: float(np.median(values[5:])) for who, values in times.items()}
+    ratio = medians["search"] / medians["numpy"]
+    return {"search_ms": 1e3 * medians["search"], "numpy_float32_ms": 1e3 * medians["numpy"], "ratio": ratio}
+
+
+def add_one(folder: Path, windows: int) -> dict[str, float]:
+    """Add a 10 s video; with the start of the process, torch and the run."""
+    started = time.perf_counter()
+    index = coview.open_index(folder / "idx", run=folder / "run")
+    opened = time.perf_counter() - started
+    (video,) = (folder / "one").rglob("*.mp4")
+    done = index.add(video, workers=0, device="cpu")
+    assert done.added == 1
+    return {"open_seconds": opened, "seconds": time.perf_counter() - started, "peak_gigabytes": peak()}
+
+
+def delete(folder: Path, windows: int) -> dict[str, float]:
+    index = coview.open_index(folder / "idx")
+    before = len(index)
+    names = [f"v{number:06d}" for number in range(0, windows // WINDOWS_A_VIDEO, 2)][:10_000]
+    started = time.perf_counter()
+    index.remove(names)
+    seconds = time.perf_counter() - started
+    assert len(index) == before - len(names)
+    assert "v000000" not in {hit.id for hit in index.search({"rgb": unit_rows(1, seed=0)[0]}, top=50)}
+    return {"videos": len(names), "seconds": seconds}
+
+
+def peak() -> float:
+    """Return this process's peak memory in GB; what getrusage says begins with that of the process it came from."""
+    (line,) = [text for text in Path("/proc/self/status").read_text().splitlines() if text.startswith("VmHWM")]
+    return int(line.split()[1]) / 2**20
+
+
+WORK: dict[str, Callable[[Path, int], dict[str, float]]] = {
+    "build": build,
+    "queries": queries,
+    "product": product,
+    "add_one": add_one,
+    "delete": delete,
+}
+
+
+def measure(what: str, arguments: argparse.Namespace) -> dict[str, float]:
+    words = [sys.executable, __file__, "--windows", str(arguments.windows), "--folder", str(arguments.folder)]
+    started = time.perf_counter()
+    shown = subprocess.run([*words, "--here", what], check=True, stdout=subprocess.PIPE, text=True).stdout
+    seconds = time.perf_counter() - started
+    found = json.loads(shown.splitlines()[-1])
+    return {name: round(value, 4) for name, value in {**found, "process_seconds": seconds}.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--windows", type=int, default=1_000_000)
+    parser.add_argument("--folder", type=Path, help="where to work; not set: a temporary folder, 1.1 GB")
+    parser.add_argument("--here", choices=list(WORK), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.here:
+        print(json.dumps(WORK[arguments.here](arguments.folder, arguments.windows)))
+        return
+    own = arguments.folder is None
+    arguments.folder = arguments.folder or Path(tempfile.mkdtemp(prefix="coview-"))
+    try:
+        make_run(arguments.folder)
+        values: dict[str, Any] = {"windows": arguments.windows, "size": SIZE, "windows_a_video": WINDOWS_A_VIDEO}
+        values["build"] = measure("build", arguments)
+        files = [path for path in (arguments.folder / "idx").rglob("*") if path.is_file()]
+        values["bytes_on_disk"] = sum(path.stat().st_size for path in files)
+        views = yaml.safe_load((arguments.folder / "idx" / "index.yaml").read_text())["views"]
+        assert views == {"rgb": SIZE}
+        values["first_result_with_compiling_seconds"] = first_result(arguments.folder)
+        values["first_result_seconds"] = min(first_result(arguments.folder) for _ in range(3))
+        forget_cached_pages(arguments.folder / "idx")
+        values["first_result_from_disk_seconds"] = first_result(arguments.folder)
+        for what in ("queries", "product", "add_one", "delete"):
+            values[what] = measure(what, arguments)
+        values["goals"] = {
+            "bytes_on_disk": 1.1e9,
+            "first_result_seconds": 2.0,
+            "queries.p95_ms": 100.0,
+            "product.ratio": 1.5,
+            "queries.peak_gigabytes": 1.5,
+            "add_one.seconds": 10.0,
+            "delete.seconds": 1.0,
+        }
+        from record import record  # imports torch, which a search does not need
+
+        path = record("index", values)
+        print(path.name, json.dumps(values, indent=1))
+    finally:
+        if own:
+            shutil.rmtree(arguments.folder)
+
+
+if __name__ == "__main__":
+    main()

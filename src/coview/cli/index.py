@@ -1,0 +1,70 @@
+"""`coview index`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import tyro
+
+from coview.cli.command import Command, RunFolder, Settings
+from coview.cli.terminal import progress_bar
+from coview.errors import UserError
+
+Places = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE... INDEX")]
+
+
+@dataclass(frozen=True)
+class Index(Command):
+    """Make videos searchable down to the moment: embed every window of every video into an index, or update one.
+
+    SOURCE is a folder of videos, a video, a table (.csv) or list (.txt) of them, or a prepared data set; several may
+    be given. INDEX is the folder of the index. Given again, the command embeds what is new or has changed, marks what
+    is gone, and touches nothing else; interrupted at any moment, it goes on from there.
+
+    Examples:
+        coview index runs/mine my_videos idx
+        coview index runs/mine my_videos more_videos idx --fields cameras.csv
+        coview index runs/mine my_videos idx --retry-failed
+    """
+
+    runs_encoders: ClassVar[bool] = True
+
+    run_folder: RunFolder
+    """Folder of a run whose training has ended."""
+    places: Places
+    """What to embed, and last the folder of the index."""
+    fields: Path | None = None
+    """Table with a column path or id and columns of your own, for coview search --where."""
+    checkpoint: str | None = None
+    """Folder name of a checkpoint, such as rgb-00000400; not set: the last."""
+    workers: int | None = None
+    """Processes that make views; not set: one a core."""
+    retry_failed: bool = False
+    """Try videos again that failed before; those whose file has changed are tried in any case."""
+    verify: bool = False
+    """Compare all vectors with their checksums first, and embed anew what is damaged."""
+    device: str = "auto"
+    """auto, cpu, cuda, or cuda:N."""
+
+    def run(self, settings: Settings) -> int:
+        """Embed and store."""
+        import coview
+
+        if len(self.places) < 2 and self.fields is None and not self.verify:
+            raise UserError("coview index needs RUN SOURCE INDEX: a run, what to embed, and the folder of the index")
+        *sources, folder = self.places
+        index = coview.open_index(folder, run=self.run_folder, checkpoint=self.checkpoint)
+        with progress_bar("index", unit="videos") as progress:
+            done = index.add(
+                *sources,
+                fields=self.fields,
+                workers=self.workers,
+                device=self.device,
+                retry_failed=self.retry_failed,
+                verify=self.verify,
+                progress=progress,
+            )
+        for path, reason in done.failed:
+            print(f"not in the index: {path}: {reason}")
+        print(f"{done}\n{index!r}\nnext: coview search {folder} QUERY")
+        return 0

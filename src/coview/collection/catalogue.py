@@ -1,0 +1,273 @@
+"""The table of an index: SQLite, one row a video and a window, written in transactions that are there whole or not."""
+
+import contextlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields as fields_of
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coview.collection.filters import Filter
+from coview.collection.store import NewVideo, Status, VideoFacts, VideoRow
+from coview.errors import UserError
+from coview.files import full_disk_error
+
+_TABLES = """
+CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE videos (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    row INTEGER UNIQUE,                -- of its whole vector; NULL for a failed video
+    first_window INTEGER, num_windows INTEGER NOT NULL,
+    checksums TEXT NOT NULL,           -- JSON: view -> CRC-32 of its windows, of its whole vector
+    id TEXT NOT NULL, path TEXT NOT NULL, source TEXT NOT NULL, label TEXT, "group" TEXT,
+    size INTEGER, mtime_ns INTEGER, content TEXT, fps REAL, duration_seconds REAL,
+    status TEXT NOT NULL, reason TEXT NOT NULL
+);
+CREATE UNIQUE INDEX live_ids ON videos (id) WHERE status != 'gone';
+CREATE UNIQUE INDEX live_paths ON videos (path) WHERE status != 'gone';
+CREATE INDEX sources ON videos (source);
+CREATE TABLE windows (row INTEGER PRIMARY KEY, video INTEGER NOT NULL, start_seconds REAL, end_seconds REAL);
+CREATE TABLE fields (name TEXT, path TEXT, text TEXT, number REAL, PRIMARY KEY (name, path)) WITHOUT ROWID;
+"""
+_FACTS = tuple(field.name for field in fields_of(VideoFacts))
+_COLUMNS = ", ".join(f'"{name}"' for name in _FACTS)
+_PARAMETERS_AT_ONCE = 500
+
+
+class Catalogue:
+    """The open table.
+
+    Args:
+        path: the file.
+        identity: what belongs together with the table, such as the run: name -> text. Written where `create`.
+        create: make a new one.
+
+    Raises:
+        UserError: not there, damaged, or of another index.
+    """
+
+    def __init__(self, path: Path, *, identity: Mapping[str, str], create: bool = False) -> None:
+        self.path = path
+        if not create and not path.is_file():
+            raise UserError(f"{path} is gone: bring it back from a copy, or make the index again")
+        mode = "mode=rwc"
+        if not os.access(path.parent, os.W_OK):  # such as a disk for reading alone
+            mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
+        address = f"{path.resolve().as_uri()}?{mode}"
+        with self._told():
+            self._open = sqlite3.connect(address, uri=True, timeout=30.0, isolation_level=None, check_same_thread=False)
+            self._open.execute("PRAGMA synchronous=FULL")  # a confirmed transaction survives a power failure
+            if create:
+                self._open.execute("PRAGMA journal_mode=WAL")
+                self._open.executescript(f"BEGIN;{_TABLES}COMMIT;")
+                self._open.executemany("INSERT INTO about VALUES (?, ?)", identity.items())
+            found = dict(self._open.execute("SELECT name, value FROM about"))
+        if found != dict(identity):
+            raise UserError(f"{path} does not belong to the index.yaml beside it; bring both back from one copy")
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Say what SQLite complains of in words for the user."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            name = getattr(error, "sqlite_errorname", "")
+            if name == "SQLITE_FULL":
+                raise full_disk_error(self.path.parent) from error
+            if name.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_IOERR")):
+                raise UserError(f"cannot use {self.path}: {error}; see to the disk and its permissions") from error
+            if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+                raise UserError(f"{self.path} is in use by another process; try again") from error
+            if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB") or "decode" in str(error) or "no such table" in str(error):
+                raise UserError(
+                    f"{self.path} is damaged ({error}); bring it back from a copy, or make the index again"
+                ) from error
+            raise
+
+    def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._told():
+            return self._open.execute(query, values).fetchall()
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Confirm all that is written in the block when it ends, none of it where it fails."""
+        with self._told():
+            self._open.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._open.execute("COMMIT")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):
+                    self._open.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._open.close()
+
+    def state(self) -> tuple[int, int]:
+        """Return numbers that differ after any change, by this connection or another."""
+        return self._all("PRAGMA data_version")[0][0], self._open.total_changes
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many vectors of (windows, whole videos) are confirmed, those of gone videos too."""
+        ((windows, videos),) = self._all("SELECT (SELECT MAX(row) + 1 FROM windows), (SELECT MAX(row) + 1 FROM videos)")
+        return windows or 0, videos or 0
+
+    def totals(self) -> tuple[int, int, int]:
+        """Return how many videos are ready, how many windows they have, and how many videos failed."""
+        query = (
+            "SELECT SUM(status = 'ready'), SUM(num_windows * (status = 'ready')), SUM(status = 'failed') FROM videos"
+        )
+        ((ready, windows, failed),) = self._all(query)
+        return ready or 0, windows or 0, failed or 0
+
+    def insert(
+        self, video: NewVideo, *, row: int | None, first_window: int | None, checksums: Mapping[str, Sequence[int]]
+    ) -> None:
+        """Write a video and its windows, within a transaction."""
+        if video.replaces is not None:
+            self.mark_gone([video.replaces])
+        facts, vectors = video.facts, video.vectors
+        count = 0 if vectors is None else len(vectors.starts)
+        values = {name: getattr(facts, name) for name in _FACTS} | {"id": self._free_id(facts.id)}
+        names = ["row", "first_window", "num_windows", "checksums", *_FACTS]
+        written = [row, first_window, count, json.dumps(checksums), *values.values()]
+        marks = ", ".join("?" * len(names))
+        columns = ", ".join(f'"{name}"' for name in names)
+        number = self._open.execute(f"INSERT INTO videos ({columns}) VALUES ({marks})", written).lastrowid
+        if vectors is not None and first_window is not None:
+            times = zip(vectors.starts.tolist(), vectors.ends.tolist(), strict=True)
+            self._open.executemany(
+                "INSERT INTO windows VALUES (?, ?, ?, ?)",
+                ((place, number, start, end) for place, (start, end) in enumerate(times, start=first_window)),
+            )
+
+    def _free_id(self, wanted: str) -> str:
+        """Return an id that no video has, such as "a", "a (2)"."""
+        found, number = wanted, 1
+        while self._all("SELECT 1 FROM videos WHERE id = ? AND status != 'gone'", [found]):
+            number += 1
+            found = f"{wanted} ({number})"
+        return found
+
+    def mark_gone(self, numbers: Iterable[int]) -> None:
+        """Mark videos gone, within a transaction."""
+        self._open.executemany("UPDATE videos SET status = 'gone' WHERE number = ?", ((one,) for one in numbers))
+
+    def mark_ready(self, number: int) -> None:
+        """Bring back a video that was gone, within a transaction."""
+        self._open.execute("UPDATE videos SET status = 'ready' WHERE number = ?", [number])
+
+    def update(self, number: int, facts: VideoFacts) -> None:
+        """Write anew what is known of a video besides its vectors, within a transaction."""
+        names = [name for name in _FACTS if name not in ("id", "status")]
+        changes = ", ".join(f'"{name}" = ?' for name in names)
+        values = [getattr(facts, name) for name in names]
+        self._open.execute(f"UPDATE videos SET {changes} WHERE number = ?", [*values, number])
+
+    def rows(
+        self, *, status: Status | None = None, below: str | None = None, **equal: str | Iterable[str]
+    ) -> list[VideoRow]:
+        """See `Store.rows`."""
+        condition = "status != 'gone'" if status is None else "status = ?"
+        given: list[Any] = [] if status is None else [status]
+        if below is not None:
+            condition, given = f"{condition} AND substr(path, 1, ?) = ?", [*given, len(below) + 1, f"{below}/"]
+        lists: list[list[str]] = [[]]
+        for name, value in equal.items():
+            if name not in _FACTS:
+                raise ValueError(f"videos have no {name!r}")
+            if isinstance(value, str):
+                condition, given = f'{condition} AND "{name}" = ?', [*given, value]
+            else:
+                condition, several = f'{condition} AND "{name}" IN ({{}})', list(value)
+                lists = [several[at : at + _PARAMETERS_AT_ONCE] for at in range(0, len(several), _PARAMETERS_AT_ONCE)]
+        found = []
+        for some in lists:
+            where = condition.format(", ".join("?" * len(some)))
+            query = f"SELECT number, num_windows, {_COLUMNS} FROM videos WHERE {where} ORDER BY number"
+            found += self._all(query, [*given, *some])
+        return [VideoRow(number, VideoFacts(*facts), count) for number, count, *facts in found]
+
+    def video(self, number: int) -> VideoRow:
+        """Return one video, whatever its status."""
+        query = f"SELECT number, num_windows, {_COLUMNS} FROM videos WHERE number = ?"
+        ((number, count, *facts),) = self._all(query, [number])
+        return VideoRow(number, VideoFacts(*facts), count)
+
+    def places(self) -> NDArray[np.int64]:
+        """Return (V, 4) row, number, first window, windows of all videos that have vectors, gone ones too, by row."""
+        query = "SELECT row, number, first_window, num_windows FROM videos WHERE row IS NOT NULL ORDER BY row"
+        return np.array(self._all(query), dtype=np.int64).reshape(-1, 4)
+
+    def place(self, number: int) -> tuple[int, int, int, dict[str, list[int]]]:
+        """Return (row, first window, windows, checksums) of a video that has vectors."""
+        query = "SELECT row, first_window, num_windows, checksums FROM videos WHERE number = ?"
+        ((row, first, count, checksums),) = self._all(query, [number])
+        return row, first, count, json.loads(checksums)
+
+    def times(self, first: int, count: int) -> NDArray[np.float64]:
+        """Return (count, 2) start and end in seconds of windows, from row `first` on."""
+        query = "SELECT start_seconds, end_seconds FROM windows WHERE row >= ? AND row < ? ORDER BY row"
+        with self._told():
+            cursor = self._open.execute(query, [first, first + count])
+            found = np.empty((count, 2))
+            at = 0
+            while some := cursor.fetchmany(65_536):
+                found[at : at + len(some)] = some
+                at += len(some)
+        if at != count:
+            raise UserError(
+                f"{self.path} is damaged: {count - at} of {count} windows have no row; make the index again"
+            )
+        return found
+
+    def select(self, where: Filter) -> NDArray[np.int64]:
+        """Return the rows (n,) of ready videos that meet a filter; its time is about windows and not looked at."""
+        conditions = ["v.status = 'ready'", "v.row IS NOT NULL"]
+        values: list[Any] = []
+        for name, texts in where.texts.items():
+            marks = ", ".join("?" * len(texts))
+            if name in _FACTS:
+                conditions.append(f'v."{name}" IN ({marks})')
+                values += texts
+            else:
+                own = "SELECT 1 FROM fields f WHERE f.path = v.path AND f.name = ?"
+                conditions.append(f"EXISTS ({own} AND f.text IN ({marks}))")
+                values += [name, *texts]
+        if where.globs:
+            conditions.append("(" + " OR ".join(["v.path GLOB ? OR v.path GLOB ?"] * len(where.globs)) + ")")
+            values += [text for glob in where.globs for text in (glob, f"*/{glob}")]
+        for name, bounds in where.ranges.items():
+            ends: list[Any] = [bounds.low, bounds.high]
+            if name == "duration":
+                conditions.append("v.duration_seconds BETWEEN ? AND ?")
+                values += ends
+            else:
+                own = "SELECT 1 FROM fields f WHERE f.path = v.path AND f.name = ?"
+                conditions.append(f"EXISTS ({own} AND f.number BETWEEN ? AND ?)")
+                values += [name, *ends]
+        query = f"SELECT v.row FROM videos v WHERE {' AND '.join(conditions)} ORDER BY v.row"
+        return np.array(self._all(query, values), dtype=np.int64).reshape(-1)
+
+    def field_names(self) -> list[str]:
+        """Return the names of own fields."""
+        return [name for (name,) in self._all("SELECT DISTINCT name FROM fields ORDER BY name")]
+
+    def set_fields(self, values: Mapping[str, Mapping[str, str]]) -> None:
+        """Write own fields, path -> name -> text, within a transaction; texts that are numbers are kept as both."""
+        rows = [(name, path, text, _number(text)) for path, named in values.items() for name, text in named.items()]
+        self._open.executemany("INSERT OR REPLACE INTO fields VALUES (?, ?, ?, ?)", rows)
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None

@@ -1,0 +1,224 @@
+"""Video files -> vectors of their windows: views are made aside, embedded, and not kept."""
+
+import contextlib
+import hashlib
+import itertools
+import json
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from coview.collection.store import Floats, VideoVectors, mean_vector
+from coview.config import as_plain, parse
+from coview.datasets.prepared import PreparedDataset
+from coview.datatypes import VideoEntry
+from coview.embedding.cache import FORMAT
+from coview.embedding.extract import embed_entries
+from coview.embedding.run import Run
+from coview.errors import UserError
+from coview.preparation.outcomes import VideoOutcome
+from coview.preparation.pool import run_pool
+from coview.preparation.record import fold_outcome
+from coview.preparation.settings import PrepareSettings, build_views
+from coview.preparation.video import VideoTask, prepare_video
+from coview.training.checkpoint import WEIGHTS
+from coview.training.distributed import choose_device
+from coview.video.decode import decode_frames, stored_fps
+from coview.video.header import FALLBACK_FPS
+from coview.video.probe import probe
+from coview.video.stored import write_rgb
+from coview.views.base import StorageSettings
+
+_FEW_FILES = 2
+"""Up to this many files are prepared in this process: starting workers would take longer than the work."""
+_BATCH_VIDEOS, _BATCH_FRAMES = 16, 8192
+"""Videos are embedded and stored together until one of these is reached: what a kill may cost."""
+_GOP, _CRF = 8, 4.0
+"""Of the file that a segment passes through: closer to the source than any stored view is."""
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What came of one video: vectors, or the reason why there are none.
+
+    Attributes:
+        entry: with frames, rate and length of what was embedded; its reason may be a remark.
+        vectors: None where it failed.
+        reason: "kind: cause" where it failed.
+    """
+
+    entry: VideoEntry
+    vectors: VideoVectors | None
+    reason: str = ""
+
+
+def run_identity(run: Run) -> str:
+    """Return a hash of all that vectors of a run depend on: its weights and how clips, views and features are made."""
+    with (run.checkpoint / WEIGHTS).open("rb") as file:
+        weights = hashlib.file_digest(file, "sha256").hexdigest()
+    config, data = as_plain(run.config), run.resolved["data"]
+    parts = {
+        "features": FORMAT,
+        "weights": weights,
+        "config": {name: config[name] for name in ("views", "method", "encoder", "clip")},
+        "channels": as_plain(run.resolved["channels"]),
+        "data": as_plain({"views": {view: data["views"][view] for view in run.views}, "storage": data["storage"]}),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def embed_prepared(run: Run, data: PreparedDataset, entries: Sequence[VideoEntry], *, device: str) -> list[Embedded]:
+    """Embed every half-overlapping window of ready videos of a prepared data set.
+
+    Raises:
+        UserError: the data set lacks a view of the run.
+    """
+    data.require_views(run.views)
+    entries = [entry if entry.fps else replace(entry, fps=FALLBACK_FPS) for entry in entries]
+    if not entries:
+        return []
+    evaluation = replace(run.config.evaluation, max_windows=None)
+    training = replace(run.config.training, workers=0)  # a few videos at a time: processes would start for each few
+    try:
+        found = embed_entries(
+            run.encoders,
+            data,
+            entries,
+            config=replace(run.config, evaluation=evaluation, training=training),
+            pool=run.method.pool,
+            device=choose_device(device),
+            per_window=True,
+        )
+    except UserError as error:  # a stored view that cannot be read: find out whose
+        if len(entries) > 1:
+            return [one for entry in entries for one in embed_prepared(run, data, [entry], device=device)]
+        return [Embedded(entries[0], None, f"unreadable: {error}")]
+    starts, ends = found.start_seconds, found.end_seconds
+    assert starts is not None
+    assert ends is not None
+    ids = np.array(found.ids, dtype=object)
+    made = []
+    for entry in entries:
+        own = ids == entry.id
+        windows = {view: found[view][own] for view in run.views}  # (W, D)
+        broken = next((view for view, rows in windows.items() if not np.isfinite(rows).all()), None)
+        if broken is not None:
+            made.append(Embedded(entry, None, f"not_finite: the encoder of {broken} gave values that are no numbers"))
+            continue
+        whole = {view: mean_vector(rows) for view, rows in windows.items()}
+        made.append(Embedded(entry, VideoVectors(windows, starts[own], ends[own], whole), entry.reason))
+    return made
+
+
+def embed_files(
+    run: Run,
+    entries: Sequence[VideoEntry],
+    *,
+    device: str,
+    workers: int | None = None,
+    on_frames: Callable[[int], None],
+) -> Generator[list[Embedded], None, None]:
+    """Make the views of video files as those of the run's own data were made, embed them, forget them.
+
+    The views of one batch, and of one video a worker, lie in a temporary folder at a time.
+
+    Args:
+        run: the run.
+        entries: videos whose `path` is there.
+        device: where to compute.
+        workers: processes that make views; None: one a core.
+        on_frames: called with the number of frames made since the last call.
+
+    Yields:
+        What came of some videos, as soon as it is known.
+
+    Raises:
+        UserError: the disk is full, a view cannot be made here, or workers cannot be started.
+    """
+    made_like = run.resolved["data"]
+    options = {view: made_like["views"][view] for view in run.views}
+    storage = parse(StorageSettings, made_like["storage"], source="resolved.yaml", prefix="data.storage.")
+    settings = PrepareSettings(views=run.views, options=options, storage=storage, workers=workers)
+    views = build_views(settings, stored={})
+    for view in views.values():
+        view.check()
+    # Ids may be long or strange; in the temporary folder a number will do.
+    names = {f"{number:09d}": entry for number, entry in enumerate(entries)}
+    made_with = {name: view.options for name, view in views.items()}
+    with tempfile.TemporaryDirectory(prefix="coview-") as folder:
+        out = Path(folder)
+        tasks = [
+            VideoTask(replace(entry, id=name), out, made_with, tuple(views), None, storage, settings.timeout_seconds)
+            for name, entry in names.items()
+        ]
+        outcomes = _prepare(tasks, workers=settings.num_workers, on_frames=on_frames)
+        with contextlib.closing(outcomes):  # ends the workers
+            for batch in _batches(outcomes):
+                rows = [fold_outcome(replace(names[one.id], id=one.id), one, views=run.views) for one in batch]
+                data = PreparedDataset(out, tuple(rows), options, {"storage": made_like["storage"]})
+                embedded = embed_prepared(run, data, data.ready, device=device)
+                embedded += [Embedded(row, None, row.reason) for row in rows if row.status != "ready"]
+                for row in rows:
+                    for name, view in views.items():
+                        data.view_path(name, row.id, view.suffix).unlink(missing_ok=True)
+                yield [replace(one, entry=replace(one.entry, id=names[one.entry.id].id)) for one in embedded]
+
+
+def _prepare(
+    tasks: Sequence[VideoTask], *, workers: int, on_frames: Callable[[int], None]
+) -> Generator[VideoOutcome, None, None]:
+    if workers and len(tasks) > _FEW_FILES:
+        yield from run_pool(tasks, workers=workers, on_frames=on_frames)
+    else:
+        for task in tasks:
+            yield prepare_video(task, on_frame=lambda: on_frames(1))
+
+
+def _batches(outcomes: Iterable[VideoOutcome]) -> Iterator[list[VideoOutcome]]:
+    """Gather a few at a time, fewer of long ones."""
+    batch: list[VideoOutcome] = []
+    for outcome in outcomes:
+        batch.append(outcome)
+        if len(batch) >= _BATCH_VIDEOS or sum(one.num_frames or 0 for one in batch) >= _BATCH_FRAMES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def embed_query(
+    run: Run, path: Path, *, start_seconds: float | None, end_seconds: float | None, device: str
+) -> dict[str, Floats]:
+    """Embed a video file, or some seconds of it: view name -> (D,) unit vector, the mean over its windows.
+
+    Raises:
+        UserError: the file cannot be read, or has nothing in those seconds.
+    """
+    with tempfile.TemporaryDirectory(prefix="coview-") as folder:
+        if start_seconds is not None or end_seconds is not None:
+            cut = Path(folder, "segment.mp4")
+            short_side = int(run.resolved["data"]["storage"]["short_side"])
+            fps = run.resolved["data"]["storage"]["fps"]
+            _cut(path, cut, start_seconds or 0.0, end_seconds, short_side=short_side, fps=fps)
+            path = cut
+        entry = VideoEntry(id="query", path=str(path))
+        ((found,),) = embed_files(run, [entry], device=device, on_frames=lambda count: None)
+    if found.vectors is None:
+        raise UserError(f"cannot search for {path}: {found.reason}")
+    return dict(found.vectors.whole)
+
+
+def _cut(
+    path: Path, out: Path, start_seconds: float, end_seconds: float | None, *, short_side: int, fps: float | None
+) -> None:
+    """Write some seconds of a video into a file, one frame in memory at a time."""
+    rate = stored_fps(probe(path), fps)
+    first = round(start_seconds * rate)
+    stop = None if end_seconds is None else max(round(end_seconds * rate), first + 1)
+    with contextlib.closing(decode_frames(path, short_side=short_side, fps=fps)) as frames:
+        count = write_rgb(itertools.islice(frames, first, stop), out, fps=rate, gop=_GOP, crf=_CRF, preset="veryfast")
+    if count == 0:
+        raise UserError(f"{path} ends before {start_seconds:g} s; choose an earlier start")

@@ -1,0 +1,40 @@
+"""How an index names a file, and tells one state of it from another."""
+
+import hashlib
+import os
+from pathlib import Path
+
+_SAMPLED_BYTES = 2**16
+
+
+def absolute(path: Path | str) -> str:
+    """Return a path from the root on; links stay as the user wrote them."""
+    return os.path.abspath(path)  # noqa: PTH100
+
+
+def stored_path(path: Path | str, folder: Path) -> str:
+    """Return a path as an index keeps it: relative to its folder, so that both may be moved together."""
+    try:
+        return Path(os.path.relpath(absolute(path), folder.resolve())).as_posix()
+    except ValueError:  # another drive of Windows
+        return Path(absolute(path)).as_posix()
+
+
+def shown_path(stored: str, folder: Path) -> str:
+    """Return the absolute path of what an index keeps."""
+    return os.path.normpath(folder.resolve() / stored)
+
+
+def file_stamp(path: Path) -> tuple[int, int, str]:
+    """Return size, time of the last change and a hash of the beginning, middle and end of a file.
+
+    Raises:
+        OSError: it is gone or cannot be read.
+    """
+    with path.open("rb") as file:
+        found = os.fstat(file.fileno())
+        digest = hashlib.sha256(str(found.st_size).encode())
+        for at in sorted({0, max(0, found.st_size // 2), max(0, found.st_size - _SAMPLED_BYTES)}):
+            file.seek(at)
+            digest.update(file.read(_SAMPLED_BYTES))
+    return found.st_size, found.st_mtime_ns, digest.hexdigest()[:32]

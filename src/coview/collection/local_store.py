@@ -1,0 +1,266 @@
+"""A store in a folder of this machine: `index.sqlite` says what counts, `vectors/<view>-<part>.f16` hold the numbers.
+
+Part is "windows" or "videos". Vectors reach the disk before the transaction that makes them visible: killed at any
+moment, what the table does not name is no part of the index, and the next process that writes cuts it off.
+"""
+
+import contextlib
+import zlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coview.collection.catalogue import Catalogue
+from coview.collection.filters import Filter
+from coview.collection.moments import find_moments
+from coview.collection.store import Candidate, Floats, NewVideo, Status, VideoFacts, VideoRow, VideoVectors
+from coview.collection.vectors import VectorFile, cosines
+from coview.errors import UserError
+from coview.files import disk_errors
+from coview.locks import folder_lock
+
+LOCK = ".lock"
+Part = Literal["windows", "videos"]
+PARTS: tuple[Part, ...] = ("windows", "videos")
+
+
+class LocalStore:
+    """See `coview.collection.store.Store`.
+
+    Args:
+        folder: of the index.
+        views: view name -> D.
+        identity: what the table must say of itself, name -> text.
+        create: make a new one.
+
+    Raises:
+        UserError: files are gone, damaged, or of another index.
+    """
+
+    def __init__(
+        self, folder: Path, views: Mapping[str, int], *, identity: Mapping[str, str], create: bool = False
+    ) -> None:
+        self.folder = folder
+        self.views: Mapping[str, int] = dict(views)
+        vectors = folder / "vectors"
+        if create:
+            vectors.mkdir(parents=True, exist_ok=True)
+        self._files: dict[tuple[str, Part], VectorFile] = {
+            (view, part): VectorFile(vectors / f"{view}-{part}.f16", size)
+            for view, size in views.items()
+            for part in PARTS
+        }
+        self.catalogue = Catalogue(folder / "index.sqlite", identity=identity, create=create)
+        self._known: tuple[int, int] | None = None
+        self._places = np.empty((0, 4), np.int64)
+        self._times: NDArray[np.float64] | None = None
+
+    @contextlib.contextmanager
+    def writing(self, *, mend: bool = False) -> Iterator[None]:
+        """Hold the store for writing; see `Store.writing`. With `mend` lost vectors become zeros, for `damaged`."""
+        busy = f"another process is writing to {self.folder}; wait for it to end"
+        with contextlib.ExitStack() as held:
+            with disk_errors(self.folder):
+                held.enter_context(folder_lock(self.folder / LOCK, otherwise=busy))
+                counts = dict(zip(PARTS, self.catalogue.counts(), strict=True))
+                for (_, part), file in self._files.items():
+                    file.fit(counts[part], mend=mend)
+            yield
+
+    def add(self, videos: Sequence[NewVideo]) -> None:
+        """Add videos, all or none; see `Store.add`."""
+        next_window, next_row = self.catalogue.counts()
+        with_vectors = [video.vectors for video in videos if video.vectors is not None]
+        with disk_errors(self.folder):
+            for view in self.views if with_vectors else ():
+                self._files[view, "windows"].append([one.windows[view] for one in with_vectors], count=next_window)
+                self._files[view, "videos"].append([one.whole[view][None] for one in with_vectors], count=next_row)
+        with self.catalogue.transaction():
+            for video in videos:
+                vectors = video.vectors
+                if vectors is None:
+                    self.catalogue.insert(video, row=None, first_window=None, checksums={})
+                    continue
+                sums = {view: [_crc(vectors.windows[view]), _crc(vectors.whole[view])] for view in self.views}
+                self.catalogue.insert(video, row=next_row, first_window=next_window, checksums=sums)
+                next_window, next_row = next_window + len(vectors.starts), next_row + 1
+
+    def remove(self, numbers: Iterable[int]) -> None:
+        """Mark videos gone."""
+        with self.catalogue.transaction():
+            self.catalogue.mark_gone(numbers)
+
+    def rows(
+        self, *, status: Status | None = None, below: str | None = None, **equal: str | Iterable[str]
+    ) -> list[VideoRow]:
+        """Return videos by what is known of them; see `Store.rows`."""
+        return self.catalogue.rows(status=status, below=below, **equal)
+
+    def video(self, number: int) -> VideoRow:
+        """Return one video."""
+        return self.catalogue.video(number)
+
+    def update(self, facts: Mapping[int, VideoFacts], *, ready: Iterable[int] = ()) -> None:
+        """Write anew what is known of videos besides their vectors, and bring back those that were gone."""
+        with self.catalogue.transaction():
+            for number in ready:
+                self.catalogue.mark_ready(number)
+            for number, known in facts.items():
+                self.catalogue.update(number, known)
+
+    def totals(self) -> tuple[int, int, int]:
+        """Return how many videos are ready, how many windows they have, and how many videos failed."""
+        return self.catalogue.totals()
+
+    def field_names(self) -> list[str]:
+        """Return the names of the user's own fields."""
+        return self.catalogue.field_names()
+
+    def set_fields(self, values: Mapping[str, Mapping[str, str]]) -> None:
+        """Note own fields: stored path -> name -> text."""
+        with self.catalogue.transaction():
+            self.catalogue.set_fields(values)
+
+    def close(self) -> None:
+        """Close the files."""
+        self.catalogue.close()
+
+    def get(self, number: int) -> VideoVectors:
+        """Return the vectors of a video; see `Store.get`."""
+        self.check(number)
+        row, first, count, _ = self.catalogue.place(number)
+        times = self.catalogue.times(first, count)
+        return VideoVectors(
+            windows={
+                view: self._rows(view, "windows")[first : first + count].astype(np.float32) for view in self.views
+            },
+            starts=times[:, 0],
+            ends=times[:, 1],
+            whole={view: self._rows(view, "videos")[row].astype(np.float32) for view in self.views},
+        )
+
+    def check(self, number: int) -> None:
+        """Compare the vectors of a video with the checksums that were noted when they were written.
+
+        Raises:
+            UserError: they differ; names the file.
+        """
+        row, first, count, checksums = self.catalogue.place(number)
+        for view in self.views:
+            places: dict[Part, tuple[int, int]] = {"windows": (first, count), "videos": (row, 1)}
+            for part, noted in zip(PARTS, checksums[view], strict=True):
+                at, length = places[part]
+                if zlib.crc32(self._rows(view, part)[at : at + length].tobytes()) != noted:
+                    raise UserError(
+                        f"{self._files[view, part].path} is damaged where it holds {self.video(number).facts.path}; "
+                        "embed again what is damaged: coview index RUN SOURCE INDEX --verify"
+                    )
+
+    def damaged(self) -> list[int]:
+        """Return the videos whose vectors are not what was written, reading all of them."""
+        found = []
+        for row in self.rows(status="ready"):
+            try:
+                self.check(row.number)
+            except UserError:
+                found.append(row.number)
+        return found
+
+    def _rows(self, view: str, part: Part) -> NDArray[np.float16]:
+        return self._files[view, part].rows(self.catalogue.counts()[PARTS.index(part)])
+
+    def _refresh(self) -> None:
+        """Read anew where the vectors of videos lie, where anything has changed."""
+        state = self.catalogue.state()
+        if state != self._known:
+            self._places, self._times, self._known = self.catalogue.places(), None, state
+
+    def search(
+        self,
+        query: Mapping[str, Floats],
+        *,
+        top: int,
+        kind: Literal["moments", "videos"],
+        where: Filter,
+        per_video: int,
+    ) -> list[Candidate]:
+        """Find what is most like a query; see `Store.search`."""
+        self._refresh()
+        allowed = np.zeros(len(self._places), dtype=bool)
+        selected = self.catalogue.select(where)
+        allowed[selected[selected < len(allowed)]] = True  # a writer may have added some in between
+        if kind == "moments":
+            found = self._search_moments(query, allowed, top=top, where=where, per_video=per_video)
+        else:
+            if where.time is not None:
+                raise UserError("a filter by time is about moments; leave it out, or search for moments")
+            found = self._search_videos(query, allowed, top=top)
+        for number in dict.fromkeys(candidate.number for candidate in found):
+            self.check(number)
+        return found
+
+    def _search_videos(self, query: Mapping[str, Floats], allowed: NDArray[np.bool_], *, top: int) -> list[Candidate]:
+        rows = {view: self._files[view, "videos"].rows(len(allowed)) for view in query}
+        by_view = {view: cosines(rows[view], vector, allowed) for view, vector in query.items()}
+        total = _mean(by_view)
+        return [
+            Candidate(int(self._places[row, 1]), float(total[row]), {view: float(by_view[view][row]) for view in query})
+            for row in _best(total, top)
+        ]
+
+    def _search_moments(
+        self, query: Mapping[str, Floats], allowed: NDArray[np.bool_], *, top: int, where: Filter, per_video: int
+    ) -> list[Candidate]:
+        numbers, firsts, counts = self._places[:, 1], self._places[:, 2], self._places[:, 3]
+        chosen = np.repeat(allowed, counts)  # (N,)
+        if where.time is not None:
+            times = self._all_times(len(chosen))
+            chosen &= (times[:, 1] > where.time.low) & (times[:, 0] < where.time.high)
+        if not chosen.any():
+            return []
+        rows = {view: self._files[view, "windows"].rows(len(chosen)) for view in query}
+        by_view = {view: cosines(rows[view], vector, chosen) for view, vector in query.items()}
+        total = _mean(by_view)
+        # A video that is not among the `top` by its best window has no moment among the `top` moments.
+        best_of_video = np.maximum.reduceat(total, firsts)  # (V,)
+        found = []
+        for row in _best(best_of_video, top):
+            first, count = int(firsts[row]), int(counts[row])
+            times = self.catalogue.times(first, count)
+            moments = find_moments(total[first : first + count], times[:, 0], times[:, 1], most=per_video)
+            for window, start, end in moments:
+                place = first + window
+                of_views = {view: float(by_view[view][place]) for view in query}
+                found.append(Candidate(int(numbers[row]), float(total[place]), of_views, start, end))
+        return sorted(found, key=lambda one: (-one.cosine, one.number))[:top]
+
+    def _all_times(self, count: int) -> NDArray[np.float64]:
+        if self._times is None:
+            self._times = self.catalogue.times(0, count)
+        return self._times
+
+
+def _mean(by_view: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    parts = list(by_view.values())
+    total = parts[0].copy()
+    for part in parts[1:]:
+        total += part
+    return np.asarray(total / np.float32(len(parts)), dtype=np.float32)
+
+
+def _best(values: NDArray[np.float32], top: int) -> list[int]:
+    """Return the places of the `top` largest values, best first, equal ones by place; none that is -inf."""
+    candidates = np.flatnonzero(values > -np.inf)
+    if len(candidates) > top:
+        bound = np.partition(values[candidates], -top)[-top]
+        candidates = candidates[values[candidates] >= bound]
+    order = np.lexsort((candidates, -values[candidates]))[:top]
+    return [int(place) for place in candidates[order]]
+
+
+def _crc(rows: Floats) -> int:
+    """Return the checksum of rows as they are stored."""
+    return zlib.crc32(rows.astype("<f2").tobytes())

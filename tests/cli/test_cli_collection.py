@@ -1,0 +1,82 @@
+"""`coview index` and `coview search`, as they are typed."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from coview.cli import run_arguments
+from coview.errors import UserError
+from small_index import small_run, videos
+
+__all__ = ["small_run", "videos"]
+
+
+@pytest.fixture
+def index(tmp_path, small_run, videos, capsys):
+    assert run_arguments(["index", str(small_run.run), str(videos), str(tmp_path / "idx"), "--workers", "0"]) == 0
+    assert "6 added\nIndex(" in capsys.readouterr().out
+    return tmp_path / "idx"
+
+
+def searched(capsys, index, *words):
+    assert run_arguments(["search", str(index), *words]) == 0
+    return capsys.readouterr().out
+
+
+def test_index_again_with_fields(index, small_run, videos, tmp_path, capsys):
+    (videos / "slow" / "bad.mp4").write_bytes(b"no video")
+    (videos / "own.csv").write_text("path,camera\nfast/v1.mp4,north\n")
+    words = ["index", str(small_run.run), str(videos / "fast"), str(videos / "slow"), str(index), "--workers", "0"]
+    assert run_arguments([*words, "--fields", str(videos / "own.csv")]) == 0
+    text = capsys.readouterr().out
+    assert "0 added, 6 unchanged, 1 failed" in text
+    assert "not in the index: ../videos/slow/bad.mp4: not_a_video" in text
+    (hit,) = json.loads(searched(capsys, index, "fast/v3", "--videos", "--where", "camera=north", "--json"))
+    assert hit["id"] == "fast/v1"
+
+
+def test_search_prints_lines_json_and_csv(index, capsys):
+    lines = searched(capsys, index, "fast/v1", "--top", "3").splitlines()
+    assert len(lines) == 3
+    assert lines[0].startswith("  1 0.9")
+    assert " s to " in lines[0]
+    assert lines[0].endswith("fast/v1.mp4  the query itself")
+    rows = json.loads(searched(capsys, index, "fast/v1", "--view", "flow", "--videos", "--json"))
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert rows[0]["cosine:flow"] == pytest.approx(1, abs=1e-3)
+    words = ["fast/v1", "--where", "label=slow", "time=0..0.2", "path=slow/*", "--csv"]
+    table = [*csv.DictReader(io.StringIO(searched(capsys, index, *words)))]
+    assert {row["label"] for row in table} == {"slow"}
+    assert all(float(row["start_seconds"]) < 0.2 for row in table)
+    assert searched(capsys, index, "fast/v1", "--where", "label=nobody") == "nothing found\n"
+    assert searched(capsys, index, "fast/v1", "--where", "label=nobody", "--csv") == "rank,id,path\n"
+
+
+def test_names_with_line_breaks_stay_on_one_line(small_run, videos, tmp_path, capsys):
+    (videos / "fast" / "v1.mp4").rename(videos / "fast" / "v\n1\x1b[31m.mp4")
+    run_arguments(["index", str(small_run.run), str(videos / "fast"), str(tmp_path / "idx"), "--workers", "0"])
+    capsys.readouterr()
+    lines = searched(capsys, tmp_path / "idx", "v3", "--videos").splitlines()
+    assert len(lines) == 3
+    assert any("v\\n1\\x1b[31m.mp4" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["search", "IDX", "fast/v1", "--json", "--csv"], "choose one"),
+        (["search", "IDX", "fast/v1", "--moments", "--videos"], "choose one"),
+        (["search", "IDX", "fast/v1", "--view", "flw"], "did you mean 'flow'"),
+        (["search", "IDX", "fast/v1", "--where", "label"], "expected NAME=VALUE"),
+        (["search", "no/idx", "fast/v1"], "there is no index at no/idx"),
+        (["index", "RUN", "IDX"], "needs RUN SOURCE INDEX"),
+        (["index", "RUN", "no/videos", "IDX"], "no/videos does not exist"),
+        (["index", "no/run", "VIDEOS", "IDX"], "no/run is not a run"),
+    ],
+)
+def test_mistakes_are_named(words, message, index, small_run, videos):
+    places = {"IDX": str(index), "RUN": str(small_run.run), "VIDEOS": str(videos)}
+    with pytest.raises(UserError, match=message):
+        run_arguments([places.get(word, word) for word in words])
