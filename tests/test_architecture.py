@@ -53,7 +53,10 @@ LATE = {
     ("views.flow.view", "views.flow.opencv"): "an algorithm is imported when it is chosen",
     ("views.flow.view", "views.flow.tvl1_numba"): "an algorithm is imported when it is chosen",
     ("views.flow.view", "views.flow.tvl1_torch"): "an algorithm is imported when it is chosen",
-    ("collection.index", "collection.adding"): "torch takes two seconds to import, and a search among vectors needs none",
+    (
+        "collection.index",
+        "collection.adding",
+    ): "torch takes two seconds to import, and a search among vectors needs none",
     ("collection.index", "collection.embedding_videos"): "so too",
     ("collection.index", "embedding.run"): "so too",
     ("collection.vectors", "collection.half_product"): "numba takes a second to import, which few vectors do not need",

@@ -24,3 +24,10 @@ def test_dynamo_traces_it_and_nothing_changes() -> None:
     plain = encoder(clips)
     encoder.compile(backend="eager")
     torch.testing.assert_close(encoder(clips), plain)
+
+
+def test_features_are_not_cut_off_at_zero() -> None:
+    """No ReLU after the last block: cosines of features may be negative."""
+    feature_map = tiny3d(in_channels=1).train()(torch.randn(2, 1, 5, 32, 32))
+    share_below = (feature_map < 0).float().mean().item()
+    assert 0.1 < share_below < 0.9

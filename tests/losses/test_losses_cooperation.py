@@ -7,7 +7,7 @@ import torch
 from einops import rearrange
 
 from coview.datatypes import unit
-from coview.losses.cooperation import cooperation, pooled_blocks, sim_loss, sync_loss
+from coview.losses.cooperation import CooperationLoss, cooperation, pooled_blocks, sim_loss, sync_loss
 from two_processes import half, mean_over_processes, run_in_processes
 
 
@@ -165,3 +165,13 @@ def test_two_processes_equal_one(tmp_path):
     torch.testing.assert_close(mean["sim"], whole["sim"])
     for i in range(3):  # averaging gradients over processes halves each one's share
         torch.testing.assert_close(torch.cat([part[f"g{i}"] for part in parts]) / 2, whole[f"g{i}"])
+
+
+def test_the_module_weighs_both_losses_and_takes_views_by_name_or_in_order():
+    features = [rows.requires_grad_() for rows in views(3)]
+    found = cooperation(features, discrepancy="l1")
+    loss = CooperationLoss(weight=7.0, sync_weight=2.0, sim_weight=3.0, discrepancy="l1")
+    torch.testing.assert_close(loss(features), 7 * (2 * found.sync + 3 * found.sim))
+    assert loss(dict(zip("abc", features, strict=True))) == loss(features)
+    loss(features).backward()
+    assert all(rows.grad.any() for rows in features)

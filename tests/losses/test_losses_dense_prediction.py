@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from coview.datatypes import unit
-from coview.losses.dense_prediction import dense_prediction, dense_prediction_loss, num_candidates
+from coview.losses.dense_prediction import DensePredictionLoss, dense_prediction, dense_prediction_loss, num_candidates
 from two_processes import half, run_in_processes
 
 
@@ -138,3 +138,9 @@ def test_two_processes_are_one(tmp_path: Path) -> None:
     assert first["candidates"] == second["candidates"] == whole["candidates"] == 32
     for name in ("predicted", "target"):  # gradients are averaged over processes
         torch.testing.assert_close(torch.cat([first[name], second[name]]) / 2, whole[name])
+
+
+def test_the_module_is_the_function() -> None:
+    predicted, target = maps(1, 2, 3, 2, 2, 5), maps(2, 2, 3, 2, 2, 5)
+    found = DensePredictionLoss(temperature=0.1)(predicted, target)
+    assert found == dense_prediction_loss(predicted, target, temperature=0.1)

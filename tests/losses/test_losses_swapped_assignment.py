@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from coview.losses.sinkhorn import sinkhorn
-from coview.losses.swapped_assignment import Swap, swapped_assignment_loss, swaps
+from coview.losses.swapped_assignment import Swap, SwappedAssignmentLoss, swapped_assignment_loss, swaps
 from two_processes import half, mean_over_processes, run_in_processes
 
 FOUR = ("rgb", "rgb", "flow", "flow")
@@ -125,3 +125,19 @@ def test_without_a_choice_every_view_predicts_all_others() -> None:
     q = [sinkhorn(one) for one in scores]
     who = [Swap(0, (1, 2)), Swap(1, (0, 2)), Swap(2, (0, 1))]
     assert torch.equal(swapped_assignment_loss(scores, q), swapped_assignment_loss(scores, q, who, temperature=0.1))
+
+
+def test_the_module_assigns_and_predicts_all_with_all_others():
+    scores = [values.requires_grad_() for values in views(3)]
+    queues = [values.detach() for values in views(6)[3:]]
+    loss = SwappedAssignmentLoss(temperature=0.2, epsilon=0.1, iterations=2)
+    for given in (None, queues):
+        q = [
+            sinkhorn(own, queue_scores=queue, epsilon=0.1, iterations=2)
+            for own, queue in zip(scores, given or [None] * 3, strict=True)
+        ]
+        pairs = [(a, p) for a in range(3) for p in range(3) if a != p]
+        expected = sum(cross_entropy(q[a], scores[p], 0.2) for a, p in pairs) / 6
+        assert float(loss(scores, given).detach()) == pytest.approx(expected, rel=1e-5)
+    loss(scores, queues).backward()
+    assert all(values.grad.any() for values in scores)

@@ -13,6 +13,7 @@ from coview.datatypes import ViewBatch
 from coview.methods import Stage
 from coview.training.checkpoint import checkpoints, latest_checkpoint, load_checkpoint
 from coview.training.distributed import Processes
+from coview.training.interrupt import StopRequest
 from coview.training.precision import Precision
 from coview.training.runlog import RunLog, read_log
 from coview.training.trainer import NonFiniteLossError, Trainer, split_batch
@@ -26,14 +27,20 @@ CONFIG = RunConfig(
 
 
 def make_trainer(
-    run: Path, config: RunConfig = CONFIG, *, settings: ToySettings | None = None, feed=None, last_step=None
+    run: Path,
+    config: RunConfig = CONFIG,
+    *,
+    settings: ToySettings | None = None,
+    feed=None,
+    last_step=None,
+    method: type[ToyMethod] = ToyMethod,
 ):
     torch.manual_seed(0)
-    method = ToyMethod(settings or ToySettings())
+    built = method(settings or ToySettings())
     torch.manual_seed(1)
     run.mkdir(exist_ok=True)
     return Trainer(
-        method,
+        built,
         feed or ToyFeed(),
         config=config,
         run=run,
@@ -108,19 +115,53 @@ def test_each_step_of_each_stage_is_taken_once(tmp_path):
     assert sum(event["event"] == "epoch" for event in events) == 4
 
 
-def test_a_frozen_encoder_keeps_its_weights_and_statistics(tmp_path):
-    trainer = make_trainer(tmp_path)
-    before = weights_of(trainer)
-    trainer.position.stage_index = 0
-    from coview.training.interrupt import StopRequest
+class BesideMethod(ToyMethod):
+    """One stage: b learns, a is encoded beside it and frozen."""
 
-    trainer.position.stage = "b"
+    def stages(self) -> tuple[Stage, ...]:
+        return (Stage("beside", ("a", "b"), ("encoders.b",), 1),)
+
+
+@pytest.mark.parametrize("method", [ToyMethod, BesideMethod])
+def test_a_frozen_encoder_keeps_its_weights_and_statistics_whether_it_is_used_or_not(tmp_path, method):
+    trainer = make_trainer(tmp_path, method=method)
+    trainer.position.stage = trainer.method.stages()[0].name
+    used = []
+    trainer.method.encoders["a"].register_forward_hook(lambda module, given, made: used.append(module.training))
+    before = weights_of(trainer)
     trainer._run_stage(trainer.method.stages()[0], None, StopRequest())
+    assert set(used) == ({False} if method is BesideMethod else set())
     after = weights_of(trainer)
     for name in before:
         is_frozen = name.startswith("encoders.a")
         changed = not torch.equal(before[name], after[name])
         assert changed != is_frozen, name
+
+
+def updates(run: Path, clip_norm: float) -> torch.Tensor:
+    """What one step of plain gradient descent at rate 1 subtracts from the weights of b: its gradient, clipped."""
+    config = dataclasses.replace(
+        CONFIG,
+        views={"b": ViewInput()},
+        optimiser=OptimiserSettings(name="sgd", learning_rate=1.0, momentum=0.0, weight_decay=0.0),
+        training=TrainingSettings(clip_norm=clip_norm, max_steps=1),
+    )
+    trainer = make_trainer(run, config)
+    before = [parameter.detach().clone() for parameter in trainer.method.encoders["b"].parameters()]
+    trainer.position.stage = "b"
+    trainer._run_stage(trainer.method.stages()[0], None, StopRequest())
+    now = list(trainer.method.encoders["b"].parameters())
+    return torch.cat([(one - other.detach()).flatten() for one, other in zip(before, now, strict=True)])
+
+
+def test_gradients_are_clipped_to_the_norm_that_is_set_and_left_alone_at_zero(tmp_path):
+    plain = updates(tmp_path / "plain", 0.0)
+    norm = float(plain.norm())
+    assert norm > 0.01
+    assert torch.equal(updates(tmp_path / "wide", 100 * norm), plain)
+    clipped = updates(tmp_path / "narrow", norm / 4)
+    assert float(clipped.norm()) == pytest.approx(norm / 4, rel=1e-3)
+    torch.testing.assert_close(clipped, plain / 4, rtol=1e-3, atol=1e-6)
 
 
 def test_learning_rate_factors_reach_their_submodules(tmp_path):

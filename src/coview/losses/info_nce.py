@@ -1,5 +1,7 @@
 """InfoNCE: each query must find its own key among all keys of the global batch."""
 
+from itertools import permutations
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -51,7 +53,7 @@ def info_nce_loss(
 
 
 class InfoNCELoss(nn.Module):
-    """`info_nce_loss` both ways: a finds b and b finds a, as in SimCLR (Chen et al. 2020).
+    """`info_nce_loss` of every clip or view of the same instances against every other one (SimCLR: Chen et al. 2020).
 
     Args:
         temperature: tau.
@@ -62,11 +64,16 @@ class InfoNCELoss(nn.Module):
         super().__init__()
         self.temperature, self.own_negatives = temperature, own_negatives
 
-    def forward(self, one: Tensor, other: Tensor) -> Tensor:
-        """Return the mean of both losses, a scalar, of features (n, D) and (n, D) of the same instances."""
-        pairs = ((one, other), (other, one))
+    def forward(self, *sides: Tensor) -> Tensor:
+        """Return the mean over all ordered pairs of sides, each (n, D), row i of each the same instance: a scalar.
+
+        Raises:
+            ValueError: fewer than two sides, or shapes that differ.
+        """
+        if len(sides) < 2:
+            raise ValueError(f"InfoNCE of {len(sides)} side, expected at least 2")
         losses = [
             info_nce_loss(queries, keys, temperature=self.temperature, own_negatives=self.own_negatives)
-            for queries, keys in pairs
+            for queries, keys in permutations(sides, 2)
         ]
         return torch.stack(losses).mean()
