@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from coview.datasets import LAYOUTS
-from coview.datasets.folds import with_folds
 from coview.datasets.listing import Listing
 from coview.datasets.prepared import PreparedDataset
+from coview.datasets.splits import add_folds
 from coview.datasets.synthetic import SyntheticSettings
 from coview.datasets.synthetic.reading import LABELS_FILE
 from coview.datatypes import ProgressSink, VideoEntry
@@ -125,7 +125,7 @@ def _list(
         raise UserError(f"no videos in {source} (layout {settings.layout})")
     if settings.folds is None:
         return listing
-    return replace(listing, entries=with_folds(listing.entries, settings.folds, before=before))
+    return replace(listing, entries=add_folds(listing.entries, settings.folds, before=before))
 
 
 def _render(source: Path, settings: PrepareSettings, progress: ProgressSink | None) -> None:

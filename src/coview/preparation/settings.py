@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from coview.config import override, parse
-from coview.datasets.folds import Folds
+from coview.datasets.splits import Folds
 from coview.datasets.synthetic import SyntheticSettings
 from coview.errors import UserError
 from coview.files import short
