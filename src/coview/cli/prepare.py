@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from coview.cli.command import Command, OutFolder, Settings, Source
 from coview.cli.terminal import progress_bar
+from coview.datasets.folder_labels import LabelRule
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,8 @@ class Prepare(Command):
     """Resample to this frame rate; not set: every frame of the source."""
     folds: int | None = None
     """Add splits fold1 to fold<n>, each testing another n-th of the groups; can be added later, too."""
+    labels: LabelRule | None = None
+    """auto: folders are classes where that is evident; folders: they are; none: no labels. Not set: as before."""
     workers: int | None = None
     """Processes; not set: one per core."""
     cluster: str | None = None
@@ -62,6 +65,7 @@ class Prepare(Command):
             "storage.short_side": self.short_side,
             "storage.fps": self.fps,
             "folds": self.folds,
+            "labels": self.labels,
             "workers": self.workers,
             "cluster": self.cluster,
             "shard": self.shard,

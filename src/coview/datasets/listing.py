@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
@@ -39,10 +39,13 @@ class Listing:
     Attributes:
         entries: one a video, ids unique, in a fixed order; status "listed" or "missing".
         remarks: lines for the user, such as "3 of 400 listed videos are missing".
+        labels_from: where the labels come from: lists or a table; names of folders, which may mean something else
+            (`coview.datasets.folder_labels`); none: they were dropped.
     """
 
     entries: tuple[VideoEntry, ...]
     remarks: tuple[str, ...] = ()
+    labels_from: Literal["lists", "folders", "none"] = "lists"
 
 
 class LayoutReader(Protocol):
