@@ -67,7 +67,7 @@ def test_labels_of_lists_are_labels_whatever_they_are_called():
     kept, found = decided(["0", "1"], labels_from="lists")
     assert kept == ["0", "1"]
     assert found.remarks == ()
-    with pytest.raises(UserError, match="'folder' takes labels from its lists"):
+    with pytest.raises(UserError, match="'folder' takes labels from lists"):
         decided(["0", "1"], "folders", labels_from="lists")
 
 

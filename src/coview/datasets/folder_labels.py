@@ -45,7 +45,7 @@ def decide_labels(listing: Listing, rule: LabelRule, *, layout: str, before: str
     """
     if rule == "folders" and listing.labels_from != "folders":
         raise UserError(
-            f"--labels folders: the layout {layout!r} takes labels from its lists; leave that out, or give --layout folder"
+            f"--labels folders: the layout {layout!r} takes labels from lists; leave that out, or give --layout folder"
         )
     if rule == "none":
         return _without_labels(listing)

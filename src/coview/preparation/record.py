@@ -129,7 +129,7 @@ def check_record(out: Path, wanted: Mapping[str, Any], *, is_begun: bool = False
 
 
 def read_record(out: Path) -> dict[str, Any] | None:
-    """Return source, layout, folds, labels, storage and views that `out` was begun or made with; None for a new folder."""
+    """Return source, layout, folds, labels, storage and views that `out` was begun with; None for a new folder."""
     keys = ("source", "layout", "lists", "storage", "views")
     for path in (out / WORK_FOLDER / _RECORD, out / INFO_NAME):
         if path.is_file():
