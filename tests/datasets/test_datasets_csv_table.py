@@ -1,5 +1,7 @@
 """Tables as people write them."""
 
+import unicodedata
+
 import pytest
 
 from coview.datasets.csv_table import read_csv
@@ -109,7 +111,6 @@ def test_a_group_torn_apart_is_remarked(videos):
     ("text", "message"),
     [
         ("video,class\na.mp4,x\n", "no column 'path'; found: video, class. Expected: path, .*rename the column"),
-        ("clips/a.mp4,wave\nother/a.mp4,jump\n", "the first line is already a video: .*path,label"),
         ("", "is empty; its first line names the columns"),
         ("path,label\n", "there is no row below its header"),
         ("path,label,label\na.mp4,x,y\n", "column 'label' more than once"),
@@ -118,13 +119,58 @@ def test_a_group_torn_apart_is_remarked(videos):
         ("path,label\nclips/a.mp4,x\n\nclips/a.mp4,y\n", "lines 2 and 4 .* a different label"),
         ("path,split\nclips/a.mp4,fold3\n", "line 2: split is 'fold3'; allowed: train, .*dev"),
         ("path,split,split1\nclips/a.mp4,train,train\n", "which mean the same"),
-        ("path\nclips\n", "line 2: clips is a folder, expected a video file"),
+        ("path\nclips\n", "line 2: clips is a folder without numbered frames, expected a video file"),
         ("path\nx/a.mp4\nx/b.mp4\n", "none of the 2 videos .* exists; looked for .*/x/a.mp4 .*start from"),
     ],
 )
 def test_tables_that_cannot_be_used(videos, text, message):
     with pytest.raises(UserError, match=message):
         read_csv(table(videos, text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "clips/a.mp4 wave\nclips/b c, d.mp4 jump\n",
+        "clips/a.mp4 120 wave\nclips/b c, d.mp4 80 jump\n",
+        "clips/a.mp4;wave\nclips/b c, d.mp4;jump\n",
+        "clips/a.mp4\t120\twave\nclips/b c, d.mp4\t80\tjump\n",
+    ],
+)
+def test_lists_without_a_header_are_read_and_it_is_said(videos, text):
+    (videos / "clips/b c, d.mp4").touch()
+    listing = read_csv(table(videos, text))
+    found = [(entry.path, entry.label, entry.status) for entry in listing.entries]
+    assert found == [(f"{videos}/clips/a.mp4", "wave", "listed"), (f"{videos}/clips/b c, d.mp4", "jump", "listed")]
+    assert any("has no line with the names of its columns; read as: path" in remark for remark in listing.remarks)
+    assert not any("not used" in remark for remark in listing.remarks)
+
+
+def test_paths_of_windows_and_otherwise_composed_accents_are_found(videos):
+    decomposed = unicodedata.normalize("NFD", "é.mp4")
+    (videos / "clips" / decomposed).touch()
+    (videos / "clips" / "back\\slash.mp4").touch()
+    text = "path\nclips\\a.mp4\nclips/é.mp4\n" + "clips/back\\slash.mp4" + "\nclips\\none.mp4\n"
+    listing = read_csv(table(videos, text))
+    assert [entry.status for entry in listing.entries] == ["listed", "listed", "listed", "missing"]
+    assert listing.entries[0].path == f"{videos}/clips/a.mp4"
+    assert listing.entries[1].path == f"{videos}/clips/{decomposed}"
+    assert listing.entries[2].path.endswith("back\\slash.mp4")  # a name that is there is taken as it is
+
+
+def test_a_line_separator_in_a_name_ends_no_line(videos):
+    name = "clips/a\u2028b.mp4"
+    (videos / name).touch()
+    (entry,) = read_csv(table(videos, f"path,label\n{name},wave\n")).entries
+    assert (entry.path, entry.label, entry.status) == (f"{videos}/{name}", "wave", "listed")
+
+
+def test_folders_of_frames_are_videos(videos):
+    (videos / "clips/frames").mkdir()
+    for number in (1, 2, 3):
+        (videos / f"clips/frames/img_{number:05d}.jpg").touch()
+    (entry,) = read_csv(table(videos, "path,label\nclips/frames,wave\n")).entries
+    assert (entry.id, entry.status) == ("clips/frames", "listed")
 
 
 def test_files_that_are_no_tables(videos):

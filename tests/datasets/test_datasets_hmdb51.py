@@ -1,5 +1,7 @@
 """HMDB51's lists: a file a class and split, 1 train, 2 test, 0 neither."""
 
+import unicodedata
+
 import pytest
 
 from coview.datasets.hmdb51 import read_hmdb51
@@ -52,3 +54,33 @@ def test_errors_say_what_to_do(hmdb, tmp_path):
     path.write_text(f"{CLAP}.avi 1\n{CLAP}.avi 2\n")
     with pytest.raises(UserError, match="line 2: the video is in 'train' and in 'test' of 'split1'"):
         read_hmdb51(hmdb / "videos")
+
+
+def test_names_that_differ_in_case_alone_get_their_own_files(tmp_path):
+    names = ["Foo_wave_u_nm_np1_fr_goo_0.avi", "foo_wave_u_nm_np1_fr_goo_0.avi"]
+    (tmp_path / "wave_test_split1.txt").write_text(f"{names[0]} 1\n{names[1]} 2\n")
+    videos = tmp_path / "videos" / "wave"
+    videos.mkdir(parents=True)
+    for name in names:
+        (videos / name).touch()
+    if len(list(videos.iterdir())) < 2:
+        pytest.skip("this file system does not tell them apart")
+    listing = read_hmdb51(tmp_path / "videos")
+    assert [(entry.path, entry.splits) for entry in listing.entries] == [
+        (str(videos / names[0]), {"split1": "train"}),
+        (str(videos / names[1]), {"split1": "test"}),
+    ]
+    assert listing.remarks == ()
+    (videos / names[0]).unlink()  # the other one does not stand in: it is listed itself
+    assert [entry.status for entry in read_hmdb51(tmp_path / "videos").entries] == ["missing", "listed"]
+    (videos / names[1]).rename(videos / names[1].upper())
+    (tmp_path / "wave_test_split1.txt").write_text(f"{names[1]} 2\n")
+    assert [entry.status for entry in read_hmdb51(tmp_path / "videos").entries] == ["listed"]
+
+
+def test_composed_and_decomposed_accents_are_the_same_name(tmp_path):
+    composed, decomposed = (unicodedata.normalize(form, "é_wave_u_nm_np1_fr_goo_0") for form in ("NFC", "NFD"))
+    (tmp_path / "wave_test_split1.txt").write_text(f"{composed}.avi 1\n")
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / f"{decomposed}.mp4").touch()
+    assert [entry.status for entry in read_hmdb51(tmp_path / "videos").entries] == ["listed"]

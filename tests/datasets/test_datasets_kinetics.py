@@ -1,5 +1,6 @@
 """Kinetics: csv lists, names with or without times, and videos that are gone."""
 
+import json
 import time
 
 import pytest
@@ -32,7 +33,10 @@ def test_rows_find_their_files(kinetics):
     assert b.path.endswith("/yoga/AAAAAAAAAAA.webm")
     assert (c.status, c.reason) == ("missing", "missing: no such file")  # ids differ by case alone
     assert c.path == str(kinetics / "videos/yoga/aaaaaaaaaaa_000005_000015.mp4")
-    assert listing.remarks == ("1 of 3 listed videos missing (aaaaaaaaaaa_000005_000015)",)
+    assert listing.remarks == (
+        "1 file of other kinds left out (1 .txt)",
+        "1 of 3 listed videos missing (aaaaaaaaaaa_000005_000015)",
+    )
 
 
 def test_flat_files_unpadded_times_and_a_list_without_label_and_split(kinetics):
@@ -60,7 +64,7 @@ def test_repeated_rows_are_counted_once(kinetics):
     listing = read_kinetics(kinetics / "videos", lists=kinetics / "annotations")
     assert len(listing.entries) == 3
     assert listing.entries[0].label == "riding a bike"
-    assert listing.remarks[1:] == (
+    assert listing.remarks[2:] == (
         "2 rows of the lists repeated; the first of a video counts",
         "1 repeated row with another label or split than the first",
     )
@@ -75,7 +79,7 @@ def test_repeated_rows_are_counted_once(kinetics):
         (HEADER + "yoga,zzz,0,10,val\n", "looked for files such as yoga/zzz_000000_000010.mp4"),
         (
             "path,label\na.mp4,x\n",
-            "no video is listed in .*list.csv; expected csv files with the columns label, youtube_id",
+            "no video is listed in .*list.csv; expected lists with the columns label, youtube_id",
         ),
     ],
 )
@@ -87,7 +91,35 @@ def test_lists_that_cannot_be_used(kinetics, text, message):
 
 def test_no_lists(kinetics):
     (kinetics / "annotations/train.csv").unlink()
-    with pytest.raises(UserError, match="were not found: the csv files of Kinetics .*--lists DIR"):
+    with pytest.raises(UserError, match="were not found: the lists of Kinetics .*--lists DIR"):
+        read_kinetics(kinetics / "videos")
+
+
+def test_json_and_txt_lists_say_what_csv_lists_say(kinetics):
+    wanted = read_kinetics(kinetics / "videos").entries
+    rows = [line.split(",") for line in (kinetics / "annotations/train.csv").read_text().splitlines()[1:]]
+    videos = {
+        row[1]: {
+            "annotations": {"label": row[0], "segment": [float(row[2]), float(row[3])]},
+            "duration": 10.0,
+            "subset": row[4],
+            "url": "https://www.youtube.com/watch?v=" + row[1],
+        }
+        for row in rows
+    }
+    (kinetics / "annotations/train.csv").rename(kinetics / "train_600.txt")
+    (kinetics / "videos/train words.txt").write_text("riding a bike\nyoga\n")  # no list of Kinetics
+    lists = kinetics / "train_600.txt"
+    assert read_kinetics(kinetics / "videos", lists=lists).entries == wanted
+    lists.unlink()
+    (kinetics / "videos/train words.txt").unlink()
+    (kinetics / "annotations/kinetics_train.json").write_text(json.dumps(videos))
+    assert read_kinetics(kinetics / "videos").entries == wanted
+    (kinetics / "annotations/kinetics_train.json").write_text('{"a": {"subset": "train"}}')
+    with pytest.raises(UserError, match=r"kinetics_train.json, a: no annotations with a segment"):
+        read_kinetics(kinetics / "videos")
+    (kinetics / "annotations/kinetics_train.json").write_text('{"a": {"subset"')
+    with pytest.raises(UserError, match=r"cannot read the list .*kinetics_train.json"):
         read_kinetics(kinetics / "videos")
 
 

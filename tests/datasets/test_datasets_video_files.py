@@ -20,8 +20,36 @@ def test_videos_are_found_in_order_whatever_their_names(tmp_path):
     odd = ["b c/#1 ä?.MP4", "ü/日本.avi", "a.mov", "line\nbreak.mkv", "%41.webm", "-x.mp4"]
     files = find_videos(make(tmp_path, *odd, "a.txt", "mp4", ".hidden.mp4", "._a.mov", "__MACOSX/a.mp4", ".git/a.mp4"))
     assert files.names == tuple(sorted(odd))
-    assert files.remarks == ()
+    assert files.remarks == ("2 files of other kinds left out (1 .txt, 1 no extension)",)
     assert all(os.path.isfile(files.path(name)) for name in files.names)  # noqa: PTH113
+
+
+def test_what_systems_and_network_drives_add_is_left_out(tmp_path):
+    theirs = ("@eaDir/a.mp4/SYNOVIDEO_VIDEO_SCREENSHOT.mp4", ".Trashes/b.mp4", "$RECYCLE.BIN/c.mp4", "#recycle/d.mp4")
+    files = find_videos(make(tmp_path, "a.mp4", *theirs, "x/System Volume Information/e.mp4", "lost+found/f.mp4"))
+    assert files.names == ("a.mp4",)
+
+
+def test_every_kind_of_moving_picture_is_a_video(tmp_path):
+    kinds = ["qt", "ivf", "h264", "hevc", "mjpeg", "m1v", "ogv", "ts", "3gp", "wmv", "y4m", "mxf", "dv"]
+    files = find_videos(make(tmp_path, *(f"a{number}.{kind}" for number, kind in enumerate(kinds))))
+    assert len(files.names) == len(kinds)
+    assert files.remarks == ()
+
+
+def test_files_left_out_are_counted_by_kind(tmp_path):
+    files = find_videos(make(tmp_path, "a.mp4", "b/x.JPG", "c.jpg", "list.txt", *(f"n.{kind}" for kind in "pqrstu")))
+    assert files.remarks == ("9 files of other kinds left out (2 .jpg, 1 .p, 1 .q, 1 .r, 1 .s and 3 of 3 other kinds)",)
+
+
+def test_folders_of_pictures_are_named_with_what_reads_them(tmp_path):
+    files = find_videos(make(tmp_path, "a.mp4", "wave/v/img_00001.jpg", "wave/v/img_00002.jpg"))
+    assert (
+        "1 folder of pictures left out (wave/v); where each is a video, its frames numbered, give --layout frames"
+        in (files.remarks)
+    )
+    with pytest.raises(UserError, match="no video below .*--layout frames"):
+        find_videos(tmp_path / "wave")
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path):

@@ -5,8 +5,8 @@ import statistics
 import numpy as np
 import pytest
 
-from coview.datasets.folds import deal
 from coview.datasets.prepared import PreparedDataset
+from coview.datasets.splits import deal_folds
 from coview.embedding.run import load
 from coview.errors import UserError
 from coview.evaluation import evaluate
@@ -18,7 +18,7 @@ def test_scores_are_mean_and_spread_over_folds_of_plain_loops(small_run):
     data = PreparedDataset.open(small_run.data)
     features = load(small_run.run).embed(data).features["flow"]
     entries = data.ready[:8]
-    parts = deal([f"group {entry.group}" for entry in entries], 2, seed=5)
+    parts = deal_folds([f"group {entry.group}" for entry in entries], 2, seed=5)
     shares = []
     for part in range(2):
         queries, gallery = np.flatnonzero(parts == part), np.flatnonzero(parts != part)

@@ -111,6 +111,23 @@ def test_folds_are_added_later_and_stay(source: Path, tmp_path: Path, write_clip
         prepare(source, tmp_path / "new", replace(HERE, folds=11))
 
 
+def test_what_was_decided_about_labels_stays_until_the_user_says_otherwise(
+    source: Path, tmp_path: Path, write_clip: Any
+) -> None:
+    data = prepare(source, tmp_path / "out", HERE)
+    assert data.labels == ("jump", "walk")
+    assert "taken for labels" in data.info["remarks"][0]
+    write_clip(source / "2024" / "late.mp4")
+    assert prepare(source, tmp_path / "out", HERE).labels == ("2024", "jump", "walk")
+    assert prepare(source, tmp_path / "new", HERE).labels == ()
+    assert prepare(source, tmp_path / "out", replace(HERE, labels="none")).labels == ()
+    before = snapshot(tmp_path / "out")
+    assert prepare(source, tmp_path / "out", HERE).labels == ()
+    assert snapshot(tmp_path / "out") == before
+    assert prepare(source, tmp_path / "out", replace(HERE, labels="auto")).labels == ()
+    assert prepare(source, tmp_path / "out", replace(HERE, labels="folders")).labels == ("2024", "jump", "walk")
+
+
 def test_a_new_video_gets_every_view_of_the_data_set(source: Path, tmp_path: Path, write_clip: Any) -> None:
     prepare(source, tmp_path / "out", WITH_FLOW)
     write_clip(source / "walk" / "late.mp4")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from coview.cli.command import Command, OutFolder, Settings, Source
 from coview.cli.terminal import progress_bar
@@ -32,7 +32,7 @@ class Prepare(Command):
     out: OutFolder
     """Folder to create or to continue."""
     layout: str = "folder"
-    """How SOURCE is laid out: folder, csv, ucf101, hmdb51, kinetics, synthetic, or a plugin's."""
+    """How SOURCE is laid out: folder, frames, csv, ucf101, hmdb51, kinetics, synthetic, or a plugin's."""
     lists: Path | None = None
     """Folder of the official split lists (ucf101, hmdb51), or the csv (kinetics)."""
     views: tuple[str, ...] = ("rgb", "flow")
@@ -43,6 +43,8 @@ class Prepare(Command):
     """Resample to this frame rate; not set: every frame of the source."""
     folds: int | None = None
     """Add splits fold1 to fold<n>, each testing another n-th of the groups; can be added later, too."""
+    labels: Literal["auto", "folders", "none"] | None = None
+    """auto: folders are classes where that is evident; folders: they are; none: no labels. Not set: as before."""
     workers: int | None = None
     """Processes; not set: one per core."""
     cluster: str | None = None
@@ -62,6 +64,7 @@ class Prepare(Command):
             "storage.short_side": self.short_side,
             "storage.fps": self.fps,
             "folds": self.folds,
+            "labels": self.labels,
             "workers": self.workers,
             "cluster": self.cluster,
             "shard": self.shard,

@@ -8,6 +8,7 @@ LAYOUTS: Registry[LayoutReader] = Registry(
     "layout",
     {
         "folder": "coview.datasets.folder:read_folder",
+        "frames": "coview.datasets.frames:read_frames",
         "csv": "coview.datasets.csv_table:read_csv",
         "ucf101": "coview.datasets.ucf101:read_ucf101",
         "hmdb51": "coview.datasets.hmdb51:read_hmdb51",

@@ -1,9 +1,11 @@
 """Layout "csv": a table with a row a video: path, and as far as known label, group and split."""
 
 import os
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from coview.datasets.frames import find_frames
 from coview.datasets.listing import (
     MISSING_REASON,
     PLAIN_SPLIT,
@@ -112,7 +114,7 @@ def _unlike(table: Table, base: Path) -> tuple[dict[str, tuple[int, Mapping[str,
     for number, row in table.rows:
         if not row["path"]:
             raise UserError(f"{table.path}, line {number}: the cell 'path' is empty")
-        name = os.path.normpath(os.path.join(base, row["path"]))  # noqa: PTH118
+        name = _as_it_is_there(row["path"], base)
         first, known = rows.setdefault(name, (number, row))
         if first == number:
             continue
@@ -124,6 +126,14 @@ def _unlike(table: Table, base: Path) -> tuple[dict[str, tuple[int, Mapping[str,
                 f"{' and '.join(different)}; keep one row a video"
             )
     return rows, repeated
+
+
+def _as_it_is_there(given: str, base: Path) -> str:
+    """Return the absolute path of a cell, as the file is called: with "/", and its accents composed as there."""
+    spellings = [given, unicodedata.normalize("NFC", given), unicodedata.normalize("NFD", given)]
+    spellings += [spelling.replace("\\", "/") for spelling in spellings]
+    paths = [os.path.normpath(os.path.join(base, spelling)) for spelling in spellings]  # noqa: PTH118
+    return next((path for path in paths if os.path.exists(path)), paths[0])  # noqa: PTH110
 
 
 def _inside(path: str, base: Path) -> str:
@@ -145,7 +155,9 @@ def _entry(video_id: str, name: str, row: Mapping[str, str], splits: Mapping[str
             parts[split] = part
     exists = os.path.isfile(name)  # noqa: PTH113
     if not exists and os.path.isdir(name):  # noqa: PTH112
-        raise UserError(f"{place}: {row['path']} is a folder, expected a video file")
+        if find_frames(os.listdir(name)) is None:  # noqa: PTH208
+            raise UserError(f"{place}: {row['path']} is a folder without numbered frames, expected a video file")
+        exists = True
     return VideoEntry(
         id=video_id,
         path=name,
@@ -159,9 +171,12 @@ def _entry(video_id: str, name: str, row: Mapping[str, str], splits: Mapping[str
 
 def _remarks(table: Table, entries: Sequence[VideoEntry], repeated: int) -> Iterator[str]:
     yield from missing_remarks(entries)
+    if not table.has_header:
+        yield f"{table.path} has no line with the names of its columns; read as: {', '.join(table.columns)}"
     if repeated:
         yield f"{counted(repeated, 'row')} left out for repeating another one"
-    unused = [c for c in table.columns if c and c not in ("path", "label", "group") and not c.startswith("split")]
+    used = ("path", "label", "group", *([] if table.has_header else ["num_frames"]))
+    unused = [c for c in table.columns if c and c not in used and not c.startswith("split")]
     if unused:
         yield f"columns not used: {some(unused, 10)}"
     for split in sorted({name for entry in entries for name in entry.splits}):

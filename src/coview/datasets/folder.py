@@ -25,8 +25,9 @@ Folders = tuple[str, ...]
 def read_folder(source: Path, *, lists: Path | None = None) -> Listing:
     """List the videos below `source`.
 
-    `wave/a.mp4` has the label "wave", `a.mp4` none. Folders above that hold everything are passed over. Where the
-    top folders are called train and test (or val), they are the split "split1" and the next ones the classes.
+    `wave/a.mp4` has the label "wave", `a.mp4` none; whether folders are classes at all, `decide_labels` judges. Folders
+    above that hold everything are passed over. Where the top folders are called train and test (or val), they are the
+    split "split1" and the next ones the classes.
 
     Raises:
         UserError: no such folder, no video in it, or lists were given.
@@ -48,7 +49,7 @@ def read_folder(source: Path, *, lists: Path | None = None) -> Listing:
         )
         for place, (name, video_id, here) in enumerate(zip(files.names, unique_ids(files.names), folders, strict=True))
     )
-    return Listing(entries, (*files.remarks, *_remarks(files, entries, passed)))
+    return Listing(entries, (*files.remarks, *_remarks(files, entries, passed)), labels_from="folders")
 
 
 def _pass_over(folders: Sequence[Folders]) -> tuple[list[Folders], str]:

@@ -1,17 +1,19 @@
 """Layout "kinetics": Kinetics-400/600/700 with its csv lists (Kay et al., 2017), as much of it as can still be had."""
 
 import dataclasses
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from coview.datasets.listing import PLAIN_SPLIT, Listing, counted, part_words, split_part, with_example
-from coview.datasets.official_lists import Listed, bring_together, find_lists
+from coview.datasets.listing import PLAIN_SPLIT, Listing, counted, part_of_name, part_words, split_part, with_example
+from coview.datasets.official_lists import Listed, bring_together, find_lists, read_lines
 from coview.datasets.table import read_table
 from coview.errors import UserError
 
 _COLUMNS = ("youtube_id", "time_start", "time_end")
+_PATTERNS = ("*.csv", *(f"*{part}*.{kind}" for part in ("train", "val", "test") for kind in ("json", "txt")))
 _STEM = re.compile(r"(?P<youtube_id>.+)_(?P<start>\d+)_(?P<end>\d+)")
 
 
@@ -27,9 +29,9 @@ def read_kinetics(source: Path, *, lists: Path | None = None) -> Listing:
 
     Args:
         source: folder of videos called `<youtube_id>_<start>_<end>` or `<youtube_id>`, in class folders or flat.
-        lists: a csv file, or a folder of them, with the columns youtube_id, time_start, time_end and, where known,
-            label and split; not given: looked for in `source` and beside it. Where a row names no split, the file's
-            name does (train.csv, val.csv, test.csv).
+        lists: a csv file (.csv or .txt), or a folder of them, with the columns youtube_id, time_start, time_end and,
+            where known, label and split; or the .json files that hold the same. Not given: looked for in `source` and
+            beside it. Where a row names no split, the file's name does (train.csv, val.csv, test.csv).
 
     Raises:
         UserError: lists or videos are not found, or a list cannot be read.
@@ -38,9 +40,9 @@ def read_kinetics(source: Path, *, lists: Path | None = None) -> Listing:
     paths = find_lists(
         source,
         lists,
-        patterns=(lists.name if lists is not None and is_one_file else "*.csv",),
+        patterns=(lists.name,) if lists is not None and is_one_file else _PATTERNS,
         folders=("annotations", "lists"),
-        what="the csv files of Kinetics (train.csv, val.csv, ...)",
+        what="the lists of Kinetics (train.csv, val.csv, ..., or .json, .txt)",
     )
     listed: dict[str, Listed] = {}
     repeated, contradicting = 0, 0
@@ -51,7 +53,7 @@ def read_kinetics(source: Path, *, lists: Path | None = None) -> Listing:
             contradicting += (known.label, known.splits) != (video.label, video.splits)
     if not listed:
         raise UserError(
-            f"no video is listed in {', '.join(str(path) for path in paths)}; expected csv files with the columns "
+            f"no video is listed in {', '.join(str(path) for path in paths)}; expected lists with the columns "
             f"label, {', '.join(_COLUMNS)}, split. Say where they are with --lists DIR or --lists FILE"
         )
     listing = bring_together(source, _with_plain_names(listed), lists=lists or paths[0].parent, fold=_padded)
@@ -62,12 +64,45 @@ def read_kinetics(source: Path, *, lists: Path | None = None) -> Listing:
 
 
 def _read_list(path: Path) -> Iterator[Listed]:
-    """Read one csv; files without the columns of Kinetics, such as a table of classes, hold no rows for us."""
+    """Read one list; files without the columns of Kinetics, such as a table of classes, hold no rows for us."""
+    part_of_file = part_of_name(path.stem)
+    if path.suffix.lower() == ".json":
+        for youtube_id, about in _json_rows(path):
+            yield _listed(about, part_of_file, place=f"{path}, {youtube_id}")
+        return
+    if path.suffix.lower() == ".txt" and not all(name in _first_line(path) for name in _COLUMNS):
+        return
     table = read_table(path)
-    part_of_file = split_part(path.stem.rpartition("_")[2])
     if all(name in table.columns for name in _COLUMNS):
         for number, row in table.rows:
             yield _listed(row, part_of_file, place=f"{path}, line {number}")
+
+
+def _first_line(path: Path) -> str:
+    lines = read_lines(path)
+    return lines[0][1].lower() if lines else ""
+
+
+def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield (YouTube id, row as in the csv) of {id: {"annotations": {"label", "segment": [start, end]}, "subset"}}."""
+    try:
+        videos = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"cannot read the list {path}: {error}") from None
+    for youtube_id, video in videos.items() if isinstance(videos, dict) else ():
+        if not isinstance(video, dict) or "subset" not in video:
+            continue
+        about = video.get("annotations") or {}
+        segment = about.get("segment") if isinstance(about, dict) else None
+        if not isinstance(segment, list) or len(segment) != 2:
+            raise UserError(f"{path}, {youtube_id}: no annotations with a segment of two numbers of seconds")
+        start, end = (str(seconds) for seconds in segment)
+        label = str(about.get("label") or "")
+        split = str(video["subset"])
+        yield (
+            youtube_id,
+            {"youtube_id": youtube_id, "time_start": start, "time_end": end, "label": label, "split": split},
+        )
 
 
 def _listed(row: Mapping[str, str], part_of_file: str | None, *, place: str) -> Listed:

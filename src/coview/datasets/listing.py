@@ -1,19 +1,25 @@
 """What every layout returns: the videos of a source, and remarks for the person who reads them."""
 
 import os
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
 
 VIDEO_SUFFIXES = frozenset(
     {
-        *(".avi", ".divx", ".mp4", ".m4v", ".mov", ".3gp", ".3g2", ".f4v", ".flv", ".mkv", ".webm", ".ogv"),
-        *(".mpg", ".mpeg", ".mpe", ".m2v", ".vob", ".ts", ".mts", ".m2ts", ".asf", ".wmv", ".rmvb", ".mxf", ".y4m"),
+        *(".mp4", ".m4v", ".mov", ".qt", ".3gp", ".3g2", ".f4v", ".ismv", ".mj2", ".insv", ".lrv"),
+        *(".avi", ".divx", ".mkv", ".mk3d", ".webm", ".flv", ".asf", ".wmv", ".rm", ".rmvb", ".ogv", ".ogm", ".ogg"),
+        *(".mpg", ".mpeg", ".mpe", ".mpv", ".m1v", ".m2v", ".mp2v", ".m2p", ".vob", ".vro", ".mod", ".tod"),
+        *(".ts", ".mts", ".m2t", ".m2ts", ".trp", ".tp", ".mxf", ".gxf", ".dv", ".dif", ".wtv", ".dav", ".nut", ".amv"),
+        *(".h264", ".264", ".avc", ".h265", ".265", ".hevc", ".h263", ".vvc", ".h266", ".ivf", ".obu", ".av1", ".vc1"),
+        *(".mjpeg", ".mjpg", ".y4m", ".gif", ".webp", ".apng", ".fli", ".flc", ".nsv", ".bik", ".smk", ".roq"),
     }
 )
 """Extensions of files that are taken for videos, in lower case."""
@@ -39,10 +45,13 @@ class Listing:
     Attributes:
         entries: one a video, ids unique, in a fixed order; status "listed" or "missing".
         remarks: lines for the user, such as "3 of 400 listed videos are missing".
+        labels_from: where the labels come from: lists or a table; names of folders, which may mean something else
+            (`coview.datasets.folder_labels`); none: they were dropped.
     """
 
     entries: tuple[VideoEntry, ...]
     remarks: tuple[str, ...] = ()
+    labels_from: Literal["lists", "folders", "none"] = "lists"
 
 
 class LayoutReader(Protocol):
@@ -109,6 +118,11 @@ def split_part(word: str) -> str | None:
     return _PART_OF_WORD.get(word.strip().lower())
 
 
+def part_of_name(stem: str) -> str | None:
+    """Return the part that the last word of a list's name says: "kinetics_train", "jester-v1-validation"."""
+    return split_part(re.split(r"[\W_]+", stem)[-1])
+
+
 def part_words() -> str:
     """Return the words that `split_part` knows, for messages."""
     return ", ".join(_PART_OF_WORD)
@@ -123,6 +137,11 @@ def without_suffix(name: str) -> str:
     """Return a name or relative path without its video extension; other dots stay."""
     stem, suffix = os.path.splitext(name)  # noqa: PTH122
     return stem if suffix.lower() in VIDEO_SUFFIXES else name
+
+
+def composed(name: str) -> str:
+    """Return a name with its accents composed: Macs write "e" and an accent, lists from elsewhere "é"."""
+    return unicodedata.normalize("NFC", name)
 
 
 def unique_ids(relative_paths: Sequence[str]) -> list[str]:

@@ -1,11 +1,11 @@
 """Official lists of a data set and the files a user has of it, brought together by stem, whatever the extension."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coview.datasets.listing import MISSING_REASON, Listing, counted, missing_remarks, some, without_suffix
+from coview.datasets.listing import MISSING_REASON, Listing, composed, counted, missing_remarks, some, without_suffix
 from coview.datasets.video_files import VideoFiles, check_folder, find_videos
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
@@ -77,7 +77,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
         raise UserError(f"cannot read the list {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise UserError(f"the list {path} is not a text in UTF-8") from None
-    return [(number, line.strip()) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+    return [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
 
 
 def add_part(splits: dict[str, str], split: str, part: str, *, place: str) -> None:
@@ -99,7 +99,8 @@ def bring_together(
         source: the folder of videos, in class folders or flat.
         listed: the videos of the lists, each once.
         lists: where the lists are, for messages.
-        fold: two stems are the same if this makes them equal; UCF101 spells "HandStandPushups" in two ways.
+        fold: two stems are the same if this makes them equal and neither is listed otherwise; UCF101 spells
+            "HandStandPushups" in two ways.
 
     Raises:
         UserError: `source` cannot be used, or none of the videos is there.
@@ -108,17 +109,18 @@ def bring_together(
         raise UserError(f"the lists in {lists} name no video")
     files = find_videos(source)
     by_stem = _by_stem(files, fold)
+    listed_exactly = {composed(video.stem) for video in listed}
     times_listed = Counter(fold(video.stem) for video in listed)
     entries: list[VideoEntry] = []
     used: set[str] = set()
     several: list[str] = []
     for video in listed:
-        found = by_stem.get(fold(video.stem), [])
+        found = _of_this_name(by_stem.get(fold(composed(video.stem)), []), video.stem, listed_exactly)
         is_alone = times_listed[fold(video.stem)] == 1
         if not is_alone:
             found = [name for name in found if _is_in(name, video.label)]
         if not found and video.other_stem is not None:
-            found = by_stem.get(fold(video.other_stem), [])
+            found = by_stem.get(fold(composed(video.other_stem)), [])
         used.update(found)
         found = [name for name in found if _is_in(name, video.label)] + [
             name for name in found if not _is_in(name, video.label)
@@ -135,8 +137,18 @@ def bring_together(
 def _by_stem(files: VideoFiles, fold: Callable[[str], str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in files.names:
-        found.setdefault(fold(without_suffix(name.rpartition("/")[2])), []).append(name)
+        found.setdefault(fold(_stem(name)), []).append(name)
     return found
+
+
+def _stem(name: str) -> str:
+    return composed(without_suffix(name.rpartition("/")[2]))
+
+
+def _of_this_name(found: Sequence[str], stem: str, listed_exactly: Container[str]) -> list[str]:
+    """Return the files that are called so; if there are none, those called almost so that nothing else is called by."""
+    exact = [name for name in found if _stem(name) == composed(stem)]
+    return exact or [name for name in found if _stem(name) not in listed_exactly]
 
 
 def _is_in(name: str, folder: str | None) -> bool:

@@ -1,15 +1,97 @@
-"""Parts of the training videos: some kept aside to watch the training by, or a few labelled ones of each class.
+"""Who is on which side: folds by group, training videos held out by group, a few labelled videos of each class.
 
-The test part is never touched for either.
+A group, such as the clips of one recording, is never divided. The test part is touched by folds alone.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from coview.datatypes import VideoEntry, random_generator
+from coview.errors import UserError
+
+Folds = Annotated[int, Field(ge=2)]
+"""A number of folds."""
+
+
+def group_of(entry: VideoEntry) -> str:
+    """Return the group of a video; one without a group is a group by itself."""
+    return f"group {entry.group}" if entry.group is not None else f"video {entry.id}"
+
+
+def deal_folds(
+    groups: Sequence[str], folds: int, *, seed: int, kept: Mapping[str, int] | None = None
+) -> NDArray[np.int64]:
+    """Deal whole groups into parts of nearly one size.
+
+    Groups come in an order that depends on the seed and their names alone; each goes to the part that has the fewest
+    videos so far.
+
+    Args:
+        groups: n group names, one a video.
+        folds: number of parts.
+        seed: of the order.
+        kept: group name -> the part it stays in; the others are dealt to what these leave.
+
+    Returns:
+        (n,) int64, the part of each video.
+
+    Raises:
+        UserError: fewer groups than parts.
+    """
+    sizes = Counter(groups)
+    if len(sizes) < folds:
+        raise UserError(
+            f"{folds} folds need as many groups of videos, {len(sizes)} are there (a group is never "
+            f"divided); give at most {len(sizes)} folds"
+        )
+    part_of = {group: part for group, part in (kept or {}).items() if group in sizes}
+    filled = [sum(sizes[group] for group, part in part_of.items() if part == fold) for fold in range(folds)]
+    for group in _in_order(sizes.keys() - part_of.keys(), seed=seed):
+        part = int(np.argmin(filled))
+        part_of[group] = part
+        filled[part] += sizes[group]
+    return np.array([part_of[group] for group in groups], dtype=np.int64)
+
+
+def add_folds(
+    entries: Sequence[VideoEntry], folds: int, *, before: Sequence[VideoEntry] = ()
+) -> tuple[VideoEntry, ...]:
+    """Add the split columns "fold1" to "fold<folds>": in each, one part of the groups is "test", the rest "train".
+
+    Args:
+        entries: the videos.
+        folds: how many.
+        before: the videos as they were dealt earlier; their groups stay where they are, so that no video that a run
+            has learned from becomes one that tests it.
+
+    Raises:
+        UserError: fewer groups than folds, or the videos have a split column of such a name already.
+    """
+    names = [f"fold{number}" for number in range(1, folds + 1)]
+    taken = sorted({name for entry in entries for name in entry.splits} & set(names))
+    if taken:
+        raise UserError(f"the videos have a split {taken[0]!r} of their own; leave --folds out, or rename that one")
+    kept = {
+        group_of(entry): place
+        for entry in before
+        for place, name in enumerate(names)
+        if entry.splits.get(name) == "test"
+    }
+    parts = deal_folds([group_of(entry) for entry in entries], folds, seed=0, kept=kept)
+    return tuple(
+        replace(
+            entry,
+            splits={**entry.splits, **{name: "test" if part == fold else "train" for fold, name in enumerate(names)}},
+        )
+        for entry, part in zip(entries, parts.tolist(), strict=True)
+    )
 
 
 def hold_out(
@@ -40,13 +122,13 @@ def hold_out(
     return train, validation
 
 
-def group_of(entry: VideoEntry) -> str:
-    """Return the group of a video; one without a group is a group by itself."""
-    return f"group {entry.group}" if entry.group is not None else f"video {entry.id}"
+def _in_order(groups: Iterable[str], *, seed: int) -> list[str]:
+    """Shuffle groups by the seed and their own names alone, so that one more or less moves no other."""
+    return sorted(groups, key=lambda group: hashlib.sha256(f"{seed} {group}".encode()).digest())
 
 
 def _drawn(sizes: dict[str, int], *, wanted: float, seed: int) -> set[str]:
-    order = sorted(sizes, key=lambda group: hashlib.sha256(f"{seed} {group}".encode()).digest())
+    order = _in_order(sizes, seed=seed)
     held: set[str] = set()
     count = 0
     for group in order:

@@ -7,9 +7,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from coview.datasets.listing import VIDEO_SUFFIXES, counted, is_video_name, some
+from coview.datasets.moving_pictures import PERHAPS_MOVING, is_moving
 from coview.datasets.prepared import INFO_NAME, VIEWS_FOLDER, WORK_FOLDER
 from coview.errors import UserError
 from coview.registry import did_you_mean
+
+_PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm")
+_NOT_THE_USERS = frozenset(
+    {
+        "__macosx",
+        "@eadir",
+        "#recycle",
+        "#snapshot",
+        "$recycle.bin",
+        "system volume information",
+        "lost+found",
+        "recycler",
+    }
+)
+"""What systems and network drives put into people's folders, in lower case; names that begin with a dot besides."""
 
 
 @dataclass(frozen=True)
@@ -43,12 +59,14 @@ class _Walk:
     undecodable: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     prepared: list[str] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
 
 
 def find_videos(source: Path) -> VideoFiles:
     """Find the videos below a folder by their extensions, links followed.
 
-    Hidden files and folders (".x", "__MACOSX"), and data sets that coview prepared in there, are left out.
+    Hidden files and folders (".x"), those of systems and network drives ("__MACOSX", "@eaDir"), and data sets that
+    coview prepared in there, are left out; so are other files, which the remarks count.
 
     Raises:
         UserError: no such folder, or no video in it.
@@ -107,6 +125,8 @@ def _descend(walk: _Walk, folder: Path, prefix: str, ancestors: frozenset[tuple[
     identity = (status.st_dev, status.st_ino)
     if identity in ancestors:
         return
+    if sum(file.name.lower().endswith(_PICTURES) for file in files) > 1:
+        walk.pictures.append(prefix.rstrip("/") or str(folder))
     for file in files:
         name = prefix + file.name
         if file.is_dir():
@@ -118,14 +138,27 @@ def _descend(walk: _Walk, folder: Path, prefix: str, ancestors: frozenset[tuple[
             _gather(walk, file, name)
 
 
+def find_folders(root: Path) -> Iterator[tuple[str, list[str]]]:
+    """Yield (folder relative to `root` with "/", names of its files) of the folders that `find_videos` searches."""
+    for parent, folders, names in os.walk(root, followlinks=False):
+        folders[:] = sorted(f for f in folders if _is_the_users(f) and not _is_prepared(Path(parent, f)))
+        if parent != str(root):
+            yield Path(parent).relative_to(root).as_posix(), [name for name in names if _is_the_users(name)]
+
+
+def _is_the_users(name: str) -> bool:
+    return not name.startswith(".") and name.lower() not in _NOT_THE_USERS
+
+
 def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
     with os.scandir(folder) as files:
-        yield from (file for file in files if not file.name.startswith(".") and file.name != "__MACOSX")
+        yield from (file for file in files if _is_the_users(file.name))
 
 
 def _gather(walk: _Walk, file: os.DirEntry[str], name: str) -> None:
-    if not is_video_name(file.name):
-        walk.others[Path(file.name).suffix.lower() or "no extension"] += 1
+    suffix = os.path.splitext(file.name)[1].lower()  # noqa: PTH122
+    if suffix not in VIDEO_SUFFIXES or (suffix in PERHAPS_MOVING and not is_moving(file.path)):
+        walk.others[suffix or "no extension"] += 1
         return
     if not _is_utf8(name):
         walk.undecodable.append(ascii(name))
@@ -157,10 +190,25 @@ def _remarks(walk: _Walk) -> Iterator[str]:
         yield f"{counted(len(walk.broken), 'link')} to files that do not exist: {some(sorted(walk.broken))}"
     if walk.prepared:
         yield f"{counted(len(walk.prepared), 'prepared data set')} not searched for videos: {some(walk.prepared)}"
+    if walk.pictures:
+        yield (
+            f"{counted(len(walk.pictures), 'folder')} of pictures left out ({some(walk.pictures)}); where each is a "
+            "video, its frames numbered, give --layout frames"
+        )
+    if walk.others and walk.names:
+        yield f"{counted(walk.others.total(), 'file')} of other kinds left out ({_kinds(walk.others)})"
+
+
+def _kinds(others: Counter[str]) -> str:
+    """Return such as "3 .txt, 2 .jpg and 5 of 2 other kinds"."""
+    most = sorted(others.items(), key=lambda item: (-item[1], item[0]))
+    shown = ", ".join(f"{count:,} {suffix}" for suffix, count in most[:5])
+    rest = sum(count for _, count in most[5:])
+    return shown + (f" and {rest:,} of {counted(len(most) - 5, 'other kind')}" if rest else "")
 
 
 def _why_none(source: Path, walk: _Walk) -> str:
-    found = ", ".join(f"{count:,} {suffix}" for suffix, count in walk.others.most_common(5))
+    found = _kinds(walk.others)
     seen = f"it holds other files ({found})" if found else "it is empty"
     reasons = "".join(f". {remark}" for remark in _remarks(walk))
     return (

@@ -64,6 +64,7 @@ def prepare_source(
         path, layout, workers = _listed(files, Path(folder))  # type: ignore[arg-type]  # arrays are files by now
         settings = PrepareSettings(
             layout=layout,
+            labels="none",  # nobody is asked here what the folders mean
             workers=workers,
             views=tuple(made_like["views"]),
             options=made_like["views"],

@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from coview.datasets.folds import deal
 from coview.datasets.prepared import PreparedDataset
-from coview.datasets.splits import group_of
+from coview.datasets.splits import deal_folds, group_of
 from coview.datatypes import VideoEntry
 from coview.embedding.search import nearest
 from coview.errors import UserError
@@ -165,7 +164,7 @@ def _leaving_groups_out(data: PreparedDataset, along_with: Sequence[str] = ()) -
 
 def _with_folds(data: PreparedDataset, folds: int, *, seed: int) -> EvaluationVideos:
     everyone = _leaving_groups_out(data)
-    parts = deal([group_of(entry) for entry in everyone.entries], folds, seed=seed)
+    parts = deal_folds([group_of(entry) for entry in everyone.entries], folds, seed=seed)
     splits = [(np.flatnonzero(parts == part).tolist(), np.flatnonzero(parts != part).tolist()) for part in range(folds)]
     return EvaluationVideos(
         everyone.entries,

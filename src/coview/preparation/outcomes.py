@@ -66,12 +66,13 @@ def read_outcomes(out: Path) -> dict[str, VideoOutcome]:
     """Read the latest outcome of each video from all outcome files of a data set; a torn line is skipped."""
     latest: dict[str, VideoOutcome] = {}
     for path in sorted((out / WORK_FOLDER).glob("outcomes*.jsonl")):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
             outcome = from_line(line)
-            if outcome is None:
+            if outcome is not None:
+                if outcome.id not in latest or outcome.finished_at >= latest[outcome.id].finished_at:
+                    latest[outcome.id] = outcome
+            elif line:
                 log.info("%s: skipped a line that was cut off", path)
-            elif outcome.id not in latest or outcome.finished_at >= latest[outcome.id].finished_at:
-                latest[outcome.id] = outcome
     return latest
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from coview.datasets import LAYOUTS
-from coview.datasets.folds import with_folds
+from coview.datasets.folder_labels import LabelRule, decide_labels
 from coview.datasets.listing import Listing
 from coview.datasets.prepared import PreparedDataset
+from coview.datasets.splits import add_folds
 from coview.datasets.synthetic import SyntheticSettings
 from coview.datasets.synthetic.reading import LABELS_FILE
 from coview.datatypes import ProgressSink, VideoEntry
@@ -87,7 +88,10 @@ def prepare(
     with disk_errors(out):
         finished_views = read_about(out).get("views", {})
         made = build_views(settings, stored=finished_views)
-        settings = replace(settings, folds=settings.folds or (read_record(out) or {}).get("folds"))
+        earlier = read_record(out) or {}
+        labels_before = earlier.get("labels_from") if settings.labels is None else None
+        rule: LabelRule = settings.labels or earlier.get("label_rule") or "auto"
+        settings = replace(settings, folds=settings.folds or earlier.get("folds"), labels=rule)
         record = make_record(source, settings, made)
         check_record(out, record)
         for name in settings.views:  # one that cannot be made must not be remembered as a view of this data set
@@ -95,7 +99,14 @@ def prepare(
                 made[name].check()
         share = f"-{settings.shard.replace('/', 'of')}" if settings.shard else ""
         with hold_folder(out, share):
-            listing = _list(source, settings, progress, before=manifest_rows(out) if settings.folds else ())
+            listing = _list(source, settings, progress)
+            listing = decide_labels(listing, rule, layout=settings.layout, before=labels_before)
+            for remark in listing.remarks:
+                log.warning("%s", remark)
+            if settings.folds is not None:
+                dealt = add_folds(listing.entries, settings.folds, before=manifest_rows(out))
+                listing = replace(listing, entries=dealt)
+            record["labels_from"] = listing.labels_from
             remember_settings(out, record, share)
             known = known_outcomes(out, made, finished_views=tuple(finished_views))
             tasks = plan(listing.entries, known, views=made, out=out, settings=settings)
@@ -112,20 +123,14 @@ def _check_places(source: Path, out: Path) -> None:
         raise UserError(f"{out} lies inside {source}, where its files would be taken for videos; choose another folder")
 
 
-def _list(
-    source: Path, settings: PrepareSettings, progress: ProgressSink | None, *, before: Sequence[VideoEntry]
-) -> Listing:
+def _list(source: Path, settings: PrepareSettings, progress: ProgressSink | None) -> Listing:
     read = LAYOUTS.load(settings.layout)
     if settings.layout == "synthetic":
         _render(source, settings, progress)
     listing = read(source, lists=settings.lists)
-    for remark in listing.remarks:
-        log.warning("%s", remark)
     if not listing.entries:
         raise UserError(f"no videos in {source} (layout {settings.layout})")
-    if settings.folds is None:
-        return listing
-    return replace(listing, entries=with_folds(listing.entries, settings.folds, before=before))
+    return listing
 
 
 def _render(source: Path, settings: PrepareSettings, progress: ProgressSink | None) -> None:

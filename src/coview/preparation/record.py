@@ -101,6 +101,7 @@ def make_record(source: Path, settings: PrepareSettings, views: Mapping[str, Vie
         "layout": settings.layout,
         "lists": str(settings.lists.resolve()) if settings.lists is not None else None,
         "folds": settings.folds,
+        "label_rule": settings.labels,
         "storage": as_plain(settings.storage),
         "views": {name: view.recorded_options() for name, view in views.items()},
     }
@@ -128,14 +129,15 @@ def check_record(out: Path, wanted: Mapping[str, Any], *, is_begun: bool = False
 
 
 def read_record(out: Path) -> dict[str, Any] | None:
-    """Return source, layout, folds, storage and views that `out` was begun or made with; None for a new folder."""
+    """Return source, layout, folds, labels, storage and views that `out` was begun with; None for a new folder."""
     keys = ("source", "layout", "lists", "storage", "views")
     for path in (out / WORK_FOLDER / _RECORD, out / INFO_NAME):
         if path.is_file():
             values = read_yaml(path)
             if not all(key in values for key in keys):
                 raise UserError(f"{path} is damaged; prepare into a new folder")
-            return {**{key: values[key] for key in keys}, "folds": values.get("folds")}
+            later = ("folds", "label_rule", "labels_from")
+            return {**{key: values[key] for key in keys}, **{key: values.get(key) for key in later}}
     return None
 
 
@@ -208,6 +210,8 @@ def describe(entries: Sequence[VideoEntry], *, record: Mapping[str, Any], remark
         "layout": record["layout"],
         "lists": record["lists"],
         "folds": record["folds"],
+        "label_rule": record["label_rule"],
+        "labels_from": record["labels_from"],
         "storage": dict(record["storage"]),
         "views": {name: dict(options) for name, options in record["views"].items()},
         "counts": {

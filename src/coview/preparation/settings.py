@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from coview.config import override, parse
-from coview.datasets.folds import Folds
+from coview.datasets.folder_labels import LabelRule
+from coview.datasets.splits import Folds
 from coview.datasets.synthetic import SyntheticSettings
 from coview.errors import UserError
 from coview.files import short
@@ -44,6 +45,8 @@ class PrepareSettings:
     """Try videos again that failed before. Those whose file has changed are tried in any case."""
     folds: Folds | None = None
     """Add this many splits, fold1 to fold<n>: whole groups, each tested in one of them. Not set: as before."""
+    labels: LabelRule | None = None
+    """auto: folders are classes where that is evident; folders: they are; none: no labels. Not set: as before."""
     synthetic: SyntheticSettings | None = None
     """For the layout "synthetic": what to render where SOURCE does not exist yet."""
 

@@ -1,5 +1,6 @@
 """Open a video file for reading: every way in which that fails is one `VideoError` with its kind."""
 
+import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from coview.datasets.frames import find_frames
 from coview.errors import VideoError
 
 _INDIRECT_FORMATS = frozenset({"hls", "dash", "concat", "imf", "applehttp"})
@@ -25,7 +27,7 @@ def opened_video(
     """Open the first moving-picture stream of a file, to be decoded on one thread; close it afterwards.
 
     Args:
-        path: a local file.
+        path: a local file, or a folder of frames (`coview.datasets.frames`), which are read at 25 a second.
         format: container format, where it is known; not given: found out from the file's beginning.
         options: of FFmpeg's demuxer.
 
@@ -35,22 +37,38 @@ def opened_video(
     Raises:
         VideoError: missing, unreadable, empty, not_a_video, no_video_stream or corrupt.
     """
-    _check_file(path)
+    place = path
+    if path.is_dir():
+        place, format, options = _sequence(path)
+    else:
+        _check_file(path)
     given = {"protocol_whitelist": "file", **(options or {})}
     try:
         # An absolute path cannot be taken for an address such as "concat:".
-        container = av.open(str(path.absolute()), format=format, options=given, metadata_errors="replace")
+        container = av.open(str(place.absolute()), format=format, options=given, metadata_errors="replace")
     except av.FFmpegError as error:
         raise _not_opened(path, error) from None
     with container:
         yield container, _video_stream(path, container)
 
 
+def _sequence(folder: Path) -> tuple[Path, str, dict[str, str]]:
+    """Return path, format and options with which FFmpeg reads a folder of frames."""
+    try:
+        frames = find_frames(os.listdir(folder))  # noqa: PTH208
+    except OSError as error:
+        raise VideoError("unreadable", folder, error.strerror or str(error)) from None
+    if frames is None:
+        cause = "it is a folder without pictures numbered from 0 or 1 without a gap, expected a video file"
+        raise VideoError("unreadable", folder, cause)
+    place = str(folder.absolute()).replace("%", "%%")
+    options = {"pattern_type": "sequence", "start_number": str(frames.start)}
+    return Path(place, frames.pattern), "image2", options
+
+
 def _check_file(path: Path) -> None:
     try:
         status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise VideoError("unreadable", path, "it is a folder, expected a file")
         if not stat.S_ISREG(status.st_mode):
             raise VideoError("unreadable", path, "it is a device or pipe, expected a file")
         with path.open("rb"):
@@ -65,6 +83,8 @@ def _check_file(path: Path) -> None:
 
 def _not_opened(path: Path, error: av.FFmpegError) -> VideoError:
     """Say what a file is that FFmpeg does not open, by its first bytes."""
+    if path.is_dir():
+        return VideoError("corrupt", path, f"its first frame cannot be read: {error.strerror}")
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(b"version https://git-lfs"):

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from coview.config import Count, NonNegativeFloat
-from coview.datasets.folds import Folds
 from coview.datasets.prepared import PreparedDataset
+from coview.datasets.splits import Folds
 from coview.datatypes import ProgressSink
 from coview.embedding.run import Run
 from coview.errors import UserError
