@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from coview.analysis import spread as module
+from coview.analysis import feature_geometry as module
 from coview.analysis.feature_geometry import alignment, chance_overlap, hubs, measure_geometry, share_of_distance
 from coview.training.health import effective_rank
 

@@ -87,14 +87,14 @@ def test_pairs_are_near_and_of_one_class_but_not_of_one_recording():
 
 def test_a_run_and_its_files(small_run):
     options = {"blocks": 6, "view": "flow", "videos": ["v1", "v8", "v1", "v1"]}
-    result = analyse_run(small_run.run, small_run.data, analysis="alignment", options=options)
+    result = analyse_run(small_run.run, small_run.data, analysis="temporal-alignment", options=options)
     folder = small_run.run / "analysis"
-    assert {file.name for file in folder.glob("alignment*")} == {
-        "alignment.json",
-        "alignment.csv",
-        *(f"alignment-{name}.{suffix}" for name in ("pair1", "self2") for suffix in ("svg", "png")),
+    assert {file.name for file in folder.glob("temporal-alignment*")} == {
+        "temporal-alignment.json",
+        "temporal-alignment.csv",
+        *(f"temporal-alignment-{name}.{suffix}" for name in ("pair1", "self2") for suffix in ("svg", "png")),
     }
-    values = json.loads((folder / "alignment.json").read_text())["findings"]["values"]
+    values = json.loads((folder / "temporal-alignment.json").read_text())["findings"]["values"]
     pair, alone = values["alignments"]
     assert values["view"] == "flow"
     assert np.array(pair["cosines"]).shape == (6, 6)
@@ -116,4 +116,4 @@ def test_a_run_and_its_files(small_run):
 )
 def test_mistakes_are_the_users(small_run, options, message):
     with pytest.raises(UserError, match=message):
-        analyse_run(small_run.run, small_run.data, analysis="alignment", options=options)
+        analyse_run(small_run.run, small_run.data, analysis="temporal-alignment", options=options)
