@@ -41,7 +41,7 @@ MAY_BE_ABSENT = {"mediapipe", "torchvision", "dask", "distributed", "umap", "tor
 LATE = {
     ("*", "matplotlib"): "a second to import, and most runs draw nothing",
     ("*", "pandas"): "half a second to import, and only tables need it",
-    ("analysis.plane", "sklearn"): "t-SNE takes seconds to import, and one analysis needs it",
+    ("analysis.projection", "sklearn"): "t-SNE takes seconds to import, and one analysis needs it",
     ("registry", "importlib"): "entry points cost a tenth of the start-up, and few commands need them",
     ("preparation.worker", "cv2"): "its thread count is set after the environment's",
     ("preparation.worker", "torch"): "its thread count is set after the environment's",
@@ -60,7 +60,6 @@ LATE = {
     ("collection.index", "collection.embedding_videos"): "so too",
     ("collection.index", "embedding.run"): "so too",
     ("collection.vectors", "collection.half_product"): "numba takes a second to import, which few vectors do not need",
-    ("analysis.running", "analysis.__init__"): "the registry stands above it",
 }
 """(file, what it imports inside a function) -> why. Commands may: that is what keeps `coview --help` quick."""
 FILES = {".".join(path.relative_to(SOURCE).with_suffix("").parts): path for path in sorted(SOURCE.rglob("*.py"))}

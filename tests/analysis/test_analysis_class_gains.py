@@ -6,7 +6,7 @@ import pytest
 from coview.analysis.class_gains import ClassGains, ClassGainsSettings, Gain, class_gains, hits, mean_gain
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
-from stand_in_material import stand_in
+from stand_in_context import stand_in
 
 
 def unit_rows(generator, n, size):

@@ -15,7 +15,7 @@ from coview.analysis.class_relations import (
 )
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
-from stand_in_material import stand_in
+from stand_in_context import stand_in
 
 
 def unit_rows(generator, n, size):
@@ -102,7 +102,7 @@ def test_chance_is_the_share_of_all_choices(views):
     assert chance_of_sharing(classes=5, neighbours=2, views=views) == pytest.approx(expected)
 
 
-def material(*names):
+def context(*names):
     generator = np.random.default_rng(0)
     entries = tuple(VideoEntry(id=str(n), path=str(n), label=f"class{n % 6}") for n in range(24))
     sets = [FeatureSet(name, {view: unit_rows(generator, 24, 5) for view in ("rgb", "flow")}) for name in names]
@@ -112,9 +112,7 @@ def material(*names):
 
 
 def test_findings_stand_beside_each_other():
-    found = ClassRelations(ClassRelationsSettings(neighbours=3)).analyse(
-        material("this run", "random weights", "other")
-    )
+    found = ClassRelations(ClassRelationsSettings(neighbours=3)).analyse(context("this run", "random weights", "other"))
     counts, classes = found.tables
     assert counts.columns == ("features", "all of 3", "≥ 2 of 3", "≥ 1 of 3")
     assert counts.rows[0] == ("this run", "6", "6", "6")  # both its views are the same
@@ -129,4 +127,4 @@ def test_findings_stand_beside_each_other():
 def test_too_few_classes_are_the_users_error():
     """With 5 of 5 other classes every view names the same."""
     with pytest.raises(UserError, match="give --class-relations.neighbours 4"):
-        ClassRelations(ClassRelationsSettings(neighbours=5)).analyse(material("this run"))
+        ClassRelations(ClassRelationsSettings(neighbours=5)).analyse(context("this run"))

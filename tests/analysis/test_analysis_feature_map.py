@@ -12,7 +12,7 @@ from coview.analysis.feature_map import FeatureMap, FeatureMapSettings, chance_a
 from coview.analysis.figure import class_colours
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
-from stand_in_material import stand_in
+from stand_in_context import stand_in
 
 
 def videos(count, *, labels=("a", "b")):
@@ -25,8 +25,8 @@ def rows_of(count, *, seed=0, spread=0.02):
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
-def run_map(material, **options):
-    return FeatureMap(FeatureMapSettings(thumbnails=0, method="pca", **options)).analyse(material)
+def run_map(context, **options):
+    return FeatureMap(FeatureMapSettings(thumbnails=0, method="pca", **options)).analyse(context)
 
 
 def test_shares_against_counting():
@@ -71,11 +71,11 @@ def test_points_say_which_video_they_are():
 
 
 def test_without_labels_clusters_give_the_colours():
-    material = stand_in(videos(20, labels=(None,)), {"this run": {"rgb": rows_of(20)}})
-    groups = groups_of(material, clusters=2, seed=0)
+    context = stand_in(videos(20, labels=(None,)), {"this run": {"rgb": rows_of(20)}})
+    groups = groups_of(context, clusters=2, seed=0)
     assert {*groups[::2]} | {*groups[1::2]} == {"cluster 1", "cluster 2"}
     assert len({*groups[::2]}) == len({*groups[1::2]}) == 1
-    assert "coloured by k-means cluster" in run_map(material, clusters=2).figures[0].title
+    assert "coloured by k-means cluster" in run_map(context, clusters=2).figures[0].title
 
 
 def test_too_many_videos_are_drawn_from_and_that_is_said():

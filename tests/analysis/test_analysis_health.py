@@ -7,13 +7,13 @@ import pytest
 
 from coview.analysis import analyse_run
 from coview.analysis.changed_clips import CHANGES, changed_clips
-from coview.analysis.health import Health, HealthSettings, OfView, Seen, _seen_by
+from coview.analysis.feature_geometry import hubs, measure_geometry
+from coview.analysis.health import HealthAnalysis, HealthSettings, OfView, ViewReading, _seen_by
 from coview.analysis.health_words import health_sentences
-from coview.analysis.spread import hubs, spread
 from coview.config import ClipSettings
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
-from stand_in_material import stand_in
+from stand_in_context import stand_in
 
 
 def test_changed_clips_hold_the_frames_they_are_called_after():
@@ -40,7 +40,7 @@ def test_an_encoder_blind_to_order_is_seen_through():
     found = _seen_by("this run", "rgb", clips.astype(np.float32))
     assert found.shares["shuffled"] == found.shares["reversed"] == pytest.approx(0, abs=1e-6)
     assert found.shares["still"] == pytest.approx(1 - 1 / np.sqrt(1.25), abs=1e-5)
-    assert found.closeness == pytest.approx(0, abs=1e-6)
+    assert found.alignment == pytest.approx(0, abs=1e-6)
     noisy = clips.copy()
     noisy[4] = generator.normal(size=(6, 8))
     noisy[4] /= np.linalg.norm(noisy[4], axis=1, keepdims=True)
@@ -49,7 +49,7 @@ def test_an_encoder_blind_to_order_is_seen_through():
 
 def seen(still, shuffled, backward, whose="this run"):
     shares = {"still": still, "shuffled": shuffled, "reversed": backward, "later": 0.1}
-    return Seen(whose, "rgb", shares, shares, 0.0, 0.5)
+    return ViewReading(whose, "rgb", shares, shares, 0.0, 0.5)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_words_for_motion(numbers, words):
 
 
 def of_view(rows, near, **explained):
-    return OfView("this run", "rgb", spread(rows.astype(np.float32)), hubs(near), explained)
+    return OfView("this run", "rgb", measure_geometry(rows.astype(np.float32)), hubs(near), explained)
 
 
 def test_words_for_spread_neighbours_and_hubs():
@@ -91,12 +91,12 @@ def test_random_weights_and_pixels_explain_neighbours():
     rows = np.random.default_rng(0).normal(size=(12, 5)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     entries = [VideoEntry(id=f"v{n}", path="") for n in range(12)]
-    material = stand_in(
+    context = stand_in(
         entries,
         {"this run": {"rgb": rows}, "random weights": {"rgb": rows}, "other": {"rgb": rows[::-1].copy()}},
         pixels=lambda: {"mean frame": rows},
     )
-    found = Health(HealthSettings(neighbours=3, clips=0)).analyse(material)
+    found = HealthAnalysis(HealthSettings(neighbours=3, clips=0)).analyse(context)
     own, random, other = found.values["views"]
     assert own["explained_by"] == {"mean frame": 1, "random weights": 1}
     assert random["explained_by"] == {"mean frame": 1}
@@ -104,10 +104,10 @@ def test_random_weights_and_pixels_explain_neighbours():
     assert found.values["overlap_by_chance"] == pytest.approx(3 / 11)
     assert [figure.name for figure in found.figures] == ["spectrum", "neighbours"]
     assert sum(own["occurrences"].values()) == 12
-    bare = Health(HealthSettings(clips=0, pixels=False)).analyse(stand_in(entries, {"this run": {"rgb": rows}}))
+    bare = HealthAnalysis(HealthSettings(clips=0, pixels=False)).analyse(stand_in(entries, {"this run": {"rgb": rows}}))
     assert [figure.name for figure in bare.figures] == ["spectrum"]
     with pytest.raises(UserError, match="3 videos are too few"):
-        Health(HealthSettings(clips=0)).analyse(stand_in(entries[:3], {"this run": {"rgb": rows[:3]}}))
+        HealthAnalysis(HealthSettings(clips=0)).analyse(stand_in(entries[:3], {"this run": {"rgb": rows[:3]}}))
 
 
 def test_a_run_without_labels_needed(small_run):

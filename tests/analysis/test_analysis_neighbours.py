@@ -10,7 +10,7 @@ from coview.analysis import analyse_run
 from coview.analysis.neighbours import Neighbours, NeighboursSettings, nearest_videos, share_right, shared_neighbours
 from coview.datatypes import VideoEntry
 from coview.errors import UserError, VideoError
-from stand_in_material import stand_in
+from stand_in_context import stand_in
 
 
 def unit_rows(generator, n, size):
@@ -82,15 +82,15 @@ def test_a_real_run(small_run):
 def test_without_labels_nothing_is_called_right_or_wrong(drawn, monkeypatch):
     entries, features = drawn
     entries = [dataclasses.replace(entry, label=None) for entry in entries]
-    material = stand_in(entries, {"this run": features})
+    context = stand_in(entries, {"this run": features})
 
     def pictures(self, entry, places, *, height):
         if entry.id == "v3":
             raise VideoError("corrupt", Path("v3.mp4"), "made so")
         return [np.zeros((height, 64, 3), np.uint8) for _ in places]
 
-    monkeypatch.setattr(type(material), "pictures", pictures)
-    found = Neighbours(NeighboursSettings(queries=12, neighbours=2)).analyse(material)
+    monkeypatch.setattr(type(context), "pictures", pictures)
+    found = Neighbours(NeighboursSettings(queries=12, neighbours=2)).analyse(context)
     assert found.sentences[0] == "No video has a label: nobody can say which neighbours are right."
     assert found.tables == ()
     assert not any(mark in figure.svg for figure in found.figures for mark in "✓✗")

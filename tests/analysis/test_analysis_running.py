@@ -110,8 +110,8 @@ def test_the_parts_hold_the_right_videos(many_classes, monkeypatch):
         Settings = ClassRelations.Settings
         needs_labels = True
 
-        def analyse(self, material):
-            seen.append(material)
+        def analyse(self, context):
+            seen.append(context)
             return Findings((), (), {}, ())
 
     monkeypatch.setattr(ANALYSES, "load", lambda name: Seen)
@@ -119,7 +119,7 @@ def test_the_parts_hold_the_right_videos(many_classes, monkeypatch):
         relations(many_classes, part=part, options={"neighbours": 1})
     Seen.needs_labels = False
     relations(many_classes, part="all")
-    ids = [[entry.id for entry in material.entries] for material in seen]
+    ids = [[entry.id for entry in context.entries] for context in seen]
     eight = [f"v{n}" for n in range(8)]
     assert ids == [["v4", "v5", "v6", "v7"], ["v0", "v1", "v2", "v3"], eight, [*eight, "v8"]]
     test, train, everyone, unlabelled_too = seen
@@ -179,8 +179,8 @@ def test_without_labels_the_rest_is_run(many_classes, tmp_path, monkeypatch, cap
 
         Settings = ClassRelations.Settings
 
-        def analyse(self, material):
-            assert material.labels == [""] * 9
+        def analyse(self, context):
+            assert context.labels == [""] * 9
             return Findings((), (), {}, ())
 
     kinds = {"class-relations": ClassRelations, "any": Any}

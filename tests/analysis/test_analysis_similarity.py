@@ -6,7 +6,7 @@ import pytest
 from coview.analysis.similarity import Similarity, SimilaritySettings
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
-from stand_in_material import stand_in
+from stand_in_context import stand_in
 
 
 def rows_of(centres, spread, seed):
@@ -21,8 +21,8 @@ def entries(labels, groups=None):
     ]
 
 
-def analyse(material):
-    return Similarity(SimilaritySettings()).analyse(material)
+def analyse(context):
+    return Similarity(SimilaritySettings()).analyse(context)
 
 
 def test_classes_that_are_apart_and_features_that_say_nothing():

@@ -12,7 +12,7 @@ from coview.datatypes import VideoEntry
 from coview.reports.facts import gather
 from coview.reports.maps import maps_of, thumbnails
 from coview.reports.page import render
-from stand_in_material import stand_in
+from stand_in_context import stand_in
 
 
 def points(count):

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from coview.analysis.context import AnalysisContext, FeatureSet
 from coview.analysis.figure import Figure
-from coview.analysis.material import FeatureSet, Material
+from coview.registry import Registry
 
-__all__ = ["Analysis", "FeatureSet", "Findings", "FoundTable", "Material"]
+__all__ = ["ANALYSES", "Analysis", "FeatureSet", "Findings", "FoundTable", "AnalysisContext"]
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,27 @@ class Analysis(abc.ABC):
         self.settings = settings
 
     @abc.abstractmethod
-    def analyse(self, material: Material) -> Findings:
+    def analyse(self, context: AnalysisContext) -> Findings:
         """Look into a run.
 
         Raises:
             UserError: the videos do not allow it (too few classes, say); says what to do.
         """
+
+
+ANALYSES: Registry[type[Analysis]] = Registry(
+    "analysis",
+    {
+        "class-relations": "coview.analysis.class_relations:ClassRelations",
+        "health": "coview.analysis.health:HealthAnalysis",
+        "map": "coview.analysis.feature_map:FeatureMap",
+        "similarity": "coview.analysis.similarity:Similarity",
+        "temporal-alignment": "coview.analysis.temporal_alignment:TemporalAlignment",
+        "neighbours": "coview.analysis.neighbours:Neighbours",
+        "prototypes": "coview.analysis.prototypes:PrototypeClips",
+        "saliency": "coview.analysis.saliency:Saliency",
+        "views-gallery": "coview.analysis.views_gallery:ViewsGallery",
+        "class-gains": "coview.analysis.class_gains:ClassGains",
+        "stages": "coview.analysis.stages:Stages",
+    },
+)

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from coview.analysis.base import Analysis, Findings, FoundTable, Material
+from coview.analysis.base import Analysis, AnalysisContext, Findings, FoundTable
+from coview.analysis.context import OWN
 from coview.analysis.figure import TONES, Figure, draw, file_word
-from coview.analysis.material import OWN
 from coview.analysis.neighbours import nearest_videos
 from coview.config import Positive
 from coview.datasets.splits import group_of
@@ -69,15 +69,15 @@ class ClassGains(Analysis):
     Settings = ClassGainsSettings
     needs_labels = True
 
-    def analyse(self, material: Material) -> Findings:
+    def analyse(self, context: AnalysisContext) -> Findings:
         """Compare this run with those beside it, in the views they share."""
-        others = [given for given in material.trained_sets if given.name != OWN]
+        others = [given for given in context.trained_sets if given.name != OWN]
         if not others:
             raise UserError("class-gains compares runs: name another with --beside RUN")
-        labels, groups = material.labels, [group_of(entry) for entry in material.entries]
+        labels, groups = context.labels, [group_of(entry) for entry in context.entries]
         if len(set(groups)) < 2:
             raise UserError("class-gains needs videos of at least two recordings")
-        tables = {given.name: given.with_ensemble() for given in (material.own, *others)}
+        tables = {given.name: given.with_ensemble() for given in (context.own, *others)}
         asked = {
             (name, view): hits(rows, labels, groups) for name, table in tables.items() for view, rows in table.items()
         }
@@ -97,10 +97,10 @@ class ClassGains(Analysis):
             tables=tuple(_table(name, view, gains) for (name, view), gains in found.items()),
             values={f"{view}, against {name}": _values(gains) for (name, view), gains in found.items()},
             records=[record for (name, view), gains in found.items() for record in _records(name, view, gains)],
-            figures=tuple(self._figure(material, name, view, gains) for (name, view), gains in found.items()),
+            figures=tuple(self._figure(context, name, view, gains) for (name, view), gains in found.items()),
         )
 
-    def _figure(self, material: Material, name: str, view: str, gains: Sequence[Gain]) -> Figure:
+    def _figure(self, context: AnalysisContext, name: str, view: str, gains: Sequence[Gain]) -> Figure:
         chosen = sorted(gains, key=lambda gain: -abs(gain.difference))[: self.settings.most]
         shown = [gain for gain in gains if gain in chosen][::-1]
 
@@ -117,7 +117,7 @@ class ClassGains(Analysis):
         return draw(
             file_word(f"{view}-{name}"),
             title=f"gains by class, {view}: this run against {name}",
-            caption=material.about(view=view)
+            caption=context.about(view=view)
             + " · videos in brackets; the nearest of other recordings"
             + (f"; {left_out} classes of smaller differences left out" if left_out else ""),
             size=(6.2, 1.3 + 0.2 * len(shown)),

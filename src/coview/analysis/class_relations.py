@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import hypergeom
 
 from coview.analysis.bars import paint_bars
-from coview.analysis.base import Analysis, FeatureSet, Findings, FoundTable, Material
+from coview.analysis.base import Analysis, AnalysisContext, FeatureSet, Findings, FoundTable
 from coview.analysis.figure import Figure, draw, file_word
 from coview.analysis.heatmap import paint_heatmap
 from coview.config import Positive
@@ -121,22 +121,22 @@ class ClassRelations(Analysis):
     Settings = ClassRelationsSettings
     needs_labels = True
 
-    def analyse(self, material: Material) -> Findings:
+    def analyse(self, context: AnalysisContext) -> Findings:
         """Compare this run's relations with those of random weights, of other runs and of chance."""
-        k, num_classes = self.settings.neighbours, len(set(material.labels))
+        k, num_classes = self.settings.neighbours, len(set(context.labels))
         if k >= num_classes - 1:
             raise UserError(
                 f"the {k} nearest of {num_classes} classes say nothing: at most {num_classes - 2} can be compared; "
                 f"give --class-relations.neighbours {max(1, num_classes - 2)} or data with more classes"
             )
-        found = {given.name: class_relations(given.features, material.labels, neighbours=k) for given in material.sets}
-        chance = chance_of_sharing(classes=num_classes, neighbours=k, views=len(material.sets[0].features))
+        found = {given.name: class_relations(given.features, context.labels, neighbours=k) for given in context.sets}
+        chance = chance_of_sharing(classes=num_classes, neighbours=k, views=len(context.sets[0].features))
         return Findings(
-            sentences=_sentences(found, chance, num_classes=num_classes, views=list(material.sets[0].features)),
+            sentences=_sentences(found, chance, num_classes=num_classes, views=list(context.sets[0].features)),
             tables=(_counts_table(found, chance, num_classes=num_classes), _classes_table(found)),
             values=_values(found, chance, num_classes=num_classes),
-            records=_records(material.sets, found),
-            figures=(_counts_figure(material, found, chance, self.settings), *_figures(material, self.settings)),
+            records=_records(context.sets, found),
+            figures=(_counts_figure(context, found, chance, self.settings), *_figures(context, self.settings)),
         )
 
 
@@ -208,10 +208,10 @@ def _records(sets: Sequence[FeatureSet], found: Mapping[str, Relations]) -> list
 
 
 def _counts_figure(
-    material: Material, found: Mapping[str, Relations], chance: Sequence[float], settings: ClassRelationsSettings
+    context: AnalysisContext, found: Mapping[str, Relations], chance: Sequence[float], settings: ClassRelationsSettings
 ) -> Figure:
     """Draw how many classes the views agree on, over how much they are asked to agree."""
-    num_classes, k = len(set(material.labels)), settings.neighbours
+    num_classes, k = len(set(context.labels)), settings.neighbours
     groups = {
         f"≥ {m} of {k}" if m < k else f"all {k}": {
             **{name: float(relations.classes_that_share(m)) for name, relations in found.items()},
@@ -222,24 +222,24 @@ def _counts_figure(
     return draw(
         "counts",
         title=f"of {num_classes} classes, those whose nearest classes all views share",
-        caption=f"{material.about(settings=settings)} · views: {', '.join(material.own.features)}",
+        caption=f"{context.about(settings=settings)} · views: {', '.join(context.own.features)}",
         size=(6.8, 3.3),
         paint=partial(paint_bars, groups=groups, label="classes"),
     )
 
 
-def _figures(material: Material, settings: Any) -> tuple[Figure, ...]:
+def _figures(context: AnalysisContext, settings: Any) -> tuple[Figure, ...]:
     """Draw how alike the classes are in each view, runs beside each other where several have the view."""
     return tuple(
         draw(
             file_word(view),
             title=f"mean cosine of classes, {view}",
-            caption=material.about(view=view, settings=settings),
+            caption=context.about(view=view, settings=settings),
             size=(4.4 * len(shown), 4.0),
-            paint=partial(_paint, shown=shown, labels=material.labels),
+            paint=partial(_paint, shown=shown, labels=context.labels),
         )
-        for view in material.own.features
-        for shown in [{one.name: one.features[view] for one in material.trained_sets if view in one.features}]
+        for view in context.own.features
+        for shown in [{one.name: one.features[view] for one in context.trained_sets if view in one.features}]
     )
 
 

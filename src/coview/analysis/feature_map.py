@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.analysis.base import Analysis, Findings, FoundTable, Material
+from coview.analysis.base import Analysis, AnalysisContext, Findings, FoundTable
 from coview.analysis.figure import Figure, class_colours, draw, file_word
-from coview.analysis.plane import (
+from coview.analysis.projection import (
     Layout,
     Points,
     fitting_perplexity,
@@ -69,14 +69,14 @@ class DrawnMap:
     alike: float
 
 
-def groups_of(material: Material, *, clusters: int, seed: int) -> list[str]:
+def groups_of(context: AnalysisContext, *, clusters: int, seed: int) -> list[str]:
     """Return what colours each video: its label, "no label" where others have one, or without labels its cluster.
 
     Clusters are those of this run's views together, the largest called "cluster 1".
     """
-    if material.is_labelled:
-        return [label or NO_LABEL for label in material.labels]
-    *_, rows = material.own.with_ensemble().values()
+    if context.is_labelled:
+        return [label or NO_LABEL for label in context.labels]
+    *_, rows = context.own.with_ensemble().values()
     assigned = fit_kmeans(rows, rows, k=min(clusters, len(rows)), restarts=3, seed=seed)
     ranks = {int(cluster): place for place, cluster in enumerate(np.argsort(-np.bincount(assigned), kind="stable"), 1)}
     return [f"cluster {ranks[int(cluster)]}" for cluster in assigned]
@@ -104,27 +104,27 @@ class FeatureMap(Analysis):
 
     Settings = FeatureMapSettings
 
-    def analyse(self, material: Material) -> Findings:
+    def analyse(self, context: AnalysisContext) -> Findings:
         """Draw the maps of this run and of those beside it."""
-        chosen, whole = self.settings, len(material.entries)
+        chosen, whole = self.settings, len(context.entries)
         if whole < 3:
             raise UserError(f"a map of {whole} videos shows nothing; give data with more, or --part all")
-        material = material.drawn(chosen.most, seed=chosen.seed)
-        groups = groups_of(material, clusters=chosen.clusters, seed=chosen.seed)
-        maps = self._maps(material, groups)
+        context = context.drawn(chosen.most, seed=chosen.seed)
+        groups = groups_of(context, clusters=chosen.clusters, seed=chosen.seed)
+        maps = self._maps(context, groups)
         colours, chance = class_colours(groups), chance_alike(groups)
         drawn = "" if len(groups) == whole else f" · {len(groups):,} of {whole:,} videos, drawn at random"
         figures = [
-            self._figure(material, [one for one in maps if one.view == view], groups, colours, drawn)
+            self._figure(context, [one for one in maps if one.view == view], groups, colours, drawn)
             for view in dict.fromkeys(one.view for one in maps)
         ]
-        with_pictures = material.drawn(chosen.thumbnails, seed=chosen.seed + 1).entries if chosen.thumbnails else ()
+        with_pictures = context.drawn(chosen.thumbnails, seed=chosen.seed + 1).entries if chosen.thumbnails else ()
         return Findings(
             sentences=(
-                *_sentences(maps, is_labelled=material.is_labelled, chance=chance),
+                *_sentences(maps, is_labelled=context.is_labelled, chance=chance),
                 *([drawn[3:] + "."] if drawn else []),
             ),
-            tables=(_table(maps, is_labelled=material.is_labelled),),
+            tables=(_table(maps, is_labelled=context.is_labelled),),
             values={
                 "drawn": len(groups),
                 "of": whole,
@@ -132,19 +132,19 @@ class FeatureMap(Analysis):
                 "alike_by_chance": chance,
                 "maps": [{"view": m.view, "run": m.whose, "kept": m.kept, "alike": m.alike} for m in maps],
             },
-            records=_records(material, maps, groups),
+            records=_records(context, maps, groups),
             figures=tuple(figures),
             payload={
-                "maps": [_points(material, one, groups) for one in maps],
-                "thumbnails": thumbnails(material, with_pictures),
+                "maps": [_points(context, one, groups) for one in maps],
+                "thumbnails": thumbnails(context, with_pictures),
                 "colours": colours,
             },
         )
 
-    def _maps(self, material: Material, groups: Sequence[str]) -> list[DrawnMap]:
+    def _maps(self, context: AnalysisContext, groups: Sequence[str]) -> list[DrawnMap]:
         """Lay out every view and the ensemble of every run; runs beside this one are turned to be like it."""
         chosen = self.settings
-        sets = material.sets if chosen.random else material.trained_sets
+        sets = context.sets if chosen.random else context.trained_sets
         tables = {given.name: given.with_ensemble() for given in sets}
         k = min(NEIGHBOURS, len(groups) - 1)
         maps = []
@@ -161,12 +161,12 @@ class FeatureMap(Analysis):
                 kept = shared_neighbours(near, nearest_rows(points, k))
                 maps.append(DrawnMap(view, name, points, kept, share_alike(near, groups)))
                 done += 1
-                material.tell(done, total)
+                context.tell(done, total)
         return maps
 
     def _figure(
         self,
-        material: Material,
+        context: AnalysisContext,
         maps: Sequence[DrawnMap],
         groups: Sequence[str],
         colours: Mapping[str, str],
@@ -177,11 +177,11 @@ class FeatureMap(Analysis):
         if self.settings.method != "pca":
             perplexity = fitting_perplexity(self.settings.perplexity, len(groups))
             settings |= {"perplexity": round(perplexity, 1), "seed": self.settings.seed}
-        colour = "label" if material.is_labelled else "k-means cluster"
+        colour = "label" if context.is_labelled else "k-means cluster"
         return draw(
             file_word(view),
             title=f"{TITLES[self.settings.method]} of {view}, coloured by {colour}",
-            caption=material.about(view=view, settings=settings) + drawn,
+            caption=context.about(view=view, settings=settings) + drawn,
             size=(4.1 * len(maps) + 1.7, 4.7),
             paint=partial(_paint, maps=maps, groups=groups, colours=colours),
         )
@@ -238,17 +238,17 @@ def _table(maps: Sequence[DrawnMap], *, is_labelled: bool) -> FoundTable:
     )
 
 
-def _records(material: Material, maps: Sequence[DrawnMap], groups: Sequence[str]) -> list[dict[str, Any]]:
+def _records(context: AnalysisContext, maps: Sequence[DrawnMap], groups: Sequence[str]) -> list[dict[str, Any]]:
     return [
         {"view": one.view, "run": one.whose, "video": entry.id, "group": group, "x": round(x, 5), "y": round(y, 5)}
         for one in maps
-        for entry, group, (x, y) in zip(material.entries, groups, one.points.tolist(), strict=True)
+        for entry, group, (x, y) in zip(context.entries, groups, one.points.tolist(), strict=True)
     ]
 
 
-def _points(material: Material, one: DrawnMap, groups: Sequence[str]) -> dict[str, Any]:
+def _points(context: AnalysisContext, one: DrawnMap, groups: Sequence[str]) -> dict[str, Any]:
     points = [
         {"x": round(x, 4), "y": round(y, 4), "video": entry.id, "label": entry.label, "group": group}
-        for entry, group, (x, y) in zip(material.entries, groups, one.points.tolist(), strict=True)
+        for entry, group, (x, y) in zip(context.entries, groups, one.points.tolist(), strict=True)
     ]
     return {"title": f"{one.view}, {one.whose}", "view": one.view, "run": one.whose, "points": points}

@@ -7,13 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.analysis.base import Analysis, Findings, FoundTable, Material
+from coview.analysis.base import Analysis, AnalysisContext, Findings, FoundTable
 from coview.analysis.changed_clips import CHANGES, changed_clips
+from coview.analysis.context import OWN, RANDOM, Rows
+from coview.analysis.feature_geometry import (
+    FeatureGeometry,
+    Hubs,
+    alignment,
+    chance_overlap,
+    hubs,
+    measure_geometry,
+    share_of_distance,
+)
 from coview.analysis.health_figures import neighbours_figure, spectrum_figure, time_figure
 from coview.analysis.health_words import health_sentences
-from coview.analysis.material import OWN, RANDOM, Rows
-from coview.analysis.plane import nearest_rows, shared_neighbours
-from coview.analysis.spread import Hubs, Spread, chance_overlap, closeness, hubs, share_of_distance, spread
+from coview.analysis.projection import nearest_rows, shared_neighbours
 from coview.config import Count, Positive
 from coview.errors import UserError
 
@@ -39,20 +47,20 @@ class OfView:
     Attributes:
         whose: "this run", "random weights" or a run beside it.
         view: the view or ensemble.
-        spread: see `Spread`.
+        spread: see `FeatureGeometry`.
         hubs: see `Hubs`.
         explained: name of a baseline or of other features -> share of the nearest neighbours that are its, too.
     """
 
     whose: str
     view: str
-    spread: Spread
+    geometry: FeatureGeometry
     hubs: Hubs
     explained: Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Seen:
+class ViewReading:
     """How one view of one set of features sees changed clips.
 
     Attributes:
@@ -60,7 +68,7 @@ class Seen:
         view: the view.
         cosines: name in `CHANGES` -> mean cosine of the changed clip and the clip.
         shares: name -> how far that is, 0 not seen, 1 as far as another video.
-        closeness: mean squared distance of the first and the last clip of a video (Wang and Isola's alignment).
+        alignment: mean squared distance of the first and the last clip of a video (Wang and Isola's alignment).
         still_neighbours: share of a clip's nearest neighbours, among the chosen videos, that are those of its still.
     """
 
@@ -68,30 +76,30 @@ class Seen:
     view: str
     cosines: Mapping[str, float]
     shares: Mapping[str, float]
-    closeness: float
+    alignment: float
     still_neighbours: float
 
 
-class Health(Analysis):
+class HealthAnalysis(Analysis):
     """Rank, uniformity and hubs of the features; do pixels explain the neighbours, do motion and its order matter."""
 
     Settings = HealthSettings
 
-    def analyse(self, material: Material) -> Findings:
+    def analyse(self, context: AnalysisContext) -> Findings:
         """Measure this run beside random weights and other runs."""
-        count, k = len(material.entries), self.settings.neighbours
+        count, k = len(context.entries), self.settings.neighbours
         if count < 4:
             raise UserError(f"{count} videos are too few to speak of a representation's health; give --part all")
         k = min(k, count - 2)
-        found = self._of_views(material, k)
-        seen = self._seen(material) if self.settings.clips else []
+        found = self._of_views(context, k)
+        seen = self._seen(context) if self.settings.clips else []
         chance = chance_overlap(count, k)
         clips = min(self.settings.clips, count)
-        figures = [spectrum_figure(material, found)]
+        figures = [spectrum_figure(context, found)]
         if any(one.explained for one in found):
-            figures.append(neighbours_figure(material, found, k=k, chance=chance))
+            figures.append(neighbours_figure(context, found, k=k, chance=chance))
         if seen:
-            figures.append(time_figure(material, seen, clips=clips))
+            figures.append(time_figure(context, seen, clips=clips))
         return Findings(
             sentences=health_sentences(found, seen, k=k, chance=chance),
             tables=(_spread_table(found, k), *_neighbour_tables(found, k, chance), *_time_tables(seen, clips)),
@@ -107,11 +115,11 @@ class Health(Analysis):
             figures=tuple(figures),
         )
 
-    def _of_views(self, material: Material, k: int) -> list[OfView]:
+    def _of_views(self, context: AnalysisContext, k: int) -> list[OfView]:
         """Measure every view of every set, and how much its neighbours are those of pixels and of random weights."""
-        pixels = material.pixels() if self.settings.pixels else {}
+        pixels = context.pixels() if self.settings.pixels else {}
         others = {name: nearest_rows(rows, k) for name, rows in pixels.items()}
-        tables = {given.name: given.with_ensemble() for given in material.sets}
+        tables = {given.name: given.with_ensemble() for given in context.sets}
         lists = {
             (whose, view): nearest_rows(rows, k) for whose, table in tables.items() for view, rows in table.items()
         }
@@ -120,26 +128,26 @@ class Health(Analysis):
             explained = {name: shared_neighbours(near, other) for name, other in others.items()}
             if whose != RANDOM and (RANDOM, view) in lists:
                 explained[RANDOM] = shared_neighbours(near, lists[RANDOM, view])
-            found.append(OfView(whose, view, spread(tables[whose][view]), hubs(near), explained))
-            material.tell(len(found), len(lists))
+            found.append(OfView(whose, view, measure_geometry(tables[whose][view]), hubs(near), explained))
+            context.tell(len(found), len(lists))
         return found
 
-    def _seen(self, material: Material) -> list[Seen]:
+    def _seen(self, context: AnalysisContext) -> list[ViewReading]:
         """Embed changed clips of some videos with this run's encoders and with random ones."""
-        chosen = material.drawn(self.settings.clips, seed=self.settings.seed)
-        clip = material.run.config.clip
+        chosen = context.drawn(self.settings.clips, seed=self.settings.seed)
+        clip = context.run.config.clip
         frames = [
             changed_clips(entry.num_frames or 1, clip, key=self.settings.seed + place)
             for place, entry in enumerate(chosen.entries)
         ]
         found = []
         for whose in (OWN, RANDOM):
-            made = material.clips(chosen.entries, frames, num_blocks=clip.num_blocks, whose=whose)
+            made = context.clips(chosen.entries, frames, num_blocks=clip.num_blocks, whose=whose)
             found += [_seen_by(whose, view, np.stack(videos, axis=1)) for view, videos in made.items()]
         return found
 
 
-def _seen_by(whose: str, view: str, clips: Rows) -> Seen:
+def _seen_by(whose: str, view: str, clips: Rows) -> ViewReading:
     """Compare changed clips with what they were.
 
     Args:
@@ -152,12 +160,12 @@ def _seen_by(whose: str, view: str, clips: Rows) -> Seen:
     pairs = {name: share_of_distance(originals[name], rows) for name, rows in zip(CHANGES, changed, strict=True)}
     k = max(1, min(5, len(middle) - 2))
     later, still = changed[list(CHANGES).index("later")], changed[list(CHANGES).index("still")]
-    return Seen(
+    return ViewReading(
         whose,
         view,
         {name: cosine for name, (cosine, _) in pairs.items()},
         {name: share for name, (_, share) in pairs.items()},
-        closeness(first, later),
+        alignment(first, later),
         shared_neighbours(nearest_rows(middle, k), nearest_rows(still, k)),
     )
 
@@ -170,9 +178,9 @@ def _spread_table(found: Sequence[OfView], k: int) -> FoundTable:
             (
                 one.whose,
                 one.view,
-                f"{one.spread.effective_rank:.1f}",
-                f"{one.spread.uniformity:.2f}",
-                f"{one.spread.mean_cosine:.3f}",
+                f"{one.geometry.effective_rank:.1f}",
+                f"{one.geometry.uniformity:.2f}",
+                f"{one.geometry.mean_cosine:.3f}",
                 f"{one.hubs.skewness:.2f}",
                 f"{one.hubs.antihubs:.1%}",
             )
@@ -193,7 +201,7 @@ def _neighbour_tables(found: Sequence[OfView], k: int, chance: float) -> list[Fo
     return [FoundTable(title, ("features", "view", *names), tuple(rows))]
 
 
-def _time_tables(seen: Sequence[Seen], clips: int) -> list[FoundTable]:
+def _time_tables(seen: Sequence[ViewReading], clips: int) -> list[FoundTable]:
     if not seen:
         return []
     rows = [
@@ -208,10 +216,10 @@ def _plain(one: OfView) -> dict[str, Any]:
     return {
         "features": one.whose,
         "view": one.view,
-        "effective_rank": one.spread.effective_rank,
-        "uniformity": one.spread.uniformity,
-        "mean_cosine": one.spread.mean_cosine,
-        "spectrum": one.spread.spectrum[:64].round(6).tolist(),
+        "effective_rank": one.geometry.effective_rank,
+        "uniformity": one.geometry.uniformity,
+        "mean_cosine": one.geometry.mean_cosine,
+        "spectrum": one.geometry.spectrum[:64].round(6).tolist(),
         "hub_skewness": one.hubs.skewness,
         "antihubs": one.hubs.antihubs,
         "largest_hub": one.hubs.largest,
@@ -226,7 +234,7 @@ def _histogram(occurrences: NDArray[np.int64]) -> dict[str, int]:
     return {str(value): int(number) for value, number in zip(values, counts, strict=True)}
 
 
-def _records(found: Sequence[OfView], seen: Sequence[Seen]) -> list[dict[str, Any]]:
+def _records(found: Sequence[OfView], seen: Sequence[ViewReading]) -> list[dict[str, Any]]:
     """Return one row a number."""
     rows = []
     for one in found:
@@ -236,7 +244,7 @@ def _records(found: Sequence[OfView], seen: Sequence[Seen]) -> list[dict[str, An
     for changed in seen:
         numbers = {f"{name}: cosine": value for name, value in changed.cosines.items()}
         numbers |= {f"{name}: share of distance": value for name, value in changed.shares.items()}
-        numbers |= {"first and last clip: squared distance": changed.closeness}
+        numbers |= {"first and last clip: squared distance": changed.alignment}
         numbers |= {"neighbours of stills": changed.still_neighbours}
         rows += [(changed.whose, changed.view, name, value) for name, value in numbers.items()]
     return [

@@ -4,11 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from coview.analysis.material import OWN, RANDOM
+from coview.analysis.context import OWN, RANDOM
 from coview.training.health import COLLAPSED_RANK
 
 if TYPE_CHECKING:
-    from coview.analysis.health import OfView, Seen
+    from coview.analysis.health import OfView, ViewReading
 
 FEW_DIRECTIONS = 5.0
 """Effective rank below which few directions carry everything."""
@@ -20,7 +20,9 @@ UNSEEN, SEEN = 0.1, 0.3
 """Share of the distance between videos below which a change is not seen, and above which it plainly is."""
 
 
-def health_sentences(found: Sequence["OfView"], seen: Sequence["Seen"], *, k: int, chance: float) -> tuple[str, ...]:
+def health_sentences(
+    found: Sequence["OfView"], seen: Sequence["ViewReading"], *, k: int, chance: float
+) -> tuple[str, ...]:
     """Say what was found of this run, the most telling first.
 
     Args:
@@ -36,7 +38,7 @@ def health_sentences(found: Sequence["OfView"], seen: Sequence["Seen"], *, k: in
     return (*stills, *_of_neighbours(own, k=k, chance=chance), *spreads, *_of_hubs(own, k=k))
 
 
-def _of_time(one: "Seen", seen: Sequence["Seen"]) -> str:
+def _of_time(one: "ViewReading", seen: Sequence["ViewReading"]) -> str:
     """Tell scene from motion."""
     still, shuffled, backward = (one.shares[name] for name in ("still", "shuffled", "reversed"))
     if math.isnan(still):
@@ -56,7 +58,7 @@ def _of_time(one: "Seen", seen: Sequence["Seen"]) -> str:
     )
 
 
-def _three(one: "Seen") -> str:
+def _three(one: "ViewReading") -> str:
     return ", ".join(f"{one.shares[name]:.0%}" for name in ("still", "shuffled", "reversed"))
 
 
@@ -80,7 +82,7 @@ def _of_neighbours(own: Sequence["OfView"], *, k: int, chance: float) -> list[st
 
 
 def _of_spread(one: "OfView", random: "OfView | None") -> str:
-    rank, uniformity = one.spread.effective_rank, one.spread.uniformity
+    rank, uniformity = one.geometry.effective_rank, one.geometry.uniformity
     if rank < COLLAPSED_RANK or uniformity > -0.05:
         verdict = "collapsed: all videos are nearly the same"
     elif rank < FEW_DIRECTIONS:
@@ -91,7 +93,9 @@ def _of_spread(one: "OfView", random: "OfView | None") -> str:
         verdict = "videos fill the space well"
     else:
         verdict = "videos fill a part of the space"
-    beside = f", random weights {random.spread.effective_rank:.1f} and {random.spread.uniformity:.2f}" if random else ""
+    beside = (
+        f", random weights {random.geometry.effective_rank:.1f} and {random.geometry.uniformity:.2f}" if random else ""
+    )
     return f"{one.view}: effective rank {rank:.1f}, uniformity {uniformity:.2f}{beside}: {verdict}."
 
 

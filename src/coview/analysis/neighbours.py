@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coview.analysis.base import Analysis, Findings, FoundTable, Material
+from coview.analysis.base import Analysis, AnalysisContext, Findings, FoundTable
 from coview.analysis.figure import Figure, file_word
 from coview.analysis.picture_wall import Tile, WallRow, wall_figure
 from coview.analysis.strips import Strips, spread_places
@@ -88,67 +88,69 @@ class Neighbours(Analysis):
 
     Settings = NeighboursSettings
 
-    def analyse(self, material: Material) -> Findings:
+    def analyse(self, context: AnalysisContext) -> Findings:
         """Show the nearest videos of some and count over all."""
-        groups = [group_of(entry) for entry in material.entries]
+        groups = [group_of(entry) for entry in context.entries]
         if len(set(groups)) < 2:
             raise UserError("neighbours need at least two videos that were not cut from one recording")
-        queries, depth = self._queries(material), max(self.settings.neighbours, SHARED_AMONG)
-        found = {name: nearest_videos(rows, groups, count=depth) for name, rows in material.own.with_ensemble().items()}
-        examples = {name: self._examples(material, one, queries) for name, one in found.items()}
-        strips = Strips(material)
-        figures = tuple(self._figure(material, name, one, queries, strips) for name, one in found.items())
-        labels = [entry.label for entry in material.entries]
-        right = {name: share_right(one, labels) for name, one in found.items()} if material.is_labelled else {}
+        queries, depth = self._queries(context), max(self.settings.neighbours, SHARED_AMONG)
+        found = {name: nearest_videos(rows, groups, count=depth) for name, rows in context.own.with_ensemble().items()}
+        examples = {name: self._examples(context, one, queries) for name, one in found.items()}
+        strips = Strips(context)
+        figures = tuple(self._figure(context, name, one, queries, strips) for name, one in found.items())
+        labels = [entry.label for entry in context.entries]
+        right = {name: share_right(one, labels) for name, one in found.items()} if context.is_labelled else {}
         return Findings(
-            sentences=(*_sentences(material, found, right), *strips.failures[:3]),
+            sentences=(*_sentences(context, found, right), *strips.failures[:3]),
             tables=_tables(right),
             values={"nearest is right": right, "examples": examples},
-            records=_records(material, found, count=self.settings.neighbours),
+            records=_records(context, found, count=self.settings.neighbours),
             figures=figures,
             payload={"neighbours": examples},
         )
 
-    def _queries(self, material: Material) -> list[int]:
+    def _queries(self, context: AnalysisContext) -> list[int]:
         """Return the places of the queries."""
         if not self.settings.videos:
-            return spread_places(len(material.entries), self.settings.queries)
-        places = {entry.id: place for place, entry in enumerate(material.entries)}
+            return spread_places(len(context.entries), self.settings.queries)
+        places = {entry.id: place for place, entry in enumerate(context.entries)}
         unknown = [name for name in map(str, self.settings.videos) if name not in places]
         if unknown:
             raise UserError(
                 f"--neighbours.videos names {', '.join(unknown)}, not among the {len(places)} videos that take part "
-                f"({material.part}), such as {', '.join(list(places)[:3])}"
+                f"({context.part}), such as {', '.join(list(places)[:3])}"
             )
         return [places[str(name)] for name in self.settings.videos]
 
-    def _examples(self, material: Material, found: Nearest, queries: Sequence[int]) -> list[dict[str, Any]]:
+    def _examples(self, context: AnalysisContext, found: Nearest, queries: Sequence[int]) -> list[dict[str, Any]]:
         """Return queries with their neighbours as plain values, as an evaluation keeps them."""
         return [
             {
-                **_named(material.entries[query]),
+                **_named(context.entries[query]),
                 "neighbours": [
-                    {**_named(material.entries[index]), "cosine": round(cosine, 4)}
+                    {**_named(context.entries[index]), "cosine": round(cosine, 4)}
                     for index, cosine in found.of(query)[: self.settings.neighbours]
                 ],
             }
             for query in queries
         ]
 
-    def _figure(self, material: Material, name: str, found: Nearest, queries: Sequence[int], strips: Strips) -> Figure:
+    def _figure(
+        self, context: AnalysisContext, name: str, found: Nearest, queries: Sequence[int], strips: Strips
+    ) -> Figure:
         rows = []
         for query in queries:
-            entry = material.entries[query]
+            entry = context.entries[query]
             tiles = [Tile(strips.of(entry), f"query: {entry.label or entry.id}")]
             for index, cosine in found.of(query)[: self.settings.neighbours]:
-                other = material.entries[index]
+                other = context.entries[index]
                 tiles.append(Tile(strips.of(other), f"{other.label or other.id} {cosine:.2f}", _is_right(entry, other)))
             rows.append(WallRow("", tiles))
         how = "queries chosen by hand" if self.settings.videos else "queries evenly spread, not chosen by success"
         return wall_figure(
             file_word(name),
             title=f"nearest neighbours by {name}",
-            caption=f"{material.about(view=name)} · {how}; among videos of other recordings; the number is the cosine",
+            caption=f"{context.about(view=name)} · {how}; among videos of other recordings; the number is the cosine",
             rows=rows,
         )
 
@@ -161,17 +163,17 @@ def _is_right(one: VideoEntry, other: VideoEntry) -> bool | None:
     return None if one.label is None or other.label is None else one.label == other.label
 
 
-def _sentences(material: Material, found: Mapping[str, Nearest], right: Mapping[str, float]) -> list[str]:
+def _sentences(context: AnalysisContext, found: Mapping[str, Nearest], right: Mapping[str, float]) -> list[str]:
     sentences = []
     if right:
         shares = ", ".join(f"{name} {100 * share:.0f}%" for name, share in right.items())
         sentences.append(
-            f"The nearest of {len(material.entries):,} videos ({material.part}; its own recording left out) shows the "
+            f"The nearest of {len(context.entries):,} videos ({context.part}; its own recording left out) shows the "
             f"same class in: {shares}."
         )
     else:
         sentences.append("No video has a label: nobody can say which neighbours are right.")
-    views = [name for name in found if name in material.own.features]
+    views = [name for name in found if name in context.own.features]
     pairs = [
         f"{one} and {other} {shared_neighbours(found[one], found[other]):.1f}" for one, other in combinations(views, 2)
     ]
@@ -186,7 +188,7 @@ def _tables(right: Mapping[str, float]) -> tuple[FoundTable, ...]:
     return (FoundTable("nearest video of the same class", ("features", "% of videos"), rows),) if rows else ()
 
 
-def _records(material: Material, found: Mapping[str, Nearest], *, count: int) -> list[dict[str, Any]]:
+def _records(context: AnalysisContext, found: Mapping[str, Nearest], *, count: int) -> list[dict[str, Any]]:
     """Return one row for each video, view and neighbour."""
     return [
         {
@@ -194,11 +196,11 @@ def _records(material: Material, found: Mapping[str, Nearest], *, count: int) ->
             "video": entry.id,
             "label": entry.label or "",
             "rank": rank,
-            "neighbour": material.entries[index].id,
-            "its label": material.entries[index].label or "",
+            "neighbour": context.entries[index].id,
+            "its label": context.entries[index].label or "",
             "cosine": round(cosine, 6),
         }
         for name, one in found.items()
-        for place, entry in enumerate(material.entries)
+        for place, entry in enumerate(context.entries)
         for rank, (index, cosine) in enumerate(one.of(place)[:count], start=1)
     ]

@@ -10,7 +10,7 @@ import numpy as np
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
-from coview.analysis.material import Material
+from coview.analysis.context import AnalysisContext
 from coview.analysis.result import FOLDER
 from coview.clips.sampling import Indices
 from coview.datatypes import Frame, VideoEntry
@@ -46,11 +46,11 @@ class Overlaid(typing.Protocol):
         """(T, size, size)."""
 
 
-def squares(material: Material, entry: VideoEntry, frames: Indices, *, side: int) -> list[Frame]:
+def squares(context: AnalysisContext, entry: VideoEntry, frames: Indices, *, side: int) -> list[Frame]:
     """Return frames as an encoder sees them: the largest centred square, (side, side, 3) each."""
     wanted, places = np.unique(frames, return_inverse=True)
     cut = []
-    for picture in material.pictures(entry, wanted, height=side):
+    for picture in context.pictures(entry, wanted, height=side):
         height, width = picture.shape[:2]
         smaller = min(height, width)
         top, left = (height - smaller) // 2, (width - smaller) // 2
@@ -77,11 +77,11 @@ def overlaid(frames: Sequence[Frame], saliency: NDArray[np.float32], *, most: fl
     return drawn
 
 
-def write_overlays(material: Material, found: Mapping[str, Overlaid], *, stem: str) -> list[dict[str, str]]:
+def write_overlays(context: AnalysisContext, found: Mapping[str, Overlaid], *, stem: str) -> list[dict[str, str]]:
     """Write videos of clips beside the same with overlay into RUN/analysis; those of an earlier call go.
 
     Args:
-        material: reads the frames.
+        context: reads the frames.
         found: file name -> what to draw.
         stem: what the names of all such files begin with.
 
@@ -91,21 +91,21 @@ def write_overlays(material: Material, found: Mapping[str, Overlaid], *, stem: s
     Raises:
         UserError: the run's folder cannot be written.
     """
-    folder = material.run.path / FOLDER
+    folder = context.run.path / FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for earlier in folder.glob(f"{stem}*.mp4"):
             if earlier.name not in found:
                 earlier.unlink()
         for name, one in found.items():
-            _write(material, one, folder / name)
+            _write(context, one, folder / name)
     except OSError as error:
         raise UserError(f"cannot write into {folder}: {error}") from error
     return [{"title": f"{one.entry.label or one.entry.id}, {one.view}", "file": name} for name, one in found.items()]
 
 
-def _write(material: Material, one: Overlaid, path: Path) -> None:
-    frames = squares(material, one.entry, one.frame_indices, side=VIDEO_SIDE)
+def _write(context: AnalysisContext, one: Overlaid, path: Path) -> None:
+    frames = squares(context, one.entry, one.frame_indices, side=VIDEO_SIDE)
     shown = overlaid(frames, one.saliency, most=float(one.saliency.max()))
     pictures = [np.concatenate(pair, axis=1) for pair in zip(frames, shown, strict=True)]
     step = max(1, int(one.frame_indices[-1] - one.frame_indices[0]) // max(1, len(one.frame_indices) - 1))

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics.cluster import contingency_matrix
 
-from coview.analysis.base import Analysis, Findings, FoundTable, Material
+from coview.analysis.base import Analysis, AnalysisContext, Findings, FoundTable
 from coview.analysis.figure import TONES, Figure, draw, file_word
 from coview.analysis.picture_wall import Tile, WallRow, wall_figure
 from coview.analysis.strips import Strips
@@ -105,57 +105,57 @@ class PrototypeClips(Analysis):
 
     Settings = PrototypesSettings
 
-    def analyse(self, material: Material) -> Findings:
+    def analyse(self, context: AnalysisContext) -> Findings:
         """Assign the videos to the prototypes of each view."""
-        method = material.run.method
+        method = context.run.method
         if not isinstance(method, HasPrototypes):
-            name = material.run.config.method.get("name")
+            name = context.run.config.method.get("name")
             raise UserError(f"method {name} learns no prototypes; vicc does")
-        found = {view: assigned(rows) for view, rows in prototype_cosines(material, method).items()}
-        strips = Strips(material)
-        figures = [self._wall(material, view, one, strips) for view, one in found.items()]
+        found = {view: assigned(rows) for view, rows in prototype_cosines(context, method).items()}
+        strips = Strips(context)
+        figures = [self._wall(context, view, one, strips) for view, one in found.items()]
         return Findings(
-            sentences=(*_sentences(material, found), *strips.failures[:3]),
-            tables=(_table(material, found),),
-            values={view: _values(material, one) for view, one in found.items()},
-            records=[record for view, one in found.items() for record in _records(material, view, one)],
-            figures=(*figures, _usage_figure(material, found)),
+            sentences=(*_sentences(context, found), *strips.failures[:3]),
+            tables=(_table(context, found),),
+            values={view: _values(context, one) for view, one in found.items()},
+            records=[record for view, one in found.items() for record in _records(context, view, one)],
+            figures=(*figures, _usage_figure(context, found)),
         )
 
-    def _wall(self, material: Material, view: str, found: Assigned, strips: Strips) -> Figure:
+    def _wall(self, context: AnalysisContext, view: str, found: Assigned, strips: Strips) -> Figure:
         """Draw the most used prototypes of a view, a row each."""
         rows = []
         for prototype in np.argsort(-found.usage, kind="stable")[: self.settings.prototypes].tolist():
             members = found.members(prototype)
             if not members:
                 continue
-            name, share = majority([material.labels[place] for place in members])
+            name, share = majority([context.labels[place] for place in members])
             tiles = []
             for place in members[: self.settings.clips]:
-                entry = material.entries[place]
+                entry = context.entries[place]
                 is_right = entry.label == name if name and entry.label else None
                 tiles.append(Tile(strips.of(entry), f"{entry.label or entry.id} {found.cosines[place]:.2f}", is_right))
             told = f", {share:.0%} {name}" if name else ""
             rows.append(WallRow(f"prototype {prototype}: {len(members)} videos{told}", tiles))
-        marks = "framed by whether they are of its most frequent class; " if material.is_labelled else ""
+        marks = "framed by whether they are of its most frequent class; " if context.is_labelled else ""
         return wall_figure(
             file_word(view),
             title=f"clips most like each prototype, {view}",
-            caption=f"{material.about(view=view)} · the {len(rows)} most used of {found.count} prototypes; {marks}"
+            caption=f"{context.about(view=view)} · the {len(rows)} most used of {found.count} prototypes; {marks}"
             "the number is the cosine with the prototype",
             rows=rows,
         )
 
 
-def prototype_cosines(material: Material, method: HasPrototypes) -> dict[str, NDArray[np.float32]]:
+def prototype_cosines(context: AnalysisContext, method: HasPrototypes) -> dict[str, NDArray[np.float32]]:
     """Return view -> (n, K) cosines of videos with prototypes; projected features stay with the run's embeddings."""
-    run, data, entries = material.run, material.data, material.entries
+    run, data, entries = context.run, context.data, context.entries
 
     def make() -> Embeddings:
         encoders = {view: method.projected(view).eval() for view in run.views}
-        return run.embed_entries(data, entries, encoders=encoders, device=material.device, progress=material.progress)
+        return run.embed_entries(data, entries, encoders=encoders, device=context.device, progress=context.progress)
 
-    identity = identity_of(run, data, entries, weights="trained", device=material.device)
+    identity = identity_of(run, data, entries, weights="trained", device=context.device)
     made = remembered(run.path / FOLDER, {**identity, "features": "projected"}, make)
     run.method.to("cpu")
     with torch.inference_mode():
@@ -164,7 +164,7 @@ def prototype_cosines(material: Material, method: HasPrototypes) -> dict[str, ND
         }
 
 
-def _usage_figure(material: Material, found: Mapping[str, Assigned]) -> Figure:
+def _usage_figure(context: AnalysisContext, found: Mapping[str, Assigned]) -> Figure:
     def paint(canvas: Any) -> None:
         for axes, (view, one) in zip(canvas.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
             usage = np.sort(one.usage)[::-1]
@@ -178,39 +178,39 @@ def _usage_figure(material: Material, found: Mapping[str, Assigned]) -> Figure:
     return draw(
         "usage",
         title="how many videos are nearest to each prototype",
-        caption=material.about(),
+        caption=context.about(),
         size=(4.1 * len(found), 2.9),
         paint=paint,
     )
 
 
-def _sentences(material: Material, found: Mapping[str, Assigned]) -> list[str]:
+def _sentences(context: AnalysisContext, found: Mapping[str, Assigned]) -> list[str]:
     sentences = []
     for view, one in found.items():
         text = (
             f"{view}: {one.num_used} of {one.count} prototypes are nearest to any of the {len(one.nearest):,} videos, "
             f"as if {one.effective_number:.1f} were used alike"
         )
-        if material.is_labelled:
-            labels, seed = material.labels, material.run.config.seed
+        if context.is_labelled:
+            labels, seed = context.labels, context.run.config.seed
             text += (
                 f"; {purity(one.nearest, labels):.0%} of the videos are of their prototype's most frequent class, by "
                 f"chance {chance_purity(one.nearest, labels, seed=seed):.0%}"
             )
         sentences.append(f"{text}.")
-    if not material.is_labelled:
+    if not context.is_labelled:
         sentences.append("No video has a label: how pure prototypes are cannot be said.")
     return sentences
 
 
-def _table(material: Material, found: Mapping[str, Assigned]) -> FoundTable:
+def _table(context: AnalysisContext, found: Mapping[str, Assigned]) -> FoundTable:
     rows = []
     for view, one in found.items():
         for prototype in np.argsort(-one.usage, kind="stable").tolist():
             members = one.members(prototype)
             if not members:
                 break
-            name, share = majority([material.labels[place] for place in members])
+            name, share = majority([context.labels[place] for place in members])
             cosine = float(one.cosines[members].mean())
             told = f"{name} {share:.0%}" if name else "-"
             rows.append((view, str(prototype), str(len(members)), told, f"{cosine:.2f}"))
@@ -218,20 +218,20 @@ def _table(material: Material, found: Mapping[str, Assigned]) -> FoundTable:
     return FoundTable("prototypes in use", columns, tuple(rows))
 
 
-def _values(material: Material, one: Assigned) -> dict[str, Any]:
-    labelled = material.is_labelled
-    seed = material.run.config.seed
+def _values(context: AnalysisContext, one: Assigned) -> dict[str, Any]:
+    labelled = context.is_labelled
+    seed = context.run.config.seed
     return {
         "prototypes": one.count,
         "used": one.num_used,
         "effective number": one.effective_number,
         "usage": one.usage.tolist(),
-        "purity": purity(one.nearest, material.labels) if labelled else None,
-        "purity by chance": chance_purity(one.nearest, material.labels, seed=seed) if labelled else None,
+        "purity": purity(one.nearest, context.labels) if labelled else None,
+        "purity by chance": chance_purity(one.nearest, context.labels, seed=seed) if labelled else None,
     }
 
 
-def _records(material: Material, view: str, one: Assigned) -> list[dict[str, Any]]:
+def _records(context: AnalysisContext, view: str, one: Assigned) -> list[dict[str, Any]]:
     return [
         {
             "view": view,
@@ -240,5 +240,5 @@ def _records(material: Material, view: str, one: Assigned) -> list[dict[str, Any
             "prototype": int(prototype),
             "cosine": round(float(cosine), 6),
         }
-        for entry, prototype, cosine in zip(material.entries, one.nearest, one.cosines, strict=True)
+        for entry, prototype, cosine in zip(context.entries, one.nearest, one.cosines, strict=True)
     ]

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from coview.analysis.base import Analysis, FeatureSet, Material
-from coview.analysis.material import OWN, RANDOM, OnDemand, Owner, Rows
+from coview.analysis.base import ANALYSES, Analysis, AnalysisContext, FeatureSet
+from coview.analysis.context import OWN, RANDOM, OnDemand, Owner, Rows
 from coview.analysis.result import FOLDER, AnalysisResult, write_analysis
-from coview.analysis.taking_part import Part, TakingPart, who_takes_part
+from coview.analysis.selection import Part, SelectedVideos, who_takes_part
 from coview.config import as_plain, override, parse
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ProgressSink
@@ -31,7 +31,7 @@ Options = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class AnalysisOutcome:
     """What became of one analysis.
 
     Attributes:
@@ -116,7 +116,7 @@ def analyse_all(
     options: Options | None = None,
     device: str = "auto",
     progress: ProgressSink | None = None,
-) -> Iterator[Outcome]:
+) -> Iterator[AnalysisOutcome]:
     """Look into a run in every way there is, or in some.
 
     Writes RUN/analysis/<analysis>.json and .csv, and each figure as .svg and .png beside them.
@@ -140,8 +140,6 @@ def analyse_all(
     Raises:
         UserError: runs, data, split or options cannot be used; the message says what to do.
     """
-    from coview.analysis import ANALYSES
-
     chosen, names = dict(options or {}), list(analyses or ANALYSES)
     for name in dict.fromkeys([*names, *chosen]):  # a slip of the pen is told before the work, not after it
         parse(ANALYSES.load(name).Settings, dict(chosen.get(name, {})), source=f"analysis {name}")
@@ -158,17 +156,17 @@ def analyse_all(
     for name in names:
         logger.info("analysis: %s", name)
         try:
-            yield Outcome(name, subject.analysed(name, chosen.get(name, {})))
+            yield AnalysisOutcome(name, subject.analysed(name, chosen.get(name, {})))
         except UserError as error:
-            yield Outcome(name, None, str(error))
+            yield AnalysisOutcome(name, None, str(error))
 
 
 @dataclass(frozen=True)
 class _Subject:
     """A run, the runs beside it and the videos, opened once for all analyses."""
 
-    material: Material
-    taking_part: TakingPart
+    context: AnalysisContext
+    select_videos: SelectedVideos
     beside: tuple[Run, ...]
     checkpoint: str | None
 
@@ -192,43 +190,41 @@ class _Subject:
         others = tuple(Run.load(folder) for folder in beside)
         for one in (run, *others):
             data.require_views(one.views)
-        taking_part = who_takes_part(run, data, split=split, part=part)
+        select_videos = who_takes_part(run, data, split=split, part=part)
         owners = _owners(run, others)
-        embedder = _Embedder(data, taking_part, device, progress)
-        material = Material(
+        embedder = _Embedder(data, select_videos, device, progress)
+        context = AnalysisContext(
             run,
             data,
-            taking_part.entries,
+            select_videos.entries,
             OnDemand({name: partial(embedder.features, name, owner) for name, owner in owners.items()}),
             pixels=lambda: embedder.pixels(run),
             owners=owners,
-            part=taking_part.part,
-            split=taking_part.split,
+            part=select_videos.part,
+            split=select_videos.split,
             device=device,
             progress=progress,
         )
-        return cls(material, taking_part, others, checkpoint)
+        return cls(context, select_videos, others, checkpoint)
 
     def analysed(self, name: str, options: Mapping[str, Any]) -> AnalysisResult:
         """Run one analysis and write what it found."""
-        from coview.analysis import ANALYSES
-
-        started, whole = time.monotonic(), self.material
+        started, whole = time.monotonic(), self.context
         kind = ANALYSES.load(name)
         settings = parse(kind.Settings, dict(options), source=f"analysis {name}")
-        material = _material_for(kind, name, whole)
+        context = _material_for(kind, name, whole)
         run, data = whole.run, whole.data
         result = AnalysisResult(
             analysis=name,
-            findings=kind(settings).analyse(material),
+            findings=kind(settings).analyse(context),
             beside=tuple(other.describe() for other in self.beside),
             split=whole.split,
-            part=self.taking_part.part,
+            part=self.select_videos.part,
             settings=as_plain(settings),
             counts={
-                "videos": len(material.entries),
+                "videos": len(context.entries),
                 "of": len(data.entries),
-                "classes": len({label for label in material.labels if label}),
+                "classes": len({label for label in context.labels if label}),
             },
             remarks=_remarks([run, *self.beside], data),
             path=str(run.path / FOLDER / _file_name(name, run=run, data=data, checkpoint=self.checkpoint)),
@@ -243,17 +239,17 @@ class _Embedder:
     """Embeds those who take part, in their groups."""
 
     data: PreparedDataset
-    taking_part: TakingPart
+    select_videos: SelectedVideos
     device: str
     progress: ProgressSink | None
 
     def features(self, name: str, owner: Owner) -> FeatureSet:
-        """Return the features of one set, rows in the order of `TakingPart.entries`."""
+        """Return the features of one set, rows in the order of `SelectedVideos.entries`."""
         made = [
             cached_embeddings(
                 owner.run, self.data, group, weights=owner.weights, device=self.device, progress=self.progress
             ).features
-            for group in self.taking_part.groups
+            for group in self.select_videos.groups
         ]
         return FeatureSet(name, self._in_order(made))
 
@@ -263,13 +259,15 @@ class _Embedder:
             return {}
         made = [
             cached_pixels(run, self.data, group, workers=2, progress=self.progress).features
-            for group in self.taking_part.groups
+            for group in self.select_videos.groups
         ]
         return self._in_order(made)
 
     def _in_order(self, groups: Sequence[Mapping[str, Rows]]) -> dict[str, Rows]:
-        places = {entry.id: place for place, entry in enumerate(e for group in self.taking_part.groups for e in group)}
-        rows = [places[entry.id] for entry in self.taking_part.entries]
+        places = {
+            entry.id: place for place, entry in enumerate(e for group in self.select_videos.groups for e in group)
+        }
+        rows = [places[entry.id] for entry in self.select_videos.entries]
         return {name: np.concatenate([group[name] for group in groups])[rows] for name in groups[0]}
 
 
@@ -283,8 +281,6 @@ def options_by_analysis(given: Mapping[str, Mapping[str, Any]], *, only: str | N
     Raises:
         UserError: a setting of something else.
     """
-    from coview.analysis import ANALYSES
-
     names = {name.replace("-", "_"): name for name in ([only] if only else ANALYSES)}
     for word in given:
         if word not in names:
@@ -294,20 +290,20 @@ def options_by_analysis(given: Mapping[str, Mapping[str, Any]], *, only: str | N
     return {names[word]: settings for word, settings in given.items()}
 
 
-def _material_for(kind: type[Analysis], name: str, material: Material) -> Material:
+def _material_for(kind: type[Analysis], name: str, context: AnalysisContext) -> AnalysisContext:
     """Return the videos that an analysis looks at.
 
     Raises:
         UserError: it needs labels, and there are none.
     """
     if not kind.needs_labels:
-        return material
-    if not material.is_labelled:
+        return context
+    if not context.is_labelled:
         raise UserError(
-            f"{name} compares classes, and none of the {len(material.entries)} videos has a label; "
+            f"{name} compares classes, and none of the {len(context.entries)} videos has a label; "
             "labels come from class folders or the lists given to coview prepare"
         )
-    return material.labelled()
+    return context.labelled()
 
 
 def _owners(run: Run, others: Sequence[Run]) -> dict[str, Owner]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from coview.analysis.base import Analysis, Findings, FoundTable, Material
+from coview.analysis.base import Analysis, AnalysisContext, Findings, FoundTable
 from coview.analysis.figure import Figure
 from coview.analysis.middle_clip import middle_clip, person_mask
 from coview.analysis.neighbours import nearest_videos
@@ -95,82 +95,82 @@ class Saliency(Analysis):
 
     Settings = SaliencySettings
 
-    def analyse(self, material: Material) -> Findings:
+    def analyse(self, context: AnalysisContext) -> Findings:
         """Look at a few clips in each view; the overlay videos are written beside the figures."""
-        views = self._views(material)
-        places = self._places(material)
+        views = self._views(context)
+        places = self._places(context)
         found: list[Looked] = []
         for place in places:
             for view in views:
-                found.append(self._looked(material, place, view))
-                if material.progress is not None:
-                    material.progress(len(found), len(places) * len(views), {})
-        by_video = [[one for one in found if one.entry is material.entries[place]] for place in places]
+                found.append(self._looked(context, place, view))
+                if context.progress is not None:
+                    context.progress(len(found), len(places) * len(views), {})
+        by_video = [[one for one in found if one.entry is context.entries[place]] for place in places]
         names = {
             f"saliency-clip{place}-{one.view}.mp4": one for place, own in enumerate(by_video, start=1) for one in own
         }
-        videos = write_overlays(material, names, stem="saliency-clip")
+        videos = write_overlays(context, names, stem="saliency-clip")
         return Findings(
             sentences=_sentences(found),
             tables=_tables(found),
             values={"clips": [_values(one) for one in found]},
             records=[record for one in found for record in _records(one)],
-            figures=tuple(self._figure(material, own, f"clip{place}") for place, own in enumerate(by_video, start=1)),
+            figures=tuple(self._figure(context, own, f"clip{place}") for place, own in enumerate(by_video, start=1)),
             payload={"videos": videos},
         )
 
-    def _views(self, material: Material) -> tuple[str, ...]:
-        chosen = self.settings.views or material.run.views
-        unknown = [view for view in chosen if view not in material.run.views]
+    def _views(self, context: AnalysisContext) -> tuple[str, ...]:
+        chosen = self.settings.views or context.run.views
+        unknown = [view for view in chosen if view not in context.run.views]
         if unknown:
-            raise UserError(f"--saliency.views {', '.join(unknown)}: the run has {', '.join(material.run.views)}")
+            raise UserError(f"--saliency.views {', '.join(unknown)}: the run has {', '.join(context.run.views)}")
         return tuple(chosen)
 
-    def _places(self, material: Material) -> list[int]:
+    def _places(self, context: AnalysisContext) -> list[int]:
         """Return the places of the videos to look at."""
-        if len({group_of(entry) for entry in material.entries}) < 2:
+        if len({group_of(entry) for entry in context.entries}) < 2:
             raise UserError("saliency compares a clip with a neighbour: it needs two videos of different recordings")
         if not self.settings.videos:
-            return spread_places(len(material.entries), self.settings.clips)
-        return list(dict.fromkeys(_place_of(material, name, "videos") for name in self.settings.videos))
+            return spread_places(len(context.entries), self.settings.clips)
+        return list(dict.fromkeys(_place_of(context, name, "videos") for name in self.settings.videos))
 
-    def _looked(self, material: Material, place: int, view: str) -> Looked:
+    def _looked(self, context: AnalysisContext, place: int, view: str) -> Looked:
         """Look at the middle window of one video in one view."""
-        rows, entry = material.own.features[view], material.entries[place]
-        other = self._neighbour(material, place, rows)
-        clip, frame_indices = middle_clip(material, entry, view)
-        device = choose_device(material.device)
-        encoder = material.run.encoders[view].to(device)
+        rows, entry = context.own.features[view], context.entries[place]
+        other = self._neighbour(context, place, rows)
+        clip, frame_indices = middle_clip(context, entry, view)
+        device = choose_device(context.device)
+        encoder = context.run.encoders[view].to(device)
         target = torch.from_numpy(rows[other]).to(device)
 
         def score(clips: Tensor) -> Tensor:
-            config = material.run.config
-            return window_features(encoder, clips, clip=config.clip, pool=material.run.method.pool) @ target
+            config = context.run.config
+            return window_features(encoder, clips, clip=config.clip, pool=context.run.method.pool) @ target
 
         clip = clip.to(device)
         if self.settings.how == "occlusion":
             made = occlusion_map(score, clip, moments=self.settings.moments, across=self.settings.across)
         else:
-            made = gradient_map(score, clip, draws=8, noise=0.1, seed=material.run.config.seed)
+            made = gradient_map(score, clip, draws=8, noise=0.1, seed=context.run.config.seed)
         with torch.no_grad():
             cosine = float(score(clip[None])[0])
         saliency = made.numpy().astype(np.float32)
-        mask = person_mask(material, entry, frame_indices, size=clip.shape[-1])
+        mask = person_mask(context, entry, frame_indices, size=clip.shape[-1])
         shares = None if mask is None else shares_on(saliency, mask)
         on_person, area = shares or (None, None)
-        return Looked(entry, material.entries[other], view, cosine, frame_indices, saliency, on_person, area)
+        return Looked(entry, context.entries[other], view, cosine, frame_indices, saliency, on_person, area)
 
-    def _neighbour(self, material: Material, place: int, rows: NDArray[np.float32]) -> int:
+    def _neighbour(self, context: AnalysisContext, place: int, rows: NDArray[np.float32]) -> int:
         if self.settings.neighbour is not None:
-            return _place_of(material, self.settings.neighbour, "neighbour")
-        groups = [group_of(entry) for entry in material.entries]
+            return _place_of(context, self.settings.neighbour, "neighbour")
+        groups = [group_of(entry) for entry in context.entries]
         return nearest_videos(rows, groups, count=1).of(place)[0][0]
 
-    def _figure(self, material: Material, found: Sequence[Looked], name: str) -> Figure:
+    def _figure(self, context: AnalysisContext, found: Sequence[Looked], name: str) -> Figure:
         """Draw one video: its frames, then each view's saliency on them, the neighbour beside."""
         first = found[0]
         chosen = spread_places(len(first.frame_indices), FIGURE_FRAMES)
-        frames = squares(material, first.entry, first.frame_indices[chosen], side=FIGURE_SIDE)
+        frames = squares(context, first.entry, first.frame_indices[chosen], side=FIGURE_SIDE)
         rows = [WallRow("the clip", [Tile(strip(frames))])]
         for one in found:
             shown = overlaid(frames, one.saliency[chosen], most=float(one.saliency.max()))
@@ -181,18 +181,18 @@ class Saliency(Analysis):
         return wall_figure(
             name,
             title=f"where it looks: {_named(first.entry)}",
-            caption=f"{first.entry.id}, the window in the middle · {material.run.path.resolve().name} at "
-            f"{material.run.checkpoint.name} · {words} · red: what makes the clip like its neighbour",
+            caption=f"{first.entry.id}, the window in the middle · {context.run.path.resolve().name} at "
+            f"{context.run.checkpoint.name} · {words} · red: what makes the clip like its neighbour",
             rows=rows,
         )
 
 
-def _place_of(material: Material, name: Any, setting: str) -> int:
-    places = {entry.id: place for place, entry in enumerate(material.entries)}
+def _place_of(context: AnalysisContext, name: Any, setting: str) -> int:
+    places = {entry.id: place for place, entry in enumerate(context.entries)}
     if str(name) not in places:
         raise UserError(
             f"--saliency.{setting} names {name}, not among the {len(places)} videos that take part "
-            f"({material.part}), such as {', '.join(list(places)[:3])}"
+            f"({context.part}), such as {', '.join(list(places)[:3])}"
         )
     return places[str(name)]
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from coview.analysis.base import Analysis, Findings, FoundTable, Material
+from coview.analysis.base import Analysis, AnalysisContext, Findings, FoundTable
+from coview.analysis.context import OWN
 from coview.analysis.figure import Figure, draw
-from coview.analysis.material import OWN
 from coview.analysis.pair_cosines import PairCosines, area_under_curve, pair_cosines
 from coview.datasets.splits import group_of
 from coview.errors import UserError
@@ -49,27 +49,27 @@ class Similarity(Analysis):
     Settings = SimilaritySettings
     needs_labels = True
 
-    def analyse(self, material: Material) -> Findings:
+    def analyse(self, context: AnalysisContext) -> Findings:
         """Compare the distributions of this run, random weights and other runs."""
-        labels = material.labels
+        labels = context.labels
         if len(set(labels)) < 2 or len(set(labels)) == len(labels):
             raise UserError(
                 f"{len(labels)} videos of {len(set(labels))} classes make no pairs of both kinds, of one class and of "
                 "two; give data with two classes or more and several videos of each"
             )
-        groups = [group_of(entry) for entry in material.entries]
+        groups = [group_of(entry) for entry in context.entries]
         found = []
-        for given in material.sets:
+        for given in context.sets:
             for view, rows in given.with_ensemble().items():
                 found.append(Compared(given.name, view, pair_cosines(rows, labels, groups)))
-                material.tell(len(found), len(material.sets) * len(given.with_ensemble()))
+                context.tell(len(found), len(context.sets) * len(given.with_ensemble()))
         has_groups = len(set(groups)) < len(groups)
         return Findings(
             sentences=_sentences(found, has_groups=has_groups),
             tables=(_table(found, has_groups=has_groups),),
             values={"pairs": len(labels) * (len(labels) - 1) // 2, "distributions": [_values(one) for one in found]},
             records=[record for one in found for record in _records(one)],
-            figures=(_figure(material, found),),
+            figures=(_figure(context, found),),
         )
 
 
@@ -142,14 +142,14 @@ def _records(one: Compared) -> list[dict[str, Any]]:
     ]
 
 
-def _figure(material: Material, found: Sequence[Compared]) -> Figure:
+def _figure(context: AnalysisContext, found: Sequence[Compared]) -> Figure:
     views = list(dict.fromkeys(one.view for one in found))
     sets = list(dict.fromkeys(one.whose for one in found))
-    pairs = len(material.entries) * (len(material.entries) - 1) // 2
+    pairs = len(context.entries) * (len(context.entries) - 1) // 2
     return draw(
         "",
         title="cosine of two videos of the same class (blue) and of other classes (red)",
-        caption=f"{material.about()} · all {pairs:,} pairs · areas are 1 each",
+        caption=f"{context.about()} · all {pairs:,} pairs · areas are 1 each",
         size=(max(5.0, 2.5 * len(views)), 1.9 * len(sets) + 0.9),
         paint=partial(_paint, found=found, views=views, sets=sets),
     )

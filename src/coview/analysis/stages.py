@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coview.analysis.base import Analysis, Findings, FoundTable, Material
+from coview.analysis.base import Analysis, AnalysisContext, Findings, FoundTable
 from coview.analysis.figure import TONES, Figure, draw
 from coview.errors import UserError
 from coview.evaluation import Result, read_results
@@ -25,15 +25,15 @@ class Stages(Analysis):
 
     Settings = StagesSettings
 
-    def analyse(self, material: Material) -> Findings:
+    def analyse(self, context: AnalysisContext) -> Findings:
         """Draw the newest curve."""
-        protocol, run = self.settings.protocol, material.run.path
+        protocol, run = self.settings.protocol, context.run.path
         results = [one for one in read_results(run) if one.protocol == protocol]
         result = next((one for one in results if one.curve), None)
         if result is None:
             why = "has no result with a curve" if results else "has not been evaluated"
             raise UserError(
-                f"{run} {why}: stages are scored by coview evaluate {run} --data {material.data.root}, where a run has "
+                f"{run} {why}: stages are scored by coview evaluate {run} --data {context.data.root}, where a run has "
                 "finished at least two and their checkpoints are there"
             )
         known = list(result.curve[0].rows[0].metrics)

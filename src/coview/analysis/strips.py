@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from coview.analysis.material import Material
+from coview.analysis.context import AnalysisContext
 from coview.analysis.picture_wall import strip
 from coview.datatypes import Frame, VideoEntry
 from coview.errors import UserError
@@ -20,13 +20,13 @@ class Strips:
     """Strips of rgb frames, each video's read once.
 
     Attributes:
-        material: where they come from.
+        context: where they come from.
         num_frames: in a strip.
         height: in pixels.
         failures: why some are grey, a line each.
     """
 
-    material: Material
+    context: AnalysisContext
     num_frames: int = FRAMES
     height: int = HEIGHT
     failures: list[str] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Strips:
 
     def _read(self, entry: VideoEntry) -> Frame:
         try:
-            return strip(self.material.pictures(entry, middles(entry, self.num_frames), height=self.height))
+            return strip(self.context.pictures(entry, middles(entry, self.num_frames), height=self.height))
         except UserError as error:
             logger.warning("no picture of %s: %s", entry.id, error)
             self.failures.append(f"No picture of {entry.id}: {error}.")

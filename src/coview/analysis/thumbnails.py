@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
-from coview.analysis.material import Material
+from coview.analysis.context import AnalysisContext
 from coview.datatypes import Frame, VideoEntry
 from coview.errors import UserError
 
@@ -24,11 +24,11 @@ def jpeg_uri(frame: Frame, *, quality: int = QUALITY) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
 
 
-def thumbnails(material: Material, entries: Sequence[VideoEntry]) -> dict[str, str]:
+def thumbnails(context: AnalysisContext, entries: Sequence[VideoEntry]) -> dict[str, str]:
     """Return video id -> a strip of its beginning, middle and end; a video that cannot be read is left out and named.
 
     Args:
-        material: reads the pictures and is told of the progress.
+        context: reads the pictures and is told of the progress.
         entries: ready videos.
     """
 
@@ -36,7 +36,7 @@ def thumbnails(material: Material, entries: Sequence[VideoEntry]) -> dict[str, s
         count = entry.num_frames or 1
         places = [(2 * i + 1) * count // (2 * FRAMES) for i in range(FRAMES)]
         try:
-            return jpeg_uri(np.concatenate(material.pictures(entry, places, height=HEIGHT), axis=1))
+            return jpeg_uri(np.concatenate(context.pictures(entry, places, height=HEIGHT), axis=1))
         except UserError as error:
             logger.warning("no picture of %s: %s", entry.id, error)
             return None
@@ -46,5 +46,5 @@ def thumbnails(material: Material, entries: Sequence[VideoEntry]) -> dict[str, s
         for done, (entry, uri) in enumerate(zip(entries, threads.map(strip, entries), strict=True), start=1):
             if uri is not None:
                 found[entry.id] = uri
-            material.tell(done, len(entries))
+            context.tell(done, len(entries))
     return found

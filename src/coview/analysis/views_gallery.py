@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from coview.analysis.base import Analysis, Findings, FoundTable, Material
+from coview.analysis.base import Analysis, AnalysisContext, Findings, FoundTable
 from coview.analysis.figure import TONES, Figure
 from coview.analysis.picture_wall import Tile, WallRow, strip, wall_figure
 from coview.analysis.strips import spread_places
@@ -44,14 +44,12 @@ class ViewsGallery(Analysis):
 
     Settings = ViewsGallerySettings
 
-    def analyse(self, material: Material) -> Findings:
+    def analyse(self, context: AnalysisContext) -> Findings:
         """Draw the views of some videos, and count how far they show anything."""
-        videos = self._videos(material)
-        views = {name: material.data.view_options[name] for name in VIEWS if name in material.data.view_options}
+        videos = self._videos(context)
+        views = {name: context.data.view_options[name] for name in VIEWS if name in context.data.view_options}
         opened = open_views(views, views)
-        read = {
-            video.id: {name: self._read(material, view, video) for name, view in opened.items()} for video in videos
-        }
+        read = {video.id: {name: self._read(context, view, video) for name, view in opened.items()} for video in videos}
         shares = [
             {"video": video.id, "label": video.label or "", "view": name, "mean": round(brightness(frames), 4)}
             for video in videos
@@ -67,29 +65,29 @@ class ViewsGallery(Analysis):
             values={"videos": [video.id for video in videos], "views": list(views)},
             records=shares,
             figures=tuple(
-                self._figure(material, video, opened, read[video.id], place) for place, video in enumerate(videos, 1)
+                self._figure(context, video, opened, read[video.id], place) for place, video in enumerate(videos, 1)
             ),
         )
 
-    def _videos(self, material: Material) -> list[VideoEntry]:
+    def _videos(self, context: AnalysisContext) -> list[VideoEntry]:
         if not self.settings.videos:
-            places = spread_places(len(material.entries), self.settings.clips)
-            return [material.entries[place] for place in places]
-        chosen = [material.data.entry(str(name)) for name in self.settings.videos]
+            places = spread_places(len(context.entries), self.settings.clips)
+            return [context.entries[place] for place in places]
+        chosen = [context.data.entry(str(name)) for name in self.settings.videos]
         for entry in chosen:
             if entry.status != "ready":
                 raise UserError(f"video {entry.id!r} is not ready: {entry.reason or entry.status}")
         return chosen
 
-    def _read(self, material: Material, view: View, entry: VideoEntry) -> NDArray[Any]:
+    def _read(self, context: AnalysisContext, view: View, entry: VideoEntry) -> NDArray[Any]:
         """Return raw frames spread over a video."""
         total = entry.num_frames or 1
         wanted = np.array(spread_places(total, self.settings.frames))
-        return view.read(material.data.view_path(view.name, entry.id, view.suffix), wanted)
+        return view.read(context.data.view_path(view.name, entry.id, view.suffix), wanted)
 
     def _figure(
         self,
-        material: Material,
+        context: AnalysisContext,
         entry: VideoEntry,
         views: Mapping[str, View],
         read: Mapping[str, NDArray[Any]],
@@ -105,7 +103,7 @@ class ViewsGallery(Analysis):
         return wall_figure(
             f"clip{place}",
             title=f"the views of {entry.label or entry.id}",
-            caption=f"{entry.id} of {material.data.root.resolve().name}, {self.settings.frames} frames evenly spread"
+            caption=f"{entry.id} of {context.data.root.resolve().name}, {self.settings.frames} frames evenly spread"
             + (" · flow: the hue is the direction, see the wheel, the strength is the speed" if wheel else ""),
             rows=rows,
         )

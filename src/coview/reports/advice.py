@@ -4,9 +4,9 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from coview.reports.condition import Health
 from coview.reports.facts import RunFacts, StageFacts
-from coview.reports.standing import Standing, best_row
+from coview.reports.headline_scores import HeadlineScores, best_row
+from coview.reports.run_health import RunHealth
 from coview.reports.words import and_list, judge, score_text
 
 LEAST_LOG_LINES = 10
@@ -32,7 +32,7 @@ class Advice:
 
 
 @dataclass(frozen=True)
-class Seen:
+class RunReading:
     """All that the rules look at.
 
     Attributes:
@@ -44,8 +44,8 @@ class Seen:
     """
 
     facts: RunFacts
-    health: Health
-    standings: Sequence[Standing]
+    health: RunHealth
+    standings: Sequence[HeadlineScores]
     data: str
     num_labelled: int | None = None
 
@@ -65,12 +65,12 @@ class Seen:
         return f"coview {name} {self.facts.path} --data {self.data}"
 
 
-def advice(seen: Seen) -> list[Advice]:
+def advice(seen: RunReading) -> list[Advice]:
     """Return what to do, the most pressing first."""
     return [found for rule in RULES for found in rule(seen)]
 
 
-def finish_training(seen: Seen) -> Iterator[Advice]:
+def finish_training(seen: RunReading) -> Iterator[Advice]:
     """Training that has not come to its end goes on first."""
     if not seen.facts.is_complete:
         config = (
@@ -79,7 +79,7 @@ def finish_training(seen: Seen) -> Iterator[Advice]:
         yield Advice("Training has not come to its end: go on.", config)
 
 
-def mend_collapse(seen: Seen) -> Iterator[Advice]:
+def mend_collapse(seen: RunReading) -> Iterator[Advice]:
     """Features that are all alike can be told apart by nobody."""
     collapsed = [one.view for one in seen.health.views if one.state == "collapsed"]
     if collapsed:
@@ -90,7 +90,7 @@ def mend_collapse(seen: Seen) -> Iterator[Advice]:
         )
 
 
-def mend_ignorance(seen: Seen) -> Iterator[Advice]:
+def mend_ignorance(seen: RunReading) -> Iterator[Advice]:
     """A loss no better than that of a guess."""
     ignorant = [one for one in seen.health.views if one.state == "learns nothing"]
     if ignorant:
@@ -101,7 +101,7 @@ def mend_ignorance(seen: Seen) -> Iterator[Advice]:
         )
 
 
-def mend_numbers(seen: Seen) -> Iterator[Advice]:
+def mend_numbers(seen: RunReading) -> Iterator[Advice]:
     """A loss that was not a number."""
     if any("was not finite" in text for text in seen.facts.warnings):
         yield Advice(
@@ -110,7 +110,7 @@ def mend_numbers(seen: Seen) -> Iterator[Advice]:
         )
 
 
-def evaluate(seen: Seen) -> Iterator[Advice]:
+def evaluate(seen: RunReading) -> Iterator[Advice]:
     """No score yet, or one of an older checkpoint."""
     if not any(stage.steps for stage in seen.facts.stages):
         return
@@ -127,7 +127,7 @@ def evaluate(seen: Seen) -> Iterator[Advice]:
         yield Advice("Training went on after the newest evaluation: evaluate again.", seen.command("evaluate"))
 
 
-def train_longer(seen: Seen) -> Iterator[Advice]:
+def train_longer(seen: RunReading) -> Iterator[Advice]:
     """A loss that had not settled when its stage ended."""
     falling = [stage.name for stage in seen.facts.stages if still_falls(stage)]
     if falling and not any(one.state == "collapsed" for one in seen.health.views):
@@ -135,7 +135,7 @@ def train_longer(seen: Seen) -> Iterator[Advice]:
         yield Advice(f"The loss was still falling at the end of {stages}: train longer ({seen.epoch_settings}).")
 
 
-def stop_earlier(seen: Seen) -> Iterator[Advice]:
+def stop_earlier(seen: RunReading) -> Iterator[Advice]:
     """A validation loss that has risen again: the run has begun to learn its videos by heart."""
     for stage in seen.facts.stages:
         judged = [epoch for epoch in stage.epochs if "validation_loss" in epoch]
@@ -149,7 +149,7 @@ def stop_earlier(seen: Seen) -> Iterator[Advice]:
             )
 
 
-def beat_random(seen: Seen) -> Iterator[Advice]:
+def beat_random(seen: RunReading) -> Iterator[Advice]:
     """Views that training has not helped; the best view is of use all the same."""
     for one in seen.standings[:1]:
         rows = [row for row in one.result.rows if row.kind == "trained" and row.name in seen.views]
@@ -174,7 +174,7 @@ def beat_random(seen: Seen) -> Iterator[Advice]:
             )
 
 
-def beat_pixels(seen: Seen) -> Iterator[Advice]:
+def beat_pixels(seen: RunReading) -> Iterator[Advice]:
     """A baseline without any network that does as well."""
     for one in seen.standings[:1]:
         if one.pixels is not None and one.against(one.pixels) != "better":
@@ -185,7 +185,7 @@ def beat_pixels(seen: Seen) -> Iterator[Advice]:
             )
 
 
-def let_views_teach(seen: Seen) -> Iterator[Advice]:
+def let_views_teach(seen: RunReading) -> Iterator[Advice]:
     """One view that knows clearly more than another can teach it."""
     for one in seen.standings[:1]:
         rows = [row for row in one.result.rows if row.kind == "trained" and row.name in seen.views]
@@ -203,7 +203,7 @@ def let_views_teach(seen: Seen) -> Iterator[Advice]:
             )
 
 
-def use_ensemble(seen: Seen) -> Iterator[Advice]:
+def use_ensemble(seen: RunReading) -> Iterator[Advice]:
     """An ensemble that is clearly better than any of its views."""
     for one in seen.standings[:1]:
         own = [row for row in one.result.rows if row.kind == "trained"]
@@ -213,7 +213,7 @@ def use_ensemble(seen: Seen) -> Iterator[Advice]:
             yield Advice(f"The views know different things: {mixed.name} beats each of them alone. Use it.")
 
 
-def measure_better(seen: Seen) -> Iterator[Advice]:
+def measure_better(seen: RunReading) -> Iterator[Advice]:
     """Errors too wide to tell runs apart."""
     for one in seen.standings[:1]:
         error = one.best.standard_errors.get(one.metric, math.nan)
@@ -224,7 +224,7 @@ def measure_better(seen: Seen) -> Iterator[Advice]:
             )
 
 
-def feed_faster(seen: Seen) -> Iterator[Advice]:
+def feed_faster(seen: RunReading) -> Iterator[Advice]:
     """Training that waits for its data."""
     waits = sorted(float(s["data_wait_share"]) for g in seen.facts.stages for s in g.steps if "data_wait_share" in s)
     if waits and waits[len(waits) // 2] > WAITING_SHARE:
@@ -234,13 +234,13 @@ def feed_faster(seen: Seen) -> Iterator[Advice]:
         )
 
 
-def look_inside(seen: Seen) -> Iterator[Advice]:
+def look_inside(seen: RunReading) -> Iterator[Advice]:
     """Nothing has been looked at yet."""
     if any(stage.steps for stage in seen.facts.stages) and not seen.facts.analyses and seen.facts.results:
         yield Advice("See what it learnt: maps, neighbours, where it looks.", seen.command("analyse"))
 
 
-RULES: tuple[Callable[[Seen], Iterator[Advice]], ...] = (
+RULES: tuple[Callable[[RunReading], Iterator[Advice]], ...] = (
     finish_training,
     mend_numbers,
     mend_collapse,

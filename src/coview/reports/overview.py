@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from coview.evaluation.results.result import ScoreRow
-from coview.reports.advice import Advice, Seen, advice
-from coview.reports.condition import Health, health
+from coview.reports.advice import Advice, RunReading, advice
 from coview.reports.facts import RunFacts
-from coview.reports.standing import Standing, standings
+from coview.reports.headline_scores import HeadlineScores, standings
+from coview.reports.run_health import RunHealth, health
 from coview.reports.words import Level, and_list, compare, duration, score_text
 
 MOST_ADVICE = 4
@@ -44,7 +44,7 @@ class Quality:
     level: Level
     headline: str
     text: str
-    rows: Sequence[Standing] = ()
+    rows: Sequence[HeadlineScores] = ()
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Overview:
     """
 
     trained: Trained
-    health: Health
+    health: RunHealth
     quality: Quality
     next_steps: Sequence[Advice]
     more_steps: Sequence[Advice] = ()
@@ -75,7 +75,7 @@ def overview(facts: RunFacts, *, data: str | None = None, num_labelled: int | No
         num_labelled: videos with a label, None where that is not known.
     """
     judged, scored = health(facts), standings(facts)
-    seen = Seen(facts, judged, scored, data or str(facts.resolved["data"]["root"]), num_labelled)
+    seen = RunReading(facts, judged, scored, data or str(facts.resolved["data"]["root"]), num_labelled)
     steps = advice(seen)
     return Overview(
         trained=trained(facts),
@@ -105,7 +105,7 @@ def trained(facts: RunFacts) -> Trained:
     return Trained("note", headline, numbers, f"{unfinished} {beside}")
 
 
-def quality(facts: RunFacts, scored: Sequence[Standing], *, num_labelled: int | None) -> Quality:
+def quality(facts: RunFacts, scored: Sequence[HeadlineScores], *, num_labelled: int | None) -> Quality:
     """Say how good the run is by its newest evaluation, or why that is not known."""
     if not scored:
         if num_labelled == 0:
@@ -133,7 +133,7 @@ def quality(facts: RunFacts, scored: Sequence[Standing], *, num_labelled: int | 
     return Quality(newest.level, headline, text[0].upper() + text[1:] + ".", scored)
 
 
-def _others(one: Standing) -> list[tuple[str, ScoreRow]]:
+def _others(one: HeadlineScores) -> list[tuple[str, ScoreRow]]:
     pixels = f"pixels ({one.pixels.name})" if one.pixels else ""
     named = [("random weights", one.random), (pixels, one.pixels), ("chance", one.chance)]
     return [(name, row) for name, row in named if row is not None]

@@ -14,7 +14,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.files import as_path
-from coview.reports import found, sections
+from coview.reports import analysis_sections, sections
 from coview.reports.charts import number
 from coview.reports.facts import RunFacts, gather
 from coview.reports.maps import thumbnails
@@ -56,8 +56,8 @@ def write_report(run: Run | Path | str, data: PreparedDataset | Path | str | Non
 
 def render(facts: RunFacts, album: Album | None, *, why_no_pictures: str = "") -> str:
     """Return the page."""
-    analyses = found.analyses(facts)
-    groups, videos = found.neighbour_groups(facts, album), sections.gallery(facts, album)
+    analyses = analysis_sections.analyses(facts)
+    groups, videos = analysis_sections.neighbour_groups(facts, album), sections.gallery(facts, album)
     pictures = sections.all_pictures(groups, videos)
     environment = Environment(
         autoescape=True,
@@ -72,14 +72,14 @@ def render(facts: RunFacts, album: Album | None, *, why_no_pictures: str = "") -
         facts=facts,
         first=overview(facts, data=data, num_labelled=num_labelled),
         evaluations=sections.evaluations(facts),
-        protocols_left=found.protocols_left(facts),
+        protocols_left=analysis_sections.protocols_left(facts),
         analyses=analyses,
         thumbnails=thumbnails(facts.analyses),
-        analyses_left=found.analyses_left(facts, num_labelled=num_labelled),
+        analyses_left=analysis_sections.analyses_left(facts, num_labelled=num_labelled),
         data_folder=data,
         num_labelled=num_labelled,
         groups=groups,
-        is_judged=any(one["is_right"] is not None for one in found.neighbours_in(groups)),
+        is_judged=any(one["is_right"] is not None for one in analysis_sections.neighbours_in(groups)),
         videos=videos,
         pictures=pictures,
         class_of={picture: name for name, picture in pictures.items()},

@@ -14,7 +14,7 @@ from coview.evaluation.results.result import KIND_TITLES, Result, ScoreRow
 from coview.reports.charts import Series, line_chart
 from coview.reports.facts import RunFacts, StageFacts
 from coview.reports.pictures import Album, Picture, choose_examples
-from coview.reports.stage_curve import curve_lines, first_metric, stages_in_words
+from coview.reports.score_curves import curve_lines, first_metric, stages_in_words
 from coview.reports.words import duration
 from coview.training.health import COLLAPSED_RANK, COLLAPSED_SPREAD
 

@@ -5,7 +5,7 @@ import pytest
 from coview.evaluation import evaluate
 from coview.evaluation.results.result import read_result
 from coview.evaluation.results.tables import lay_out, stage_table
-from coview.reports.stage_curve import curve_lines, stages_in_words
+from coview.reports.score_curves import curve_lines, stages_in_words
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from coview.analysis.alignment_figure import Shown, paint_alignment
-from coview.analysis.base import Analysis, Findings, FoundTable, Material
-from coview.analysis.block_alignment import Alignment, align, smoothed
+from coview.analysis.base import Analysis, AnalysisContext, Findings, FoundTable
+from coview.analysis.block_similarity import Alignment, align, smoothed
+from coview.analysis.context import FeatureSet
 from coview.analysis.figure import Figure, draw
-from coview.analysis.material import FeatureSet
+from coview.analysis.temporal_alignment_figure import Shown, paint_alignment
 from coview.config import NonNegativeFloat, Positive
 from coview.datasets.splits import group_of
 from coview.datatypes import VideoEntry
@@ -46,19 +46,19 @@ class AlignmentSettings:
     """Standard deviation, in blocks, of the blur of the picture; path and numbers come from the cosines as they are."""
 
 
-def choose_pairs(material: Material, count: int) -> list[tuple[VideoEntry, VideoEntry]]:
+def choose_pairs(context: AnalysisContext, count: int) -> list[tuple[VideoEntry, VideoEntry]]:
     """Return pairs of near videos of one class, of classes evenly spread; of any videos where nothing is labelled.
 
     Partners come from another group where there is one: two cuts of one recording align for the wrong reason.
     """
-    entries = material.entries
-    *_, rows = material.own.with_ensemble().values()
+    entries = context.entries
+    *_, rows = context.own.with_ensemble().values()
     labels = [entry.label for entry in entries]
     counts = {label: labels.count(label) for label in labels}
     firsts = {
-        entry.label if material.is_labelled else entry.id: place for place, entry in reversed([*enumerate(entries)])
+        entry.label if context.is_labelled else entry.id: place for place, entry in reversed([*enumerate(entries)])
     }
-    able = sorted(place for label, place in firsts.items() if not material.is_labelled or (label and counts[label] > 1))
+    able = sorted(place for label, place in firsts.items() if not context.is_labelled or (label and counts[label] > 1))
     chosen = [able[(2 * i + 1) * len(able) // (2 * count)] for i in range(count)] if able else []
     pairs = []
     for place in dict.fromkeys(chosen):
@@ -74,18 +74,18 @@ def choose_pairs(material: Material, count: int) -> list[tuple[VideoEntry, Video
     return pairs
 
 
-class ActionAlignment(Analysis):
+class TemporalAlignment(Analysis):
     """Blocks of two videos, or of one with itself, against each other: best warping path, period of what repeats."""
 
     Settings = AlignmentSettings
 
-    def analyse(self, material: Material) -> Findings:
+    def analyse(self, context: AnalysisContext) -> Findings:
         """Align the pairs that were asked for, or a few that suit."""
-        pairs = self._pairs(material)
+        pairs = self._pairs(context)
         videos = list({entry.id: entry for pair in pairs for entry in pair}.values())
-        clip, count = material.run.config.clip, self.settings.blocks
+        clip, count = context.run.config.clip, self.settings.blocks
         frames = [block_indices(entry.num_frames or 1, clip, num_blocks=count) for entry in videos]
-        blocks = self._compared(material.clips(videos, frames, num_blocks=1))
+        blocks = self._compared(context.clips(videos, frames, num_blocks=1))
         view = self.settings.view or "mean of views"
         rows = {entry.id: (made, indices) for entry, made, indices in zip(videos, blocks, frames, strict=True)}
         found = [
@@ -96,7 +96,7 @@ class ActionAlignment(Analysis):
         relative = ", without each video's mean" if self.settings.relative else ""
         words = f"{count} blocks of {clip.block_length} frames, step {clip.frame_stride}"
         figures = [
-            self._figure(material, pair, one, place, {e.id: rows[e.id][1] for e in pair}, f"{view}{relative} · {words}")
+            self._figure(context, pair, one, place, {e.id: rows[e.id][1] for e in pair}, f"{view}{relative} · {words}")
             for place, (pair, one) in enumerate(zip(pairs, found, strict=True), start=1)
         ]
         return Findings(
@@ -107,25 +107,25 @@ class ActionAlignment(Analysis):
             figures=tuple(figures),
         )
 
-    def _pairs(self, material: Material) -> list[tuple[VideoEntry, VideoEntry]]:
+    def _pairs(self, context: AnalysisContext) -> list[tuple[VideoEntry, VideoEntry]]:
         """Return the pairs of videos to align.
 
         Raises:
             UserError: an unknown video, one that is not ready, an odd number of them, or none that suit.
         """
-        views = tuple(material.run.views)
+        views = tuple(context.run.views)
         if self.settings.view is not None and self.settings.view not in views:
             raise UserError(f"--alignment.view {self.settings.view}: the run has {', '.join(views)}")
         names = self.settings.videos
         if len(names) % 2:
             raise UserError(f'--alignment.videos takes ids two by two, such as "[a, b]"; {len(names)} were given')
-        entries = [material.data.entry(str(name)) for name in names]
+        entries = [context.data.entry(str(name)) for name in names]
         for entry in entries:
             if entry.status != "ready":
                 raise UserError(f"video {entry.id!r} is not ready: {entry.reason or entry.status}")
         if entries:
             return list(zip(entries[::2], entries[1::2], strict=True))
-        chosen = choose_pairs(material, self.settings.pairs)
+        chosen = choose_pairs(context, self.settings.pairs)
         if not chosen:
             raise UserError("alignment needs two videos of one class, or without labels two videos; there are none")
         return [*chosen, *((one, one) for one, _ in chosen)]
@@ -141,7 +141,7 @@ class ActionAlignment(Analysis):
 
     def _figure(
         self,
-        material: Material,
+        context: AnalysisContext,
         pair: tuple[VideoEntry, VideoEntry],
         found: Alignment,
         place: int,
@@ -153,7 +153,7 @@ class ActionAlignment(Analysis):
         shown = Shown(
             smoothed(found.cosines, self.settings.smoothing),
             path=found.warping.path if found.warping else (),
-            strips=(_strip(material, first, frames[first.id]), _strip(material, second, frames[second.id])),
+            strips=(_strip(context, first, frames[first.id]), _strip(context, second, frames[second.id])),
             names=(_name(first), _name(second)),
             repetition=found.repetition,
         )
@@ -163,19 +163,19 @@ class ActionAlignment(Analysis):
         return draw(
             f"{kind}{place}",
             title=f"alignment of {title}",
-            caption=f"{first.id} | {second.id} of {material.data.root.resolve().name} · {words}, {smoothing} · "
-            f"{material.run.path.resolve().name} at {material.run.checkpoint.name}",
+            caption=f"{first.id} | {second.id} of {context.data.root.resolve().name} · {words}, {smoothing} · "
+            f"{context.run.path.resolve().name} at {context.run.checkpoint.name}",
             size=(8.2, 6.0) if found.repetition else (6.6, 6.2),
             paint=partial(paint_alignment, shown=shown),
         )
 
 
-def _strip(material: Material, entry: VideoEntry, frames: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+def _strip(context: AnalysisContext, entry: VideoEntry, frames: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
     """Return the middle frames of a few blocks, squares as the encoder sees them."""
     middles = frames[:, frames.shape[1] // 2]
     places = [(2 * i + 1) * len(middles) // (2 * STRIP_PICTURES) for i in range(STRIP_PICTURES)]
     squares = []
-    for picture in material.pictures(entry, middles[places], height=PICTURE_SIDE):
+    for picture in context.pictures(entry, middles[places], height=PICTURE_SIDE):
         side = min(picture.shape[:2])
         top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
         squares.append(picture[top : top + side, left : left + side])

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from coview.analysis import spread as module
-from coview.analysis.spread import chance_overlap, closeness, hubs, share_of_distance, spread
+from coview.analysis import feature_geometry as module
+from coview.analysis.feature_geometry import alignment, chance_overlap, hubs, measure_geometry, share_of_distance
 from coview.training.health import effective_rank
 
 
@@ -20,7 +20,7 @@ def unit_rows(n, size, seed=0, offset=0.0):
 def test_spread_against_plain_loops(shape, monkeypatch):
     monkeypatch.setattr(module, "_ROWS", 7)
     rows = unit_rows(*shape, offset=0.5)
-    found = spread(rows)
+    found = measure_geometry(rows)
     pairs = list(itertools.combinations(rows.astype(np.float64), 2))
     assert found.uniformity == pytest.approx(
         np.log(np.mean([np.exp(-2 * ((a - b) ** 2).sum()) for a, b in pairs])), abs=1e-5
@@ -33,17 +33,17 @@ def test_spread_against_plain_loops(shape, monkeypatch):
 
 
 def test_equal_features_and_opposite_ones():
-    same = spread(np.tile(np.array([[1.0, 0.0]], np.float32), (5, 1)))
+    same = measure_geometry(np.tile(np.array([[1.0, 0.0]], np.float32), (5, 1)))
     assert same.uniformity == pytest.approx(0)
     assert same.mean_cosine == pytest.approx(1)
-    two = spread(np.array([[1.0, 0.0], [-1.0, 0.0]], np.float32))
+    two = measure_geometry(np.array([[1.0, 0.0], [-1.0, 0.0]], np.float32))
     assert two.uniformity == pytest.approx(-8)  # |x - y|^2 = 4
     assert two.effective_rank == pytest.approx(1)
 
 
 def test_closeness_is_the_mean_squared_distance():
     one, other = np.array([[1, 0], [0, 1]], np.float32), np.array([[0, 1], [0, 1]], np.float32)
-    assert closeness(one, other) == pytest.approx((2 + 0) / 2)
+    assert alignment(one, other) == pytest.approx((2 + 0) / 2)
 
 
 def test_hubs_are_counted():

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from markupsafe import Markup
 
-from coview.analysis import ANALYSES
+from coview.analysis.base import ANALYSES
 from coview.analysis.figure import Figure
 from coview.analysis.result import AnalysisResult
 from coview.analysis.table import caption

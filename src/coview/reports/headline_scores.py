@@ -21,7 +21,7 @@ SAYINGS = {
 
 
 @dataclass(frozen=True)
-class Standing:
+class HeadlineScores:
     """The best of a run's rows under one protocol, beside what it must beat.
 
     Attributes:
@@ -70,7 +70,7 @@ def best_row(rows: Sequence[ScoreRow], metric: str) -> ScoreRow | None:
     return best
 
 
-def standing(result: Result) -> Standing | None:
+def standing(result: Result) -> HeadlineScores | None:
     """Pick the rows of a result that answer how good the run is; None where no row of the run has a score."""
     metric = next(iter(result.rows[0].metrics))
     own = [row for row in result.rows if row.kind == "trained" and not math.isnan(row.metrics.get(metric, math.nan))]
@@ -80,10 +80,10 @@ def standing(result: Result) -> Standing | None:
     pixels = best_row([row for row in result.rows if row.kind == "pixels"], metric)
     chance = best_row([row for row in result.rows if row.kind == "chance"], metric)
     random = best_row([row for row in result.rows if row.kind == "random" and row.name == best.name], metric)
-    return Standing(result, metric, best, len(own), random, pixels, chance)
+    return HeadlineScores(result, metric, best, len(own), random, pixels, chance)
 
 
-def standings(facts: RunFacts) -> list[Standing]:
+def standings(facts: RunFacts) -> list[HeadlineScores]:
     """Return the standing under each protocol by its newest result, the newest first; other runs have no part in it.
 
     Few labels come last: with one label a class it depends most on which videos have it.

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from coview.analysis.plane import (
+from coview.analysis.projection import (
     fitting_perplexity,
     lay_out,
     nearest_rows,

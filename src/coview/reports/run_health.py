@@ -16,7 +16,7 @@ ANALYSIS = "health"
 
 
 @dataclass(frozen=True)
-class ViewCondition:
+class ViewHealth:
     """One view as the newest log line that measured it tells.
 
     Attributes:
@@ -53,7 +53,7 @@ class ViewCondition:
 
 
 @dataclass(frozen=True)
-class Health:
+class RunHealth:
     """The answer to "is it healthy?".
 
     Attributes:
@@ -67,22 +67,22 @@ class Health:
 
     level: Level
     headline: str
-    views: Sequence[ViewCondition]
+    views: Sequence[ViewHealth]
     warnings: Sequence[str] = ()
     num_more_warnings: int = 0
     looked: Sequence[str] = ()
 
 
-def health(facts: RunFacts) -> Health:
+def health(facts: RunFacts) -> RunHealth:
     """Judge a run by its newest meters and by what its log warned of."""
     views = conditions(facts.stages)
     level, headline = _judged(views, has_warnings=bool(facts.warnings))
     more = max(0, len(facts.warnings) - MOST_WARNINGS)
     analysed = next((one.findings.sentences for one in facts.analyses if one.analysis == ANALYSIS), ())
-    return Health(level, headline, views, facts.warnings[:MOST_WARNINGS], more, analysed[:MOST_LOOKED])
+    return RunHealth(level, headline, views, facts.warnings[:MOST_WARNINGS], more, analysed[:MOST_LOOKED])
 
 
-def _judged(views: Sequence[ViewCondition], *, has_warnings: bool) -> tuple[Level, str]:
+def _judged(views: Sequence[ViewHealth], *, has_warnings: bool) -> tuple[Level, str]:
     """Return the verdict and its words, the worst news first."""
     collapsed = [one.view for one in views if one.state == "collapsed"]
     ignorant = [one.view for one in views if one.state == "learns nothing"]
@@ -99,16 +99,16 @@ def _judged(views: Sequence[ViewCondition], *, has_warnings: bool) -> tuple[Leve
     return "good", "Yes: features are spread out and every loss is below that of a guess."
 
 
-def conditions(stages: Sequence[StageFacts]) -> list[ViewCondition]:
+def conditions(stages: Sequence[StageFacts]) -> list[ViewHealth]:
     """Return the condition of each view in the newest stage that measured it, in the order views first appear."""
-    found: dict[str, ViewCondition] = {}
+    found: dict[str, ViewHealth] = {}
     for stage in stages:
         newest: Mapping[str, Any] = next((step for step in reversed(stage.steps) if step.get("health")), {})
         for view, meters in newest.get("health", {}).items():
             part = _part_of(view, newest)
             known = newest.get("chance_level", {}).get(part)
             loss = newest.get("parts", {}).get(part)
-            found[view] = ViewCondition(view, stage.name, meters["std"], meters["effective_rank"], loss, known)
+            found[view] = ViewHealth(view, stage.name, meters["std"], meters["effective_rank"], loss, known)
     return list(found.values())
 
 

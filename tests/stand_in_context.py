@@ -1,13 +1,13 @@
-"""Material of given features, without a run on disk."""
+"""AnalysisContext of given features, without a run on disk."""
 
 from pathlib import Path
 from types import SimpleNamespace
 
-from coview.analysis.base import FeatureSet, Material
+from coview.analysis.base import AnalysisContext, FeatureSet
 
 
-def stand_in(entries, features, **options) -> Material:
-    """Return material whose run and data set have a name and nothing else.
+def stand_in(entries, features, **options) -> AnalysisContext:
+    """Return context whose run and data set have a name and nothing else.
 
     Args:
         entries: the videos.
@@ -15,4 +15,4 @@ def stand_in(entries, features, **options) -> Material:
     """
     run = SimpleNamespace(path=Path("runs/mine"), checkpoint=Path("checkpoints/together-00000009"))
     sets = {n: given if isinstance(given, FeatureSet) else FeatureSet(n, given) for n, given in features.items()}
-    return Material(run, SimpleNamespace(root=Path("data/some")), tuple(entries), sets, **options)
+    return AnalysisContext(run, SimpleNamespace(root=Path("data/some")), tuple(entries), sets, **options)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from coview.analysis.warping import other_orders, warp
+from coview.analysis.time_warping import other_orders, warp
 
 
 def every_path(rows, columns):

@@ -1,12 +1,12 @@
-"""Health: the newest meters of each view, and what the log warned of."""
+"""RunHealth: the newest meters of each view, and what the log warned of."""
 
 import dataclasses
 from types import SimpleNamespace
 
 import pytest
 
-from coview.reports.condition import ViewCondition, conditions, health
 from coview.reports.facts import StageFacts, gather
+from coview.reports.run_health import ViewHealth, conditions, health
 
 
 @pytest.mark.parametrize(
@@ -33,11 +33,11 @@ def test_the_newest_stage_that_measured_a_view_counts():
     stages = [stage("rgb", "rgb", 0.1, "rgb/cpc"), stage("flow", "flow", 0.2, "cpc_flow")]
     stages.append(stage("cycle1-rgb", "rgb", 0.9, "rgb/swapped"))
     assert conditions(stages) == [
-        ViewCondition("rgb", "cycle1-rgb", 0.9, 9.0, 2.0, 4.0),
-        ViewCondition("flow", "flow", 0.2, 9.0, 2.0, 4.0),
+        ViewHealth("rgb", "cycle1-rgb", 0.9, 9.0, 2.0, 4.0),
+        ViewHealth("flow", "flow", 0.2, 9.0, 2.0, 4.0),
     ]
     assert conditions(stages)[0].learnt_share == 0.5
-    assert ViewCondition("rgb", "s", 0.9, 9.0).learnt_share is None
+    assert ViewHealth("rgb", "s", 0.9, 9.0).learnt_share is None
 
 
 def test_warnings_of_the_log_are_repeated(run_folder):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from coview.analysis.repetition import Repetition, repetition
-from coview.analysis.warping import Warping, other_orders, warp
+from coview.analysis.time_warping import Warping, other_orders, warp
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from coview.analysis import analyse_run
-from coview.analysis.alignment import choose_pairs
-from coview.analysis.block_alignment import align, relative, smoothed
+from coview.analysis.block_similarity import align, relative, smoothed
+from coview.analysis.temporal_alignment import choose_pairs
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
-from stand_in_material import stand_in
+from stand_in_context import stand_in
 
 
 def events(places, *, seed=0, scene=0.0):
@@ -78,8 +78,8 @@ def test_pairs_are_near_and_of_one_class_but_not_of_one_recording():
     ]
     angles = np.array([0.0, 0.01, 0.5, 0.2, 1.0, 1.1, 0.0])
     rows = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
-    material = stand_in(entries, {"this run": {"rgb": rows}})
-    assert [(one.id, other.id) for one, other in choose_pairs(material, 3)] == [("a0", "a3"), ("b0", "b1")]
+    context = stand_in(entries, {"this run": {"rgb": rows}})
+    assert [(one.id, other.id) for one, other in choose_pairs(context, 3)] == [("a0", "a3"), ("b0", "b1")]
     bare = [entry(given.id, None, given.group) for given in entries]
     pairs = choose_pairs(stand_in(bare, {"this run": {"rgb": rows}}), 2)
     assert [(one.id, other.id) for one, other in pairs] == [("a1", "lonely"), ("b1", "a2")]
@@ -87,14 +87,14 @@ def test_pairs_are_near_and_of_one_class_but_not_of_one_recording():
 
 def test_a_run_and_its_files(small_run):
     options = {"blocks": 6, "view": "flow", "videos": ["v1", "v8", "v1", "v1"]}
-    result = analyse_run(small_run.run, small_run.data, analysis="alignment", options=options)
+    result = analyse_run(small_run.run, small_run.data, analysis="temporal-alignment", options=options)
     folder = small_run.run / "analysis"
-    assert {file.name for file in folder.glob("alignment*")} == {
-        "alignment.json",
-        "alignment.csv",
-        *(f"alignment-{name}.{suffix}" for name in ("pair1", "self2") for suffix in ("svg", "png")),
+    assert {file.name for file in folder.glob("temporal-alignment*")} == {
+        "temporal-alignment.json",
+        "temporal-alignment.csv",
+        *(f"temporal-alignment-{name}.{suffix}" for name in ("pair1", "self2") for suffix in ("svg", "png")),
     }
-    values = json.loads((folder / "alignment.json").read_text())["findings"]["values"]
+    values = json.loads((folder / "temporal-alignment.json").read_text())["findings"]["values"]
     pair, alone = values["alignments"]
     assert values["view"] == "flow"
     assert np.array(pair["cosines"]).shape == (6, 6)
@@ -116,4 +116,4 @@ def test_a_run_and_its_files(small_run):
 )
 def test_mistakes_are_the_users(small_run, options, message):
     with pytest.raises(UserError, match=message):
-        analyse_run(small_run.run, small_run.data, analysis="alignment", options=options)
+        analyse_run(small_run.run, small_run.data, analysis="temporal-alignment", options=options)

@@ -53,7 +53,7 @@ class FeatureSet:
 
     Attributes:
         name: "this run", "random weights", or another run's folder.
-        features: view name -> (n, D) float32 unit rows, in the order of `Material.entries`.
+        features: view name -> (n, D) float32 unit rows, in the order of `AnalysisContext.entries`.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Owner:
 
 
 @dataclass(frozen=True)
-class Material:
+class AnalysisContext:
     """What an analysis looks at.
 
     Attributes:
@@ -134,12 +134,12 @@ class Material:
         """Features of this run and of those beside it, without random weights."""
         return tuple(self.features[name] for name in self.features if name != RANDOM)
 
-    def labelled(self) -> "Material":
-        """Return the material of the labelled videos alone."""
+    def labelled(self) -> "AnalysisContext":
+        """Return the context of the labelled videos alone."""
         return self.of([row for row, entry in enumerate(self.entries) if entry.label is not None])
 
-    def of(self, rows: Sequence[int]) -> "Material":
-        """Return the material of some of the videos, in this order."""
+    def of(self, rows: Sequence[int]) -> "AnalysisContext":
+        """Return the context of some of the videos, in this order."""
         if list(rows) == list(range(len(self.entries))):
             return self
         features = OnDemand({name: partial(self._taken, name, rows) for name in self.features})
@@ -153,8 +153,8 @@ class Material:
     def _taken(self, name: str, rows: Sequence[int]) -> FeatureSet:
         return self.features[name].taken(rows)
 
-    def drawn(self, most: int, *, seed: int = 0) -> "Material":
-        """Return the material of at most so many videos, drawn at random, in the order of the data set."""
+    def drawn(self, most: int, *, seed: int = 0) -> "AnalysisContext":
+        """Return the context of at most so many videos, drawn at random, in the order of the data set."""
         if len(self.entries) <= most:
             return self
         order = np.random.default_rng(seed).permutation(len(self.entries))[:most]

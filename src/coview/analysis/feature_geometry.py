@@ -10,7 +10,7 @@ _ROWS = 512
 
 
 @dataclass(frozen=True)
-class Spread:
+class FeatureGeometry:
     """What a set of unit features is like.
 
     Attributes:
@@ -27,7 +27,7 @@ class Spread:
     mean_cosine: float
 
 
-def spread(rows: Rows) -> Spread:
+def measure_geometry(rows: Rows) -> FeatureGeometry:
     """Measure a set of unit features.
 
     Args:
@@ -46,7 +46,7 @@ def spread(rows: Rows) -> Spread:
         total += found.size
         sum_exp += float(np.exp(-4 * (1 - found)).sum())  # |x - y|^2 = 2 - 2 cos
         sum_cosines += float(found.sum())
-    return Spread(
+    return FeatureGeometry(
         spectrum=variances / max(float(variances.sum()), 1e-12),
         effective_rank=float(np.exp(-(shares * np.log(np.maximum(shares, 1e-12))).sum())),
         uniformity=float(np.log(sum_exp / total)),
@@ -54,7 +54,7 @@ def spread(rows: Rows) -> Spread:
     )
 
 
-def closeness(one: Rows, other: Rows) -> float:
+def alignment(one: Rows, other: Rows) -> float:
     """Return "alignment": the mean squared distance of matching rows (n, D) of two sets (Wang and Isola, 2020)."""
     return float(((one.astype(np.float64) - other) ** 2).sum(axis=1).mean())
 

@@ -13,7 +13,7 @@ Part = Literal["auto", "test", "train", "all"]
 
 
 @dataclass(frozen=True)
-class TakingPart:
+class SelectedVideos:
     """Who takes part.
 
     Attributes:
@@ -30,7 +30,7 @@ class TakingPart:
     groups: tuple[tuple[VideoEntry, ...], ...]
 
 
-def who_takes_part(run: Run, data: PreparedDataset, *, split: str | None, part: Part) -> TakingPart:
+def who_takes_part(run: Run, data: PreparedDataset, *, split: str | None, part: Part) -> SelectedVideos:
     """Choose the videos.
 
     Args:
@@ -52,7 +52,9 @@ def who_takes_part(run: Run, data: PreparedDataset, *, split: str | None, part: 
     labelled = _embedded_by_evaluations(data, chosen)
     known = {entry.id for entry in labelled}
     groups = (labelled if any(entry.id in known for entry in entries) else (), _others(entries, known))
-    return TakingPart(entries, settled, None if settled == "all" else chosen, tuple(group for group in groups if group))
+    return SelectedVideos(
+        entries, settled, None if settled == "all" else chosen, tuple(group for group in groups if group)
+    )
 
 
 def _embedded_by_evaluations(data: PreparedDataset, split: str | None) -> tuple[VideoEntry, ...]:
