@@ -47,13 +47,13 @@ def test_cutting_keeps_rows_and_videos_together():
 
 def test_videos_are_drawn_in_the_order_of_the_data_set():
     context = stand_in(videos("abcdefghij"), {"this run": {"rgb": np.eye(10, dtype=np.float32)}})
-    drawn = context.drawn(4, seed=1)
+    drawn = context.sample(4, seed=1)
     places = [int(entry.id[1:]) for entry in drawn.entries]
     assert len(places) == 4
     assert places == sorted(places)
     np.testing.assert_array_equal(drawn.own.features["rgb"].argmax(axis=1), places)
-    assert places == [int(entry.id[1:]) for entry in context.drawn(4, seed=1).entries]
-    assert context.drawn(10) is context
+    assert places == [int(entry.id[1:]) for entry in context.sample(4, seed=1).entries]
+    assert context.sample(10) is context
 
 
 def test_the_ensemble_is_the_weighted_mean_of_cosines():

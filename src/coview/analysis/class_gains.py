@@ -24,7 +24,7 @@ class ClassGainsSettings:
 
 
 @dataclass(frozen=True)
-class Gain:
+class ClassGain:
     """One class.
 
     Attributes:
@@ -52,14 +52,14 @@ def hits(rows: Any, labels: Sequence[str], groups: Sequence[str]) -> list[bool |
     return [labels[pair[0][0]] == labels[place] if pair else None for place, pair in enumerate(pairs)]
 
 
-def class_gains(own: Sequence[bool | None], other: Sequence[bool | None], labels: Sequence[str]) -> list[Gain]:
+def class_gains(own: Sequence[bool | None], other: Sequence[bool | None], labels: Sequence[str]) -> list[ClassGain]:
     """Compare two runs class by class, the largest gain first; of equal ones by name."""
     gains = []
     for name in sorted(set(labels)):
         asked = [(a, b) for a, b, label in zip(own, other, labels, strict=True) if label == name and a is not None]
         if asked:
             a, b = (float(np.mean([bool(pair[side]) for pair in asked])) for side in (0, 1))
-            gains.append(Gain(name, len(asked), a, b))
+            gains.append(ClassGain(name, len(asked), a, b))
     return sorted(gains, key=lambda gain: (-gain.difference, gain.name))
 
 
@@ -100,7 +100,7 @@ class ClassGains(Analysis):
             figures=tuple(self._figure(context, name, view, gains) for (name, view), gains in found.items()),
         )
 
-    def _figure(self, context: AnalysisContext, name: str, view: str, gains: Sequence[Gain]) -> Figure:
+    def _figure(self, context: AnalysisContext, name: str, view: str, gains: Sequence[ClassGain]) -> Figure:
         chosen = sorted(gains, key=lambda gain: -abs(gain.difference))[: self.settings.most]
         shown = [gain for gain in gains if gain in chosen][::-1]
 
@@ -125,13 +125,13 @@ class ClassGains(Analysis):
         )
 
 
-def mean_gain(gains: Sequence[Gain]) -> float:
+def mean_gain(gains: Sequence[ClassGain]) -> float:
     """Return the difference of the two runs over all videos."""
     total = sum(gain.videos for gain in gains)
     return sum(gain.difference * gain.videos for gain in gains) / total
 
 
-def _sentence(name: str, view: str, gains: Sequence[Gain]) -> str:
+def _sentence(name: str, view: str, gains: Sequence[ClassGain]) -> str:
     better, worse = (sum(sign * gain.difference > 0 for gain in gains) for sign in (1, -1))
     text = (
         f"{view}: against {name} {better} of {len(gains)} classes gain and {worse} lose, "
@@ -142,13 +142,13 @@ def _sentence(name: str, view: str, gains: Sequence[Gain]) -> str:
     return f"{text}; the ends: {', '.join(named)}." if named else f"{text}."
 
 
-def _caution(gains: Sequence[Gain]) -> str:
+def _caution(gains: Sequence[ClassGain]) -> str:
     """Say how much a single video weighs."""
     least = min(gain.videos for gain in gains)
     return f"In the smallest class one video is {100 / least:.0f} points: coview compare says what is more than luck."
 
 
-def _table(name: str, view: str, gains: Sequence[Gain]) -> FoundTable:
+def _table(name: str, view: str, gains: Sequence[ClassGain]) -> FoundTable:
     rows = tuple(
         (g.name, str(g.videos), f"{100 * g.own:.0f}", f"{100 * g.other:.0f}", f"{100 * g.difference:+.0f}")
         for g in gains
@@ -156,11 +156,11 @@ def _table(name: str, view: str, gains: Sequence[Gain]) -> FoundTable:
     return FoundTable(f"R@1 by class, {view}", ("class", "videos", "this run", name, "gain"), rows)
 
 
-def _values(gains: Sequence[Gain]) -> Mapping[str, Any]:
+def _values(gains: Sequence[ClassGain]) -> Mapping[str, Any]:
     return {gain.name: {"videos": gain.videos, "own": gain.own, "other": gain.other} for gain in gains}
 
 
-def _records(name: str, view: str, gains: Sequence[Gain]) -> list[dict[str, Any]]:
+def _records(name: str, view: str, gains: Sequence[ClassGain]) -> list[dict[str, Any]]:
     return [
         {
             "view": view,

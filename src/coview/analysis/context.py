@@ -67,7 +67,7 @@ class FeatureSet:
         name, shares = list(mixes.items())[-1]  # weighted where the weights differ
         return {**self.features, name: join_views(self.features, list(shares), shares)}
 
-    def taken(self, rows: Sequence[int]) -> "FeatureSet":
+    def select_rows(self, rows: Sequence[int]) -> "FeatureSet":
         """Return it for some of the videos."""
         return FeatureSet(self.name, {view: vectors[list(rows)] for view, vectors in self.features.items()})
 
@@ -151,9 +151,9 @@ class AnalysisContext:
         )
 
     def _taken(self, name: str, rows: Sequence[int]) -> FeatureSet:
-        return self.features[name].taken(rows)
+        return self.features[name].select_rows(rows)
 
-    def drawn(self, most: int, *, seed: int = 0) -> "AnalysisContext":
+    def sample(self, most: int, *, seed: int = 0) -> "AnalysisContext":
         """Return the context of at most so many videos, drawn at random, in the order of the data set."""
         if len(self.entries) <= most:
             return self

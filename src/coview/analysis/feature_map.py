@@ -109,7 +109,7 @@ class FeatureMap(Analysis):
         chosen, whole = self.settings, len(context.entries)
         if whole < 3:
             raise UserError(f"a map of {whole} videos shows nothing; give data with more, or --part all")
-        context = context.drawn(chosen.most, seed=chosen.seed)
+        context = context.sample(chosen.most, seed=chosen.seed)
         groups = groups_of(context, clusters=chosen.clusters, seed=chosen.seed)
         maps = self._maps(context, groups)
         colours, chance = class_colours(groups), chance_alike(groups)
@@ -118,7 +118,7 @@ class FeatureMap(Analysis):
             self._figure(context, [one for one in maps if one.view == view], groups, colours, drawn)
             for view in dict.fromkeys(one.view for one in maps)
         ]
-        with_pictures = context.drawn(chosen.thumbnails, seed=chosen.seed + 1).entries if chosen.thumbnails else ()
+        with_pictures = context.sample(chosen.thumbnails, seed=chosen.seed + 1).entries if chosen.thumbnails else ()
         return Findings(
             sentences=(
                 *_sentences(maps, is_labelled=context.is_labelled, chance=chance),

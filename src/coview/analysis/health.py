@@ -134,7 +134,7 @@ class HealthAnalysis(Analysis):
 
     def _seen(self, context: AnalysisContext) -> list[ViewReading]:
         """Embed changed clips of some videos with this run's encoders and with random ones."""
-        chosen = context.drawn(self.settings.clips, seed=self.settings.seed)
+        chosen = context.sample(self.settings.clips, seed=self.settings.seed)
         clip = context.run.config.clip
         frames = [
             changed_clips(entry.num_frames or 1, clip, key=self.settings.seed + place)

@@ -97,7 +97,7 @@ class ViewsGallery(Analysis):
         rows = [
             WallRow(name, [Tile(strip(frames))])
             for view_name, view in views.items()
-            for name, frames in drawn(view_name, view, read[view_name], height=HEIGHT, width=width)
+            for name, frames in draw_frames(view_name, view, read[view_name], height=HEIGHT, width=width)
         ]
         wheel = WHEEL_VIEW in views
         return wall_figure(
@@ -109,7 +109,9 @@ class ViewsGallery(Analysis):
         )
 
 
-def drawn(name: str, view: View, raw: NDArray[Any], *, height: int, width: int) -> Iterator[tuple[str, list[Frame]]]:
+def draw_frames(
+    name: str, view: View, raw: NDArray[Any], *, height: int, width: int
+) -> Iterator[tuple[str, list[Frame]]]:
     """Yield (heading, frames) of a view: as it is, for keypoints also as heatmaps, for flow with its wheel."""
     pictures = [view.picture(frame, height=height, width=width) for frame in raw]
     if name == WHEEL_VIEW:

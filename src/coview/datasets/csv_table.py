@@ -20,7 +20,7 @@ from coview.datasets.listing import (
     with_example,
 )
 from coview.datasets.manifest import SPLIT_PREFIX
-from coview.datasets.table import Table, read_table
+from coview.datasets.table import ListTable, read_table
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
 
@@ -86,7 +86,7 @@ def _only_table(folder: Path) -> Path:
     return found[0]
 
 
-def _no_path_column(table: Table) -> str:
+def _no_path_column(table: ListTable) -> str:
     hint = "rename the column that holds the file names to 'path'"
     if any(is_video_name(name) for name in table.columns):
         hint = (
@@ -107,7 +107,7 @@ def _split_columns(columns: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _unlike(table: Table, base: Path) -> tuple[dict[str, tuple[int, Mapping[str, str]]], int]:
+def _unlike(table: ListTable, base: Path) -> tuple[dict[str, tuple[int, Mapping[str, str]]], int]:
     """Return absolute path -> (line, row), and how many rows repeat another one."""
     rows: dict[str, tuple[int, Mapping[str, str]]] = {}
     repeated = 0
@@ -169,7 +169,7 @@ def _entry(video_id: str, name: str, row: Mapping[str, str], splits: Mapping[str
     )
 
 
-def _remarks(table: Table, entries: Sequence[VideoEntry], repeated: int) -> Iterator[str]:
+def _remarks(table: ListTable, entries: Sequence[VideoEntry], repeated: int) -> Iterator[str]:
     yield from missing_remarks(entries)
     if not table.has_header:
         yield f"{table.path} has no line with the names of its columns; read as: {', '.join(table.columns)}"

@@ -14,7 +14,7 @@ _LIST_COLUMNS = ("path", "num_frames", "label")
 
 
 @dataclass(frozen=True)
-class Table:
+class ListTable:
     """A table.
 
     Attributes:
@@ -30,7 +30,7 @@ class Table:
     has_header: bool = True
 
 
-def read_table(path: Path) -> Table:
+def read_table(path: Path) -> ListTable:
     """Read a table whose cells are separated by commas, semicolons, tabs or bars, whichever its header has most of.
 
     A list whose first line is a video already (`videos/a.mp4 0`, as SlowFast, VideoMAE and MMAction2 have them) has the
@@ -61,20 +61,20 @@ def read_table(path: Path) -> Table:
     first = lines[0][1]
     if is_video_name(first[0]) and 1 < len(first) <= len(_LIST_COLUMNS) and not any(map(is_video_name, first[1:])):
         columns = _list_columns(len(first))
-        return Table(path, columns, tuple(_rows(path, columns, lines)), has_header=False)
+        return ListTable(path, columns, tuple(_rows(path, columns, lines)), has_header=False)
     columns = tuple(cell.lower() for cell in first)
     twice = sorted({name for name in columns if name and columns.count(name) > 1})
     if twice:
         raise UserError(f"{path} has the column {twice[0]!r} more than once; name each column once")
-    return Table(path, columns, tuple(_rows(path, columns, lines[1:])))
+    return ListTable(path, columns, tuple(_rows(path, columns, lines[1:])))
 
 
-def _list_with_blanks(path: Path, text: str) -> Table:
+def _list_with_blanks(path: Path, text: str) -> ListTable:
     lines = [(number, line.strip()) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
     has_frames = all(len(line.rsplit(None, 2)) == 3 and line.rsplit(None, 2)[1].isdecimal() for _, line in lines)
     columns = _list_columns(3 if has_frames else 2)
     cells = [(number, line.rsplit(None, len(columns) - 1)) for number, line in lines]  # a name may hold blanks
-    return Table(path, columns, tuple(_rows(path, columns, cells)), has_header=False)
+    return ListTable(path, columns, tuple(_rows(path, columns, cells)), has_header=False)
 
 
 def _list_columns(count: int) -> tuple[str, ...]:

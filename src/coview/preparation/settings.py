@@ -146,5 +146,5 @@ def build_views(settings: PrepareSettings, *, stored: Mapping[str, Mapping[str, 
         given = settings.options.get(name, {}) if name in settings.views else stored[name]
         kind = VIEWS.load(name)
         view = kind(parse(kind.Options, given, source="coview prepare", prefix=f"{name}."))
-        views[name] = view.settled(settings.layout)
+        views[name] = view.resolve_for(settings.layout)
     return views

@@ -121,7 +121,7 @@ class View(abc.ABC):
         plain: dict[str, Any] = as_plain(self.options)
         return {name: value for name, value in plain.items() if name not in self.unrecorded}
 
-    def settled(self, layout: str) -> "View":
+    def resolve_for(self, layout: str) -> "View":
         """Return this view with every option decided that depends on the layout of the source."""
         return self
 

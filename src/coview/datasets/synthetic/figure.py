@@ -100,7 +100,7 @@ def pieces_of(clothes: Clothes, *, girth: float, head: float) -> tuple[Piece, ..
     return tuple(pieces)
 
 
-class Figure:
+class DressedFigure:
     """A person of one clip, ready to be drawn frame by frame.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.datasets.synthetic.figure import Figure, draw_clothes, pieces_of
+from coview.datasets.synthetic.figure import DressedFigure, draw_clothes, pieces_of
 from coview.datasets.synthetic.movement import draw_movement, joint_angles
 from coview.datasets.synthetic.scenery import Transforms, draw_camera, draw_place, paint_background
 from coview.datasets.synthetic.settings import (
@@ -99,7 +99,7 @@ def render_clip(settings: SyntheticSettings, index: int) -> RenderedClip:
     joints |= _torso_band(joints)
     places = project(joints, viewpoint, camera, height=height, width=width)
     scales = viewpoint.size * height * np.linalg.norm(camera[:, :, 0], axis=1)
-    figure = Figure(pieces_of(clothes, girth=body.girth, head=body.head), places, scales=scales)
+    figure = DressedFigure(pieces_of(clothes, girth=body.girth, head=body.head), places, scales=scales)
     frames = np.empty((settings.num_frames, height, width, 3), dtype=np.uint8)
     masks = np.empty((settings.num_frames, height, width), dtype=np.uint8)
     for frame, picture in enumerate(paint_background(place, camera, view, times, height=height, width=width)):

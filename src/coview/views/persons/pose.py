@@ -38,7 +38,7 @@ class PoseView(View):
     Options: ClassVar[type[Any]] = PoseOptions
     unrecorded: ClassVar[tuple[str, ...]] = PersonOptions.unrecorded
 
-    def settled(self, layout: str) -> View:
+    def resolve_for(self, layout: str) -> View:
         """Return this view with the detector that `auto` stands for."""
         return PoseView(replace(self.options, detector=resolve_detector(self.options, layout)))
 

@@ -42,7 +42,7 @@ class SegmentationView(View):
     unrecorded: ClassVar[tuple[str, ...]] = PersonOptions.unrecorded
     scale: ClassVar[PixelScale | None] = PixelScale(0.0, 255.0, mean=(MEAN,), std=(STD,), mirror_signs=(1.0,))
 
-    def settled(self, layout: str) -> View:
+    def resolve_for(self, layout: str) -> View:
         """Return this view with the detector that `auto` stands for."""
         return SegmentationView(replace(self.options, detector=resolve_detector(self.options, layout)))
 
