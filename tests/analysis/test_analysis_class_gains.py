@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from coview.analysis.class_gains import ClassGains, ClassGainsSettings, Gain, class_gains, hits, mean_gain
+from coview.analysis.class_gains import ClassGain, ClassGains, ClassGainsSettings, class_gains, hits, mean_gain
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
 from stand_in_context import stand_in
@@ -41,7 +41,7 @@ def test_equals_plain_loops():
 def test_the_order_and_who_cannot_be_asked():
     labels = ["a", "a", "b", "c", "c"]
     gains = class_gains([True, True, None, True, False], [False, True, None, True, True], labels)
-    assert gains == [Gain("a", 2, 1.0, 0.5), Gain("c", 2, 0.5, 1.0)]
+    assert gains == [ClassGain("a", 2, 1.0, 0.5), ClassGain("c", 2, 0.5, 1.0)]
     assert mean_gain(gains) == 0.0
     assert hits(np.eye(2, dtype=np.float32), ["a", "a"], ["g", "g"]) == [None, None]
 
