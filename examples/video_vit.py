@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import coview
-from coview.encoders import Encoder
+from coview.encoders import Conv3d, Encoder
 
 
 @coview.register("encoder", "vit")
@@ -38,8 +38,8 @@ class VideoTransformer(Encoder):
             raise coview.UserError(f"vit: {heads} heads do not divide the width {width}; choose a width such as 128")
         self.in_channels, self.feature_size = in_channels, width
         self.box = (2, patch, patch)
-        self.embed = nn.Conv3d(in_channels, width, self.box, stride=self.box)
-        self.position = nn.Conv3d(width, width, 3, padding=1, groups=width)
+        self.embed = Conv3d(in_channels, width, self.box, stride=self.box)
+        self.position = Conv3d(width, width, 3, padding=1, groups=width)
         self.layers = nn.ModuleList(
             nn.TransformerEncoderLayer(
                 width, heads, 4 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True

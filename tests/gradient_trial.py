@@ -18,6 +18,7 @@ import two_processes  # noqa: F401  # says what the server of child processes im
 from coview.encoders import ENCODERS, Encoder
 from coview.encoders.convolution import Conv3d, convolution_backward, short_dimensions
 from coview.encoders.convolution_fault import LIMITS, fill_freed_memory
+from coview.registry import load_plugins, loaded_plugins
 
 FRAMES = (*range(1, 9), 16)
 SIDES = (16, 24, 32, 48, 64)
@@ -103,7 +104,7 @@ def find_faults(name: str, *, threads: int, calls: list[Call], sizes: list[tuple
     first, is_over = 0, False
     while not is_over:
         ours, theirs = context.Pipe(duplex=False)
-        child = context.Process(target=_try_cases, args=(theirs, name, threads, calls, sizes, first))
+        child = context.Process(target=_try_cases, args=(theirs, name, threads, calls, sizes, first, loaded_plugins()))
         child.start()
         theirs.close()
         case, is_begun = "the start", False
@@ -127,8 +128,15 @@ def find_faults(name: str, *, threads: int, calls: list[Call], sizes: list[tuple
 
 
 def _try_cases(
-    pipe: Connection, name: str, threads: int, calls: list[Call], sizes: list[tuple[int, int]], first: int
+    pipe: Connection,
+    name: str,
+    threads: int,
+    calls: list[Call],
+    sizes: list[tuple[int, int]],
+    first: int,
+    plugins: tuple[str, ...],
 ) -> None:
+    load_plugins(plugins)  # which may bring the encoder
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     for index, (case, check) in enumerate(_cases(name, calls, sizes)):

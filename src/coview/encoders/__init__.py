@@ -2,6 +2,7 @@
 
 from coview.encoders.base import ENCODERS, Encoder, EncoderFactory, build_encoder
 from coview.encoders.convgru import ConvGRU
+from coview.encoders.convolution import Conv3d
 from coview.encoders.heads import Predictor, ProjectionHead
 from coview.encoders.r2d3d import r2d3d18, r2d3d34
 from coview.encoders.r2plus1d import r2plus1d10, r2plus1d18
@@ -10,6 +11,7 @@ from coview.encoders.tiny3d import tiny3d
 
 __all__ = [
     "ENCODERS",
+    "Conv3d",
     "ConvGRU",
     "Encoder",
     "EncoderFactory",
