@@ -20,6 +20,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from coview.errors import UserError
+
 Frame = NDArray[np.uint8]
 """One picture of an image-like view: (H, W, C) uint8. RGB order, rows from the top."""
 
@@ -132,10 +134,23 @@ class ViewBatch:
 
     @classmethod
     def of(cls, clips: Mapping[str, Tensor]) -> "ViewBatch":
-        """Return a batch of clips (B, C, T, size, size), one a video, or (B, M, C, T, size, size)."""
+        """Return a batch of clips (B, C, T, size, size), one a video, or (B, M, C, T, size, size).
+
+        Raises:
+            UserError: clips of another shape or of integers, or views of different numbers of videos.
+        """
+        for view, one in clips.items():
+            if not isinstance(one, Tensor) or one.ndim not in (5, 6) or not one.is_floating_point():
+                got = f"{tuple(one.shape)} {one.dtype}" if isinstance(one, Tensor) else type(one).__name__
+                raise UserError(
+                    f"clips of {view} are {got}, expected a float tensor (B, C, T, size, size) or (B, M, C, T, size, "
+                    "size), normalised around 0; ClipAugmentation makes it of uint8 clips"
+                )
+        counts = {view: len(one) for view, one in clips.items()}
+        if len(set(counts.values())) > 1:
+            raise UserError(f"views of one batch have different numbers of videos: {counts}")
         whole = {view: one.unsqueeze(1) if one.ndim == 5 else one for view, one in clips.items()}
-        (count,) = {len(one) for one in whole.values()} or {0}
-        return cls(whole, torch.arange(count))
+        return cls(whole, torch.arange(next(iter(counts.values()), 0)))
 
     @property
     def num_videos(self) -> int:

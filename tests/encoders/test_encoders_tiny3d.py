@@ -1,6 +1,11 @@
+import pytest
 import torch
 
-from coview.encoders.tiny3d import tiny3d
+from coview import registry
+from coview.config import Positive
+from coview.encoders import build_encoder
+from coview.encoders.tiny3d import Tiny3D, tiny3d
+from coview.errors import UserError
 
 
 def test_is_small_and_keeps_four_by_four_cells_at_64_pixels() -> None:
@@ -31,3 +36,15 @@ def test_features_are_not_cut_off_at_zero() -> None:
     feature_map = tiny3d(in_channels=1).train()(torch.randn(2, 1, 5, 32, 32))
     share_below = (feature_map < 0).float().mean().item()
     assert 0.1 < share_below < 0.9
+
+
+def test_options_with_a_range_are_checked(monkeypatch):
+    monkeypatch.setattr(registry, "_decorated", {})
+
+    @registry.register("encoder", "narrow")
+    def narrow(*, in_channels: int = 3, width: Positive = 8) -> Tiny3D:
+        return Tiny3D(in_channels=in_channels, widths=(width,) * 4)
+
+    assert build_encoder({"name": "narrow", "width": 4}, in_channels=2).feature_size == 4
+    with pytest.raises(UserError, match=r"encoder\.width: .*greater than or equal to 1"):
+        build_encoder({"name": "narrow", "width": 0}, in_channels=2)

@@ -9,9 +9,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from coview.config import RunConfig, parse
 from coview.datatypes import ViewBatch
+from coview.encoders import tiny3d
 from coview.errors import UserError
 from coview.losses.cooperation import cooperation, pooled_blocks
-from coview.methods import Progress
+from coview.methods import CoCon, Progress
 from coview.methods.dense_predictor import encode_blocks
 from coview.training.building import build_method
 from two_processes import WORLD_SIZE, mean_over_processes, run_in_processes
@@ -167,3 +168,21 @@ def test_two_processes_are_one_through_the_whole_step(tmp_path: Path, parts: int
         assert error <= 2e-3 * wanted.double().square().mean().sqrt() + 1e-7, name
         if name.startswith(("gradient", "encoders", "agreement", "positive_distance", "negative_distance")):
             assert torch.equal(both[0][name], both[1][name]), name
+
+
+@pytest.mark.parametrize(
+    ("clips", "message"),
+    [
+        ({"rgb": (2, 3, 8, 32, 32), "flow": (1, 2, 8, 32, 32)}, "different numbers of videos"),
+        ({"rgb": (3, 8, 32, 32), "flow": (2, 2, 8, 32, 32)}, r"clips of rgb are \(3, 8, 32, 32\)"),
+        ({"rgb": (2, 3, 8, 32, 32), "flow": (2, 3, 8, 32, 32)}, "clips of flow have 3 channels, its encoder takes 2"),
+        ({"rgb": (2, 2, 3, 8, 32, 32), "flow": (2, 2, 2, 8, 32, 32)}, r"takes 1 clip\(s\) of a video"),
+        ({"rgb": (2, 3, 8, 32, 32)}, "needs clips of flow; the batch has rgb"),
+    ],
+)
+def test_batches_that_do_not_fit_are_named(clips, message):
+    method = CoCon({"rgb": tiny3d(), "flow": tiny3d(in_channels=2)}, num_blocks=4)
+    with pytest.raises(UserError, match=message):
+        method({view: torch.zeros(shape) for view, shape in clips.items()})
+    with pytest.raises(UserError, match="torch.uint8, expected a float tensor"):
+        method({view: torch.zeros(shape, dtype=torch.uint8) for view, shape in clips.items()})

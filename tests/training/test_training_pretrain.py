@@ -166,7 +166,7 @@ def test_going_on_with_other_settings_is_refused(whole, data, change, message):
 
 def test_an_occupied_folder_is_refused_and_left_alone(whole, data, tmp_path):
     before = sorted(path.name for path in whole.iterdir())
-    with pytest.raises(UserError, match="already holds a run; go on with --resume"):
+    with pytest.raises(UserError, match="already holds a run; continue it with --resume"):
         pretrain(config(), data=data, out=whole)
     assert sorted(path.name for path in whole.iterdir()) == before
     (tmp_path / "notes.txt").write_text("mine")

@@ -37,6 +37,9 @@ class ClipAugmentation(nn.Module):
 
     def __init__(self, size: int | Mapping[str, int] = 112, *, seed: int = 0, **settings: Any) -> None:
         super().__init__()
+        sides = size.values() if isinstance(size, Mapping) else [size]
+        if not all(isinstance(side, int) and side > 0 for side in sides):
+            raise UserError(f"ClipAugmentation: size is {size!r}, expected pixels, such as 112, or view name -> pixels")
         self.size, self.seed, self.calls = size, seed, 0
         self.settings = parse(AugmentSettings, settings, source="ClipAugmentation")
         build_operations(self.settings)  # a wrong one is named now
@@ -61,6 +64,8 @@ class ClipAugmentation(nn.Module):
         Raises:
             UserError: clips of another shape or number format, or an unknown view.
         """
+        if not isinstance(clips, (Tensor, Mapping)):
+            raise UserError(f"clips are a {type(clips).__name__}, expected a tensor or view name -> tensor")
         if isinstance(clips, Tensor):
             return self._augment({view: clips}, sizes or {})[view]
         return self._augment(clips, sizes or {})

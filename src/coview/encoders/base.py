@@ -84,7 +84,7 @@ def build_encoder(given: Mapping[str, Any], *, in_channels: int) -> Encoder:
 def _options_of(build: EncoderFactory) -> type[Any]:
     """Return a dataclass of a constructor's arguments beside in_channels, so that they are checked as settings are."""
     target = build.__init__ if inspect.isclass(build) else build
-    hints = typing.get_type_hints(target)
+    hints = typing.get_type_hints(target, include_extras=True)  # with ranges, such as Positive
     fields = [
         (option.name, hints.get(option.name, Any), dataclasses.field(default=option.default))
         for option in inspect.signature(build).parameters.values()

@@ -252,7 +252,8 @@ class Method(nn.Module, abc.ABC):
         """Return what a forward pass was given as a `ViewBatch` and a `Progress`; each call without one is a step.
 
         Raises:
-            UserError: clips of a view of the stage are missing, or not as many a video as the method takes.
+            UserError: clips of a view of the stage are missing, have other channels than its encoder takes, or are not
+                as many a video as the method takes.
         """
         if not isinstance(batch, ViewBatch):
             batch = ViewBatch.of(batch)
@@ -272,6 +273,11 @@ class Method(nn.Module, abc.ABC):
                 f"the batch has {', '.join(batch.clips) or 'none'}"
             )
         for view in progress.stage.views:
+            channels = getattr(self.encoders[view], "in_channels", None)
+            if channels is not None and batch.clips[view].shape[2] != channels:
+                raise UserError(
+                    f"clips of {view} have {batch.clips[view].shape[2]} channels, its encoder takes {channels}"
+                )
             shape, wanted = tuple(batch.clips[view].shape), self.clips_per_video
             if wanted is not None and shape[1] != wanted:
                 raise UserError(

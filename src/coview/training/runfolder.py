@@ -98,8 +98,10 @@ def open_run(out: Path, description: Mapping[str, Any], *, resume: bool) -> dict
     """
     is_taken = out.exists() and (not out.is_dir() or any(path.name != LOCK for path in out.iterdir()))
     if is_taken and not resume:
-        holds = "already holds a run; go on with --resume or" if (out / RESOLVED).is_file() else "is not empty;"
-        raise UserError(f"{out} {holds} choose another --out")
+        holds = "is not empty;"
+        if (out / RESOLVED).is_file():
+            holds = "already holds a run; continue it with --resume (in Python: resume=True) or"
+        raise UserError(f"{out} {holds} choose another folder (--out)")
     out.mkdir(parents=True, exist_ok=True)
     if not (out / RESOLVED).is_file():
         if resume:
