@@ -15,7 +15,7 @@ from torch import Tensor
 import coview
 from coview.augmentation.operations import Operation
 from coview.config.types import Fraction
-from coview.views import VIEWS
+from coview.views import View
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class ColourDrop(Operation):
 
     Settings: ClassVar[type[Any]] = ColourDropSettings
 
-    def concerns(self, view: str) -> bool:
+    def concerns(self, view: View) -> bool:
         """Return whether the view is one of colours."""
-        return VIEWS.load(view).is_colour
+        return view.is_colour
 
     def draw(self, generator: np.random.Generator, *, num_frames: int) -> int | None:
         """Return the channel that is kept; None: all are."""
         coin, channel = generator.random(), int(generator.integers(3))
         return channel if coin < self.settings.probability else None
 
-    def apply(self, clip: Tensor, drawn: int | None, *, view: str) -> Tensor:
+    def apply(self, clip: Tensor, drawn: int | None, *, view: View) -> Tensor:
         """Put the kept channel of (C, T, size, size) in the place of all."""
         return clip if drawn is None else clip[drawn].expand_as(clip).clone()

@@ -3,8 +3,8 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter1d
 
-from coview.augmentation.blur import TRUNCATE, blur, blur_matrix, draw_sigmas
-from coview.config import AugmentSettings
+from coview.augmentation.blur import TRUNCATE, Blur, blur, blur_matrix
+from coview.config import BlurSettings
 from coview.datatypes import random_generator
 
 
@@ -45,10 +45,10 @@ def test_the_matrix_is_a_band() -> None:
 
 
 def test_sigmas_lie_in_range_and_come_as_often_as_asked() -> None:
-    settings = AugmentSettings(blur_probability=0.5, blur_sigma=(0.5, 1.5))
-    sigmas = np.array(draw_sigmas([random_generator(n) for n in range(300)], settings))
+    settings = BlurSettings(blur_probability=0.5, blur_sigma=(0.5, 1.5))
+    sigmas = np.array([Blur(settings).draw(random_generator(n), num_frames=4) for n in range(300)])
     drawn = sigmas[sigmas > 0]
     assert 110 < len(drawn) < 190
     assert 0.5 <= drawn.min() < 0.6
     assert 1.4 < drawn.max() <= 1.5
-    assert draw_sigmas([random_generator(0)], AugmentSettings(blur_probability=0)) == [0.0]
+    assert Blur(BlurSettings(blur_probability=0)).draw(random_generator(0), num_frames=4) == 0.0

@@ -3,10 +3,11 @@ import pytest
 import torch
 from torch.nn.functional import interpolate
 
-from coview.augmentation.changes import Changes, in_steps
-from coview.augmentation.colour import draw_colours
-from coview.augmentation.fused import fill_clips, line_weights
-from coview.config import AugmentSettings
+from coview.augmentation.blur import Blur
+from coview.augmentation.changes import Changes, render_in_steps
+from coview.augmentation.colour import Colour
+from coview.augmentation.fused import fill_clips, line_weights, split_fused
+from coview.config import BlurSettings, ColourSettings
 from coview.datatypes import random_generator
 from coview.views.base import View
 from coview.views.crop import Geometry
@@ -25,16 +26,20 @@ def noise(channels: int) -> torch.Tensor:
 
 
 def changes(*, colour: bool = False, sigmas: tuple[float, ...] = (0.0,) * NUM_CLIPS) -> Changes:
-    settings = AugmentSettings(jitter_probability=1, grey_probability=0.2, brightness=0.8, contrast=0.8)
-    drawn = draw_colours([random_generator(n) for n in range(NUM_CLIPS)], settings, num_frames=NUM_FRAMES)
+    jitter = Colour(ColourSettings(jitter_probability=1, grey_probability=0.2, brightness=0.8, contrast=0.8))
+    drawn = [jitter.draw(random_generator(n), num_frames=NUM_FRAMES) for n in range(NUM_CLIPS)]
     flips = torch.tensor([False, True, False, True])
-    return Changes(Geometry(torch.tensor(BOXES, dtype=torch.float64), flips), drawn if colour else None, sigmas)
+    operations = [(jitter, drawn)] if colour else []
+    geometry = Geometry(torch.tensor(BOXES, dtype=torch.float64), flips)
+    return Changes(geometry, [*operations, (Blur(BlurSettings()), sigmas)])
 
 
 def fused(view: View, raw: torch.Tensor, given: Changes, *, size: int) -> torch.Tensor:
     out = torch.full((*raw.shape[:2], size, size, raw.shape[-1]), torch.nan)
     assert view.scale is not None
-    fill_clips(out, raw, FRAME_SIZES, given, view.scale)
+    once, further = split_fused(given)
+    assert not further
+    fill_clips(out, raw, FRAME_SIZES, once, view.scale)
     return out
 
 
@@ -53,7 +58,7 @@ def test_one_pass_equals_the_steps(view: View, colour: bool, sigmas: tuple[float
     given = changes(colour=colour, sigmas=sigmas)
     raw = noise(view.channels)
     result = fused(view, raw, given, size=size)
-    expected = in_steps(view, raw, FRAME_SIZES, given, size=size)
+    expected = render_in_steps(view, raw, FRAME_SIZES, given, size=size)
     torch.testing.assert_close(result, expected, atol=1e-4, rtol=0)
 
 
@@ -81,7 +86,7 @@ def test_it_fills_the_channels_it_is_given_and_no_more() -> None:
     wide = torch.full((NUM_CLIPS, NUM_FRAMES, 9, 9, 3), 7.0)
     raw = noise(2)
     assert FLOW.scale is not None
-    fill_clips(wide[..., :2], raw, FRAME_SIZES, changes(), FLOW.scale)
+    fill_clips(wide[..., :2], raw, FRAME_SIZES, split_fused(changes())[0], FLOW.scale)
     assert torch.equal(wide[..., :2], fused(FLOW, raw, changes(), size=9))
     assert (wide[..., 2] == 7).all()
 

@@ -3,19 +3,19 @@ import pytest
 import torch
 
 from coview.augmentation.geometry import Crop, centre_geometry, crop_geometry, crops_of_a_picture, draw_geometry
-from coview.config import AugmentSettings
+from coview.config import CropSettings
 from coview.datatypes import random_generator
 from coview.views.crop import Geometry
 
 
-def drawn(sizes: list[tuple[int, int]], settings: AugmentSettings) -> Geometry:
+def drawn(sizes: list[tuple[int, int]], settings: CropSettings) -> Geometry:
     generators = [random_generator(0, 0, index) for index in range(len(sizes))]
     return draw_geometry(torch.tensor(sizes), generators, settings)
 
 
 @pytest.mark.parametrize("size", [(144, 192), (144, 256), (256, 144), (100, 100), (40, 400)])
 def test_boxes_lie_in_the_picture_and_keep_area_and_aspect(size: tuple[int, int]) -> None:
-    settings = AugmentSettings(crop_area=(0.3, 0.9), crop_aspect=(0.8, 1.25))
+    settings = CropSettings(crop_area=(0.3, 0.9), crop_aspect=(0.8, 1.25))
     left, top, right, bottom = drawn([size] * 300, settings).boxes.T
     assert min(left.min(), top.min()) >= 0
     assert max(right.max(), bottom.max()) <= 1
@@ -32,20 +32,20 @@ def test_boxes_lie_in_the_picture_and_keep_area_and_aspect(size: tuple[int, int]
 
 
 def test_the_whole_picture_where_nothing_is_to_be_cut() -> None:
-    settings = AugmentSettings(crop_area=(1, 1), crop_aspect=(4 / 3, 4 / 3), flip_probability=0)
+    settings = CropSettings(crop_area=(1, 1), crop_aspect=(4 / 3, 4 / 3), flip_probability=0)
     geometry = drawn([(90, 120)] * 5, settings)
     assert torch.allclose(geometry.boxes, torch.tensor([0, 0, 1, 1], dtype=torch.float64).expand(5, 4))
     assert not geometry.flips.any()
 
 
 def test_flips_come_as_often_as_asked() -> None:
-    share = drawn([(9, 9)] * 400, AugmentSettings(flip_probability=0.25)).flips.double().mean()
+    share = drawn([(9, 9)] * 400, CropSettings(flip_probability=0.25)).flips.double().mean()
     assert 0.17 < share < 0.33
-    assert drawn([(9, 9)] * 20, AugmentSettings(flip_probability=1)).flips.all()
+    assert drawn([(9, 9)] * 20, CropSettings(flip_probability=1)).flips.all()
 
 
 def test_a_clip_draws_from_its_own_generator_alone() -> None:
-    settings = AugmentSettings()
+    settings = CropSettings()
     both = drawn([(20, 30), (20, 30)], settings)
     second = draw_geometry(torch.tensor([[20, 30]]), [random_generator(0, 0, 1)], settings)
     assert torch.equal(both.boxes[1:], second.boxes)
@@ -55,7 +55,7 @@ def test_a_clip_draws_from_its_own_generator_alone() -> None:
 
 def test_later_draws_do_not_depend_on_the_settings() -> None:
     after = []
-    for settings in (AugmentSettings(), AugmentSettings(flip_probability=0, crop_area=(1, 1))):
+    for settings in (CropSettings(), CropSettings(flip_probability=0, crop_area=(1, 1))):
         generator = random_generator(7)
         draw_geometry(torch.tensor([[20, 30]]), [generator], settings)
         after.append(generator.random())

@@ -9,6 +9,7 @@ import torch
 from coview import registry
 from coview.augmentation import ClipAugmentation, Operation
 from coview.errors import UserError
+from coview.views import View
 
 
 def rgb(count: int = 2, *, side: int = 40) -> torch.Tensor:
@@ -75,13 +76,13 @@ def test_an_operation_of_ones_own(monkeypatch):
 
     @registry.register("augmentation", "shift")
     class Shift(Operation):
-        def concerns(self, view: str) -> bool:
-            return view == "rgb"
+        def concerns(self, view: View) -> bool:
+            return view.name == "rgb"
 
         def draw(self, generator: np.random.Generator, *, num_frames: int) -> float:
             return float(generator.random()) * self.settings.amount
 
-        def apply(self, clip: torch.Tensor, drawn: float, *, view: str) -> torch.Tensor:
+        def apply(self, clip: torch.Tensor, drawn: float, *, view: View) -> torch.Tensor:
             return clip + drawn
 
     Shift.Settings = Settings

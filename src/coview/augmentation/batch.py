@@ -1,20 +1,18 @@
 """Raw clips in, the encoders' input out: whole batches, on the device of the model, every view by the same draws.
 
-Each clip draws from a generator of (seed, epoch, sample, 1, m) alone, in a fixed order: geometry, blur, colour.
+Each clip draws from a generator of (seed, epoch, sample, 1, m) alone, in a fixed order: crop and flip, then each
+operation.
 """
 
 import zlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from coview.augmentation.blur import draw_sigmas
-from coview.augmentation.changes import Changes, in_steps
-from coview.augmentation.colour import draw_colours
+from coview.augmentation.changes import Changes, apply_operations, render_in_steps
 from coview.augmentation.geometry import CENTRE, Crop, crop_geometry, draw_geometry
-from coview.augmentation.operations import apply_operations, build_operations
+from coview.augmentation.operations import build_operations
 from coview.config import AugmentSettings, ViewInput
 from coview.datatypes import ClipBatch, ViewBatch, random_generator
 from coview.errors import UserError
@@ -46,34 +44,25 @@ def augment(
         UserError: fewer channels are asked for than a view has.
     """
     num_clips, num_frames = batch.frame_indices.shape[1:]
-    generators = [
-        random_generator(*key, AUGMENT_DRAWS, clip) for key in batch.random_keys.tolist() for clip in range(num_clips)
-    ]  # B*M
+    keys = [[*key, AUGMENT_DRAWS, clip] for key in batch.random_keys.tolist() for clip in range(num_clips)]  # B*M
+    generators = [random_generator(*key) for key in keys]
     sizes = _picture_sizes(batch)
     shared = draw_geometry(sizes, generators, settings)
-    sigmas = draw_sigmas(generators, settings)
-    colours = draw_colours(generators, settings, num_frames=num_frames)
-    is_coloured = settings.jitter_probability > 0 or settings.grey_probability > 0
+    drawn = [
+        (operation, [operation.draw(generator, num_frames=num_frames) for generator in generators])
+        for operation in build_operations(settings)
+    ]
 
-    def geometry_of(name: str) -> Geometry:
+    def geometry_of(view: View) -> Geometry:
         if settings.geometry == "shared":
             return shared
-        keys = [[*key, AUGMENT_DRAWS, clip] for key in batch.random_keys.tolist() for clip in range(num_clips)]
-        own = [random_generator(*key, zlib.crc32(name.encode())) for key in keys]
+        own = [random_generator(*key, zlib.crc32(view.name.encode())) for key in keys]
         return draw_geometry(sizes, own, settings)
 
-    def changes_of(name: str) -> Changes:
-        return Changes(
-            geometry=geometry_of(name),
-            colours=colours if views[name].is_colour and is_coloured else None,
-            sigmas=sigmas if name in settings.blur_views else [0.0] * len(sigmas),
-        )
+    def changes_of(view: View) -> Changes:
+        return Changes(geometry_of(view), [(one, draws) for one, draws in drawn if one.concerns(view)])
 
-    made = _rendered(batch, views, inputs, changes_of, device)
-    operations = build_operations(settings)
-    if not operations:
-        return made
-    return replace(made, clips=apply_operations(made.clips, operations, generators, num_frames=num_frames))
+    return _rendered(batch, views, inputs, changes_of, device)
 
 
 def centre(
@@ -95,9 +84,8 @@ def cropped(
         crop: which square; where it is mirrored, each view mirrors itself in its own way.
         device: where the work is done and the result lies.
     """
-    geometry = crop_geometry(_picture_sizes(batch), crop)
-    changes = Changes(geometry=geometry, colours=None, sigmas=[0.0] * len(geometry.flips))
-    return _rendered(batch, views, inputs, lambda name: changes, device)
+    changes = Changes(crop_geometry(_picture_sizes(batch), crop))
+    return _rendered(batch, views, inputs, lambda view: changes, device)
 
 
 def _picture_sizes(batch: ClipBatch) -> Tensor:
@@ -111,10 +99,12 @@ def _rendered(
     batch: ClipBatch,
     views: Mapping[str, View],
     inputs: Mapping[str, ViewInput],
-    changes_of: Callable[[str], Changes],
+    changes_of: Callable[[View], Changes],
     device: torch.device,
 ) -> ViewBatch:
-    clips = {name: _render_view(batch, views[name], inputs[name], changes_of(name), device) for name in batch.views}
+    clips = {
+        name: _render_view(batch, views[name], inputs[name], changes_of(views[name]), device) for name in batch.views
+    }
     return ViewBatch(clips=clips, entry_indices=batch.entry_indices)
 
 
@@ -135,10 +125,14 @@ def _render_view(batch: ClipBatch, view: View, given: ViewInput, changes: Change
     out[..., view.channels :] = 0  # pad_channels
     filled = out[..., : view.channels]
     if device.type == "cpu" and view.scale is not None and sizes is not None:
-        from coview.augmentation.fused import fill_clips  # numba loads only where it is used
+        from coview.augmentation.fused import fill_clips, split_fused  # numba loads only where it is used
 
-        fill_clips(filled, raw, sizes, changes, view.scale)
+        fused, further = split_fused(changes)
+        fill_clips(filled, raw, sizes, fused, view.scale)
+        if further:
+            clips = filled.movedim(-1, 1)  # (B*M, C, T, size, size)
+            clips.copy_(apply_operations(clips, further, view))
     else:
-        filled.copy_(in_steps(view, raw.to(device), sizes, changes, size=given.size))
+        filled.copy_(render_in_steps(view, raw.to(device), sizes, changes, size=given.size))
     shape = (-1, num_clips, num_frames, given.size, given.size, channels)
     return out.view(shape).permute(0, 1, 5, 2, 3, 4)  # (B, M, C, T, size, size)

@@ -1,14 +1,16 @@
 """Gaussian blur of whole clips as two banded matrix products, one along the rows and one along the columns."""
 
 import math
-from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from coview.config import AugmentSettings
+from coview.augmentation.operations import Operation
+from coview.config import BlurSettings
+from coview.views.base import View
 
 TRUNCATE = 3.0
 """Radius of the kernel in standard deviations."""
@@ -17,11 +19,24 @@ _COLUMN_TILE = 16
 """Pixels made by one small product: wide enough to be efficient, narrow enough to skip the zeros beside the band."""
 
 
-def draw_sigmas(generators: Sequence[np.random.Generator], settings: AugmentSettings) -> list[float]:
-    """Draw the standard deviation of each clip's blur in pixels; 0: no blur. Two draws from each of n generators."""
-    low, high = settings.blur_sigma
-    draws = [generator.random(2) for generator in generators]
-    return [low + (high - low) * float(size) if coin < settings.blur_probability else 0.0 for coin, size in draws]
+class Blur(Operation):
+    """Blur: now and then all frames of a clip are blurred alike, by a Gaussian of random width."""
+
+    Settings: ClassVar[type[Any]] = BlurSettings
+
+    def concerns(self, view: View) -> bool:
+        """Return whether the settings name the view, and anything is to be blurred."""
+        return view.name in self.settings.blur_views and self.settings.blur_probability > 0
+
+    def draw(self, generator: np.random.Generator, *, num_frames: int) -> float:
+        """Return the standard deviation in pixels; 0: no blur."""
+        low, high = self.settings.blur_sigma
+        coin, size = generator.random(2)
+        return low + (high - low) * float(size) if coin < self.settings.blur_probability else 0.0
+
+    def apply(self, clip: Tensor, drawn: float, *, view: View) -> Tensor:
+        """Blur (C, T, size, size)."""
+        return blur(clip, drawn) if drawn else clip
 
 
 def bell(length: int, sigma: float) -> NDArray[np.float32]:

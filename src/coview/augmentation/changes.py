@@ -2,13 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from coview.augmentation.blur import blur
-from coview.augmentation.colour import apply_colours
-from coview.datatypes import check_shape
+from coview.augmentation.operations import Operation
 from coview.views.base import View
 from coview.views.crop import Geometry
 
@@ -19,25 +17,15 @@ class Changes:
 
     Attributes:
         geometry: one box and flip a clip.
-        colours: (matrices, lifts), (n, T, 3, 3) and (n, T), as `draw_colours` gives them; None: colours stay.
-        sigmas: n, standard deviation of each clip's blur in pixels; 0: no blur.
+        operations: each with what it drew, n a batch, one a clip; in the order in which they act.
     """
 
     geometry: Geometry
-    colours: tuple[Tensor, Tensor] | None
-    sigmas: Sequence[float]
-
-    def __post_init__(self) -> None:
-        count = len(self.sigmas)
-        check_shape("geometry.flips", self.geometry.flips, count)
-        if self.colours is not None:
-            matrices, lifts = self.colours
-            check_shape("matrices", matrices, count, None, 3, 3)
-            check_shape("lifts", lifts, count, matrices.shape[1])
+    operations: Sequence[tuple[Operation, Sequence[Any]]] = ()
 
 
-def in_steps(view: View, raw: Tensor, frame_sizes: Tensor | None, changes: Changes, *, size: int) -> Tensor:
-    """Crop, recolour, blur and standardise, each step an operation on the whole batch.
+def render_in_steps(view: View, raw: Tensor, frame_sizes: Tensor | None, changes: Changes, *, size: int) -> Tensor:
+    """Crop, standardise and change, each step an operation on the whole batch.
 
     Args:
         view: whose clips these are.
@@ -49,10 +37,18 @@ def in_steps(view: View, raw: Tensor, frame_sizes: Tensor | None, changes: Chang
     Returns:
         (n, T, size, size, C) float32.
     """
-    clips = view.render(raw, frame_sizes, changes.geometry, size)
-    if changes.colours is not None:
-        clips = apply_colours(clips, *changes.colours)
-    if any(changes.sigmas):
-        pairs = zip(clips, changes.sigmas, strict=True)
-        clips = torch.stack([blur(clip, sigma) if sigma else clip for clip, sigma in pairs])
-    return view.standardise(clips).movedim(1, -1)
+    clips = view.standardise(view.render(raw, frame_sizes, changes.geometry, size))
+    return apply_operations(clips, changes.operations, view).movedim(1, -1)
+
+
+def apply_operations(clips: Tensor, operations: Sequence[tuple[Operation, Sequence[Any]]], view: View) -> Tensor:
+    """Apply operations, in their order, to a batch of one view.
+
+    Args:
+        clips: (n, C, T, size, size); may be changed in place.
+        operations: each with what it drew for every clip.
+        view: whose clips these are.
+    """
+    for operation, drawn in operations:
+        clips = operation.apply_to_batch(clips, drawn, view=view)
+    return clips

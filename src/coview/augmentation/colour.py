@@ -5,13 +5,16 @@ after each: strong jitter keeps more detail this way.
 """
 
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from coview.config import AugmentSettings
+from coview.augmentation.operations import Operation
+from coview.config import ColourSettings
+from coview.views.base import View
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
 """Share of red, green, blue in the luminance (ITU-R BT.601)."""
@@ -21,31 +24,51 @@ _FROM_YIQ[:, 0] = 1  # exactly, so that grey has three equal channels
 _DRAWS = 6
 
 
-def draw_colours(
-    generators: Sequence[np.random.Generator], settings: AugmentSettings, *, num_frames: int
-) -> tuple[Tensor, Tensor]:
-    """Draw the colour map of each frame of each clip.
+class Colour(Operation):
+    """Colour: brightness, contrast, saturation and hue are jittered, and now and then nothing but grey is left."""
 
-    A frame's pixels p, in [0, 1], become `matrix @ p + lift * mean`, where mean is the frame's mean luminance: the
-    fixed point of contrast. Greys stay grey under every such matrix, so one number lifts all three channels.
+    Settings: ClassVar[type[Any]] = ColourSettings
 
-    Args:
-        generators: n, one a clip.
-        settings: colour_per, jitter_probability, grey_probability and the four strengths.
-        num_frames: T.
+    def concerns(self, view: View) -> bool:
+        """Return whether the view is one of colours, and any may change."""
+        return view.is_colour and (self.settings.jitter_probability > 0 or self.settings.grey_probability > 0)
 
-    Returns:
-        (matrices, lifts): (n, T, 3, 3) and (n, T) float32.
-    """
-    distinct = num_frames if settings.colour_per == "frame" else 1
-    draws = np.stack([generator.random((distinct, _DRAWS)) for generator in generators])  # (n, T or 1, 6)
-    matrices, lifts = compose_colours(draws, settings)
-    repeats = num_frames // distinct
-    return torch.from_numpy(matrices).repeat(1, repeats, 1, 1), torch.from_numpy(lifts).repeat(1, repeats)
+    def draw(self, generator: np.random.Generator, *, num_frames: int) -> tuple[Tensor, Tensor]:
+        """Draw the colour map of each frame.
+
+        A frame's pixels p, in [0, 1], become `matrix @ p + lift * mean`, where mean is the frame's mean luminance: the
+        fixed point of contrast. Greys stay grey under every such matrix, so one number lifts all three channels.
+
+        Returns:
+            (matrices, lifts): (T, 3, 3) and (T,) float32.
+        """
+        distinct = num_frames if self.settings.colour_per == "frame" else 1
+        matrices, lifts = compose_colours(generator.random((distinct, _DRAWS)), self.settings)
+        repeats = num_frames // distinct
+        return torch.from_numpy(matrices).repeat(repeats, 1, 1), torch.from_numpy(lifts).repeat(repeats)
+
+    def apply(self, clip: Tensor, drawn: tuple[Tensor, Tensor], *, view: View) -> Tensor:
+        """Map the colours of (3, T, size, size)."""
+        return self.apply_to_batch(clip[None], [drawn], view=view)[0]
+
+    def apply_to_batch(self, clips: Tensor, drawn: Sequence[tuple[Tensor, Tensor]], *, view: View) -> Tensor:
+        """Map the colours of all frames at once; they are clamped where they are colours, in [0, 1]."""
+        assert view.scale is not None
+        mean, std = (
+            torch.tensor(part, device=clips.device).view(-1, 1, 1, 1) for part in (view.scale.mean, view.scale.std)
+        )
+        changed = apply_colours(clips * std + mean, *stack_colours(drawn))
+        return changed.sub_(mean).div_(std)
+
+
+def stack_colours(drawn: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return matrices (n, T, 3, 3) and lifts (n, T) of n clips."""
+    matrices, lifts = zip(*drawn, strict=True)
+    return torch.stack(matrices), torch.stack(lifts)
 
 
 def compose_colours(
-    draws: NDArray[np.float64], settings: AugmentSettings
+    draws: NDArray[np.float64], settings: ColourSettings
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Turn uniform draws (..., 6) from [0, 1) into colour maps: matrices (..., 3, 3) and lifts (...).
 

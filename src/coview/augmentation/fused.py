@@ -1,26 +1,65 @@
-"""The same as `coview.augmentation.changes.in_steps` on a CPU: one pass over each clip, several clips at a time.
+"""Crop, colour and blur on a CPU in one pass over each clip, several clips at a time; equal to doing it in steps.
 
 What the passes have in common is linear, so they are reordered: standardising comes before the blur, whose weights
 sum to 1, and mirroring is a matter of the order in which columns are read.
 """
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from coview.augmentation.blur import bell
+from coview.augmentation.blur import Blur, bell
 from coview.augmentation.changes import Changes
-from coview.augmentation.colour import LUMINANCE
+from coview.augmentation.colour import LUMINANCE, Colour, stack_colours
 from coview.augmentation.fused_kernel import fill_clip
+from coview.augmentation.operations import Operation
 from coview.datatypes import check_shape
 from coview.views.base import PixelScale
-from coview.views.crop import pixel_range
+from coview.views.crop import Geometry, pixel_range
 
 
-def fill_clips(out: Tensor, raw: Tensor, frame_sizes: Tensor, changes: Changes, scale: PixelScale) -> None:
+@dataclass(frozen=True)
+class FusedChanges:
+    """What one pass does to n clips.
+
+    Attributes:
+        geometry: one box and flip a clip.
+        colours: (matrices, lifts), (n, T, 3, 3) and (n, T), as `stack_colours` gives them; None: colours stay.
+        sigmas: n, standard deviation of each clip's blur in pixels; 0: no blur.
+    """
+
+    geometry: Geometry
+    colours: tuple[Tensor, Tensor] | None
+    sigmas: Sequence[float]
+
+    def __post_init__(self) -> None:
+        count = len(self.sigmas)
+        check_shape("geometry.flips", self.geometry.flips, count)
+        if self.colours is not None:
+            matrices, lifts = self.colours
+            check_shape("matrices", matrices, count, None, 3, 3)
+            check_shape("lifts", lifts, count, matrices.shape[1])
+
+
+def split_fused(changes: Changes) -> tuple[FusedChanges, Sequence[tuple[Operation, Sequence[Any]]]]:
+    """Return what one pass can do, colour and then blur, and the operations that come after."""
+    further = list(changes.operations)
+    colours: tuple[Tensor, Tensor] | None = None
+    sigmas: Sequence[float] = [0.0] * len(changes.geometry.flips)
+    if further and isinstance(further[0][0], Colour):
+        colours = stack_colours(further.pop(0)[1])
+    if further and isinstance(further[0][0], Blur):
+        sigmas = further.pop(0)[1]
+    return FusedChanges(changes.geometry, colours, sigmas), further
+
+
+def fill_clips(out: Tensor, raw: Tensor, frame_sizes: Tensor, changes: FusedChanges, scale: PixelScale) -> None:
     """Make the encoder's input of a batch; as many clips at a time as torch has threads.
 
     Args:
@@ -58,7 +97,12 @@ def fill_clips(out: Tensor, raw: Tensor, frame_sizes: Tensor, changes: Changes, 
 
 
 def _fill(
-    out: NDArray[np.float32], raw: NDArray[np.uint8], shape: list[int], changes: Changes, index: int, scale: PixelScale
+    out: NDArray[np.float32],
+    raw: NDArray[np.uint8],
+    shape: list[int],
+    changes: FusedChanges,
+    index: int,
+    scale: PixelScale,
 ) -> None:
     """Make one clip: turn what is to be done into the numbers that the kernel takes."""
     num_frames, size, _, channels = out.shape

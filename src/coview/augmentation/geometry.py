@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from coview.config import AugmentSettings
+from coview.config import CropSettings
 from coview.views.crop import Geometry
 
 
-def draw_geometry(sizes: Tensor, generators: Sequence[np.random.Generator], settings: AugmentSettings) -> Geometry:
+def draw_geometry(sizes: Tensor, generators: Sequence[np.random.Generator], settings: CropSettings) -> Geometry:
     """Draw a crop of random area, aspect and place, and a flip, for each clip.
 
     Where a crop of the drawn area and aspect does not fit into the picture, the area gives way: the aspect stays
@@ -21,7 +21,7 @@ def draw_geometry(sizes: Tensor, generators: Sequence[np.random.Generator], sett
     Args:
         sizes: (n, 2), height and width of each clip's picture, in pixels.
         generators: n, one a clip; five draws are taken from each, whatever the settings.
-        settings: crop_area, crop_aspect, flip_probability.
+        settings: how large, of which aspect, and how often mirrored.
     """
     area, aspect, x, y, flip = np.stack([generator.random(5) for generator in generators], axis=1)  # (n,) each
     height, width = sizes.cpu().double().numpy().T  # (n,) each

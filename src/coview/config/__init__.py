@@ -6,7 +6,10 @@ Strict: an unknown key is an error with a suggestion. A default lives in `settin
 from coview.config.parsing import as_plain, override, parse, read_yaml, write_yaml
 from coview.config.settings import (
     AugmentSettings,
+    BlurSettings,
     ClipSettings,
+    ColourSettings,
+    CropSettings,
     EvaluationSettings,
     OptimiserSettings,
     RunConfig,
@@ -18,7 +21,10 @@ from coview.config.types import Count, Fraction, NonNegativeFloat, Positive, Pos
 
 __all__ = [
     "AugmentSettings",
+    "BlurSettings",
     "ClipSettings",
+    "ColourSettings",
+    "CropSettings",
     "Count",
     "EvaluationSettings",
     "Fraction",

@@ -51,17 +51,21 @@ class ClipSettings:
 
 
 @dataclass(frozen=True)
-class AugmentSettings:
-    """Random changes to training clips. Evaluation uses the centre crop and nothing else."""
+class CropSettings:
+    """Settings of crop and flip, one draw a clip."""
 
-    geometry: Literal["shared", "independent"] = "shared"
-    """shared: one draw of crop and flip for all views of a clip; independent: one draw per view."""
     crop_area: tuple[Fraction, Fraction] = (0.4, 1.0)
     """Fraction of the frame's area that a crop covers, least and most."""
     crop_aspect: tuple[PositiveFloat, PositiveFloat] = (0.75, 1.3333)
     """Width over height of a crop, least and most; it is then resized to a square."""
     flip_probability: Fraction = 0.5
     """Mirror left and right; flow negates u, pose swaps its left and right points."""
+
+
+@dataclass(frozen=True)
+class ColourSettings:
+    """Settings of the colour changes, of views of colours alone."""
+
     colour_per: Literal["frame", "clip"] = "frame"
     """One draw of jitter and grey per frame (CoCon: no optical flow from constant colour) or per clip (ViCC)."""
     jitter_probability: Fraction = 0.8
@@ -76,12 +80,26 @@ class AugmentSettings:
     """Hue is rotated by +- this fraction of the full circle."""
     grey_probability: Fraction = 0.3
     """How often rgb becomes luminance."""
+
+
+@dataclass(frozen=True)
+class BlurSettings:
+    """Settings of the blur."""
+
     blur_probability: Fraction = 0.0
     """How often a clip is blurred, one sigma for all its frames."""
     blur_sigma: tuple[PositiveFloat, PositiveFloat] = (0.1, 2.0)
     """Standard deviation of the Gaussian, least and most, in pixels of the encoder's input."""
     blur_views: tuple[str, ...] = ("rgb",)
     """The views that blur touches."""
+
+
+@dataclass(frozen=True)
+class AugmentSettings(BlurSettings, ColourSettings, CropSettings):
+    """Random changes to training clips. Evaluation uses the centre crop and nothing else."""
+
+    geometry: Literal["shared", "independent"] = "shared"
+    """shared: one draw of crop and flip for all views of a clip; independent: one draw per view."""
     operations: tuple[Mapping[str, Any], ...] = ()
     """Further operations after these, in their order: name: one of `coview list augmentations`; the other keys are that
     operation's settings."""
