@@ -45,10 +45,9 @@ def batch_of(num_videos: int, config: RunConfig) -> ViewBatch:
 def steps(method: Method) -> Iterator[tuple[Stage, Progress]]:
     """Each stage made ready as the trainer does, at its first step."""
     for index, stage in enumerate(method.stages()):
-        method.eval().requires_grad_(False)
+        method.train().requires_grad_()  # whatever was before, a stage decides for itself
         method.zero_grad(set_to_none=True)
-        for part in stage.trainable:
-            method.get_submodule(part).train().requires_grad_()
+        method.begin_stage(stage)
         yield stage, Progress(stage, stage_index=index, epoch=0, step=0, num_steps=10)
 
 

@@ -6,7 +6,13 @@ from coview.datatypes import unit
 from coview.encoders import Encoder
 from coview.encoders.tiny3d import tiny3d
 from coview.errors import UserError
-from coview.methods.dense_predictor import DensePredictor, check_predicted_blocks, encode_blocks, predict_view
+from coview.methods.dense_predictor import (
+    DensePredictor,
+    check_predicted_blocks,
+    encode_blocks,
+    pool_block_maps,
+    predict_view,
+)
 
 
 class FirstPixel(Encoder):
@@ -111,3 +117,16 @@ def test_a_block_must_be_left_to_predict_from(num_blocks: int, predict_blocks: i
 def test_frames_that_make_no_equal_blocks_are_refused() -> None:
     with pytest.raises(UserError, match="7 frames cannot be cut into 3 blocks"):
         encode_blocks(FirstPixel(), torch.zeros(1, 1, 7, 4, 4), num_blocks=3)
+
+
+def test_videos_are_compared_by_the_largest_direction_of_neighbouring_cells() -> None:
+    """By plain loops: unit cells, averaged over T', largest of each 2 x 2, mean of those, unit."""
+    maps = torch.randn(2, 3, 2, 4, 4)  # (n, D, T', S, S)
+    expected = []
+    for one in maps.mean(dim=2):  # (D, S, S)
+        cells = one / one.norm(dim=0, keepdim=True)
+        corners = [(y, x) for y in (0, 2) for x in (0, 2)]
+        largest = torch.stack([cells[:, y : y + 2, x : x + 2].amax(dim=(1, 2)) for y, x in corners])
+        mean = largest.mean(dim=0)
+        expected.append(mean / mean.norm())
+    torch.testing.assert_close(pool_block_maps(maps), torch.stack(expected))

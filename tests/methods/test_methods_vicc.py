@@ -45,9 +45,7 @@ def stage_of(method: Method, name: str) -> Stage:
 def ready(method: Method, name: str) -> Stage:
     """Make a stage ready as the trainer does, its prototypes learning."""
     stage = stage_of(method, name)
-    method.eval().requires_grad_(False)
-    for part in stage.trainable:
-        method.get_submodule(part).train().requires_grad_()
+    method.begin_stage(stage)
     return stage
 
 
@@ -144,6 +142,18 @@ def test_the_queue_begins_at_its_epoch_and_takes_its_share_of_the_next_assignmen
     q = [sinkhorn(s, queue_scores=o) for s, o in zip(scores, old, strict=True)]
     expected = swapped_assignment_loss(scores, q, swaps(("rgb", "rgb"), own="rgb"), temperature=0.1)
     assert found == pytest.approx(float(expected.detach()), rel=1e-5)
+
+
+def test_a_new_stage_begins_with_all_prototypes_in_use():
+    method = build()
+    for step, name in ((5, "rgb"), (0, "flow")):
+        for prototypes in method.prototypes.values():
+            prototypes.idle.fill_(1000)
+        stage = ready(method, name)
+        method(batch_of(3), progress_of(stage, step)).total.backward()
+        method.after_step()
+        idle = method.prototypes[name].idle
+        assert (idle.max() >= 1000) == (step > 0)
 
 
 def test_a_new_stage_begins_with_an_empty_queue():

@@ -189,10 +189,11 @@ class ViCC(Method):
         z: Tensor = self.heads[view](self._pool(view, rearrange(clips, "b m c t h w -> (b m) c t h w")))
         return list(rearrange(z, "(b m) d -> m b d", m=CLIPS).unbind())
 
+    @torch.no_grad()
     def _queue_scores(self, prototypes: Prototypes, slot: int) -> Tensor:
         """Return the scores of this process's share of the queue with today's prototypes, (about Q/processes, K)."""
         scores: Tensor = prototypes(self.queue.rows(slot)[rank() :: world_size()])
-        return scores.detach()
+        return scores
 
     @torch.no_grad()
     def _meters(self, own: str, features: Sequence[Tensor], assignments: Sequence[Tensor]) -> dict[str, Tensor]:
