@@ -36,16 +36,23 @@ class ProjectionHead(nn.Module):
     """Linear -> ReLU -> linear, then unit length (ViCC, section 4.1, after SimCLR). Left out after pre-training.
 
     Args:
-        feature_size: D of the encoder, also the width in between.
+        feature_size: D of the encoder.
         projection_size: of z.
+        hidden_size: width in between; not given: D.
+        has_norm: layer normalisation before the ReLU.
     """
 
-    def __init__(self, feature_size: int, projection_size: int = 128) -> None:
+    def __init__(
+        self, feature_size: int, projection_size: int = 128, *, hidden_size: int | None = None, has_norm: bool = False
+    ) -> None:
         super().__init__()
+        width = hidden_size or feature_size
+        norm = [nn.LayerNorm(width)] if has_norm else []
         self.layers = nn.Sequential(
-            nn.Linear(feature_size, feature_size),
+            nn.Linear(feature_size, width),
+            *norm,
             nn.ReLU(inplace=True),
-            nn.Linear(feature_size, projection_size),
+            nn.Linear(width, projection_size),
         )
 
     def forward(self, pooled: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from coview.methods.base import Limit, LossOutput, Method, Progress, Stage
 from coview.methods.classify import Classify
 from coview.methods.cocon import CoCon
 from coview.methods.cpc import CPC
+from coview.methods.joint import Joint
 from coview.methods.vicc import ViCC
 from coview.registry import Registry
 
@@ -13,8 +14,9 @@ METHODS: Registry[type[Method]] = Registry(
         "cpc": "coview.methods.cpc:CPC",
         "cocon": "coview.methods.cocon:CoCon",
         "vicc": "coview.methods.vicc:ViCC",
+        "joint": "coview.methods.joint:Joint",
         "classify": "coview.methods.classify:Classify",
     },
 )
 
-__all__ = ["CPC", "METHODS", "Classify", "CoCon", "Limit", "LossOutput", "Method", "Progress", "Stage", "ViCC"]
+__all__ = ["CPC", "METHODS", "Classify", "CoCon", "Joint", "Limit", "LossOutput", "Method", "Progress", "Stage", "ViCC"]
