@@ -108,7 +108,7 @@ def test_stages_run_in_order_and_each_keeps_a_checkpoint_of_its_end(whole):
     assert list(last.values()) == ["rgb-00000006", "flow-00000006", "cycle1-rgb-00000004", "cycle1-flow-00000004"]
 
 
-def make_killed(run: Path, step: int) -> None:
+def make_killed(run: Path, step: int, config: RunConfig = CONFIG) -> None:
     """Leave a run as a kill in the middle of a global step leaves it."""
 
     class Killed(BaseException):
@@ -118,7 +118,7 @@ def make_killed(run: Path, step: int) -> None:
         if trainer.position.global_step == step:
             raise Killed
 
-    trainer = make_trainer(run)
+    trainer = make_trainer(run, config)
     trainer.progress = kill
     with pytest.raises(Killed):
         trainer.run()
