@@ -47,11 +47,11 @@ def run_words(kind: type[Command], words: Sequence[str], *, name: str) -> int:
     settings: Settings = {}
     if kind.takes_settings:
         words, settings = split_settings(words, kind.plain_settings)
+    command = tyro.cli(kind, args=list(words), prog=f"coview {name}", description=inspect.getdoc(kind))
     if kind.runs_encoders:
         from coview.training.freed_memory import keep_freed_memory
 
         keep_freed_memory()
-    command = tyro.cli(kind, args=list(words), prog=f"coview {name}", description=inspect.getdoc(kind))
     return command.run(settings)
 
 

@@ -9,6 +9,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn import functional
 
+from coview.compiling import outside_graphs
+
 _Gradients = tuple[Tensor, Tensor, Tensor, None, None, None]
 
 
@@ -30,7 +32,7 @@ class BatchNorm3d(nn.BatchNorm3d):
         normalised: Tensor = self._normalise_globally(clips) if spans_processes(self) else super().forward(clips)
         return normalised
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # collectives stay outside compiled graphs
+    @outside_graphs
     def _normalise_globally(self, clips: Tensor) -> Tensor:
         self._check_input_dim(clips)
         mean, variance, count = _global_moments(clips.detach())

@@ -6,6 +6,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from coview.compiling import outside_graphs
+
 
 def world_size() -> int:
     """Return the number of processes that train together; 1 without torch.distributed."""
@@ -26,7 +28,7 @@ def mean_over_processes(value: Tensor) -> Tensor:
     return value / world_size()
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # collectives stay outside compiled graphs
+@outside_graphs
 def gather_with_gradient(local: Tensor) -> Tensor:
     """Concatenate a tensor over all processes, in rank order; on one process return it as it is.
 

@@ -65,6 +65,8 @@ def _count_votes(
     found, cosines = split.nearest(features, k=neighbours)
     weights = cosines.double() / temperature  # (q, k), in logarithms; -inf where nobody is left to vote
     chosen = torch.from_numpy(targets)[found.clamp(min=0)]  # (q, k)
-    is_vote = chosen[:, :, None] == torch.arange(num_classes)  # (q, k, C)
-    scores = torch.where(is_vote, weights[:, :, None], -torch.inf).logsumexp(dim=1)
+    none = torch.full((len(weights), num_classes), -torch.inf, dtype=weights.dtype)
+    largest = none.scatter_reduce(1, chosen, weights, "amax")  # (q, C), of each class
+    shares = (weights - largest.gather(1, chosen)).nan_to_num(nan=-torch.inf).exp()  # nobody is -inf less -inf
+    scores = largest + torch.zeros_like(largest).scatter_add_(1, chosen, shares).log()
     return np.asarray(scores.numpy(), dtype=np.float32)
