@@ -7,7 +7,7 @@ import yaml
 
 from coview.config import RunConfig, as_plain, override, parse, write_yaml
 from coview.config.files import config_names, load_config
-from coview.config.parsing import read_value
+from coview.config.yaml_files import read_value
 from coview.errors import UserError
 
 

@@ -74,6 +74,9 @@ class VideoEntry:
     """num_frames / fps."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """What was counted while views were made, such as "pose.frames_with_person"; without a key: not counted."""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """View -> beginning of the SHA-256 of its stored file, which is compared when the file is first read; views stored
+    by an older coview have none."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import hashlib
 import json
 import math
 import os
@@ -10,6 +11,7 @@ import secrets
 import shutil
 import socket
 import time
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,20 @@ from coview.errors import UserError
 _PART = re.compile(r"^\.part-(?P<host>[A-Za-z0-9_.]+)-(?P<pid>\d+)-[0-9a-f]+(\..*)?$")
 _ABANDONED_SECONDS = 3600.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_REFUSALS = {
+    errno.EACCES: "you may not write or read there",
+    errno.EPERM: "you may not write or read there",
+    errno.EROFS: "that disk is read-only",
+    errno.EIO: "the disk reports an error of its own",
+    errno.ENAMETOOLONG: "a name there is longer than the disk allows",
+    errno.ELOOP: "its links go round in a circle",
+    errno.ENOTDIR: "a part of that path is a file, where a folder is needed",
+    errno.EISDIR: "it is a folder, where a file is needed",
+    errno.EEXIST: "it is a file, where a folder is needed",
+    errno.EFBIG: "the file is larger than this process may write (ulimit -f)",
+    errno.ESTALE: "the network disk has lost the file",
+}
+"""What the operating system answers where the place or the user's rights are at fault, and never our code."""
 
 
 def as_path(given: object, *, name: str, what: str) -> Path:
@@ -80,9 +96,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     aside = path.with_name(f".part-{this_host()}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
     try:
         yield aside
-        _to_disk(aside)
+        to_disk(aside)
         aside.replace(path)
-        _to_disk(path.parent)
+        to_disk(path.parent)
     finally:
         aside.unlink(missing_ok=True)
 
@@ -97,9 +113,53 @@ def write_bytes(path: Path, data: bytes) -> None:
         with atomic_path(path) as aside:
             aside.write_bytes(data)
     except OSError as error:
-        if is_full(error):
-            raise full_disk_error(path.parent) from error
-        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+        refused = refusal(error, path.parent)
+        raise refused or UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def write_synced(path: Path, data: bytes) -> str:
+    """Write a file straight to its place and to the disk itself; return its SHA-256. For folders renamed as a whole."""
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    return hashlib.sha256(data).hexdigest()
+
+
+_LINE_SEAL = ', "crc32": "'
+"""Before the last value of a sealed line: the CRC-32 of all that stands before it, as eight hexadecimal digits."""
+
+
+def seal_line(values: Mapping[str, Any]) -> str:
+    """Return names and values as one line of JSON that ends in its checksum."""
+    text = json.dumps(dict(values)).removesuffix("}")
+    return f'{text}{_LINE_SEAL}{zlib.crc32(text.encode()):08x}"}}'
+
+
+def read_line(line: bytes) -> dict[str, Any]:
+    """Return what a line of JSON says, sealed or not.
+
+    Raises:
+        ValueError: it is cut off or damaged.
+    """
+    text = line.decode()
+    before, seal, value = text.rpartition(_LINE_SEAL)
+    if seal and f"{zlib.crc32(before.encode()):08x}" != value.removesuffix('"}'):
+        raise ValueError("its checksum differs")
+    try:
+        values = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"it holds a {type(values).__name__}")
+    values.pop("crc32", None)
+    return values
+
+
+def hash_file(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_text(path: Path, text: str) -> None:
@@ -120,7 +180,8 @@ def _without_nan(values: Any) -> Any:
     return [_without_nan(value) for value in values] if isinstance(values, list | tuple) else values
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk itself."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -196,17 +257,31 @@ def _amount(size: int) -> str:
     return f"{size / 2**20:.1f} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
 
 
+def refusal(error: BaseException, folder: Path) -> UserError | None:
+    """Return the user's error for what the operating system refused under `folder`; None for an error of our code."""
+    if is_full(error):
+        return full_disk_error(folder)
+    if not isinstance(error, OSError) or error.errno not in _REFUSALS:
+        return None
+    place = error.filename if isinstance(error.filename, str | os.PathLike) else folder
+    return UserError(
+        f"{_shortened(place)} cannot be used: {error.strerror} ({_REFUSALS[error.errno]}). Whatever was finished is "
+        "kept; mend that, or choose another folder"
+    )
+
+
+def _shortened(place: str | os.PathLike[str]) -> str:
+    text = os.fspath(place)
+    return text if len(text) <= 200 else f"{text[:120]}...{text[-60:]}"
+
+
 @contextlib.contextmanager
 def disk_errors(folder: Path) -> Iterator[None]:
     """Turn a refusal of the operating system to write under `folder` into a `UserError` that says what to do."""
     try:
         yield
     except Exception as error:
-        if is_full(error):
-            raise full_disk_error(folder) from error
-        if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO):
-            raise UserError(
-                f"cannot write under {folder}: {error.strerror} ({error.filename or folder}); "
-                "every finished video is kept. Mend that, or choose another folder"
-            ) from error
-        raise
+        refused = refusal(error, folder)
+        if refused is None:
+            raise
+        raise refused from error

@@ -55,13 +55,34 @@ def test_a_changed_file_is_decoded_anew(tmp_path: Path) -> None:
     assert view.reads
 
 
-def test_a_damaged_cache_is_made_anew(tmp_path: Path) -> None:
+def test_two_files_of_one_name_size_and_time_do_not_mix(tmp_path: Path) -> None:
+    class Content(StoredView):
+        def read(self, path: Path, frame_indices: NDArray[Any]) -> NDArray[Any]:
+            return np.full((len(frame_indices), 2, 3, 3), path.read_bytes()[0], np.uint8)
+
+    cache, paths = FrameCache(tmp_path / "cache"), [tmp_path / folder / "001.mp4" for folder in "AB"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(path.parent.name.encode())
+        os.utime(path, ns=(10**18, 10**18))
+    assert [read(cache, Content(), path, [0]) for path in paths] == [[ord("A")], [ord("B")]]
+    assert [read(FrameCache(tmp_path / "cache"), Content(), path, [1]) for path in paths] == [[ord("A")], [ord("B")]]
+
+
+def test_a_damaged_cache_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Cut at any place, and any byte of it changed: frames are right, and nothing is left half-written."""
     view, path, cache = StoredView(), stored(tmp_path), FrameCache(tmp_path / "cache")
     read(cache, view, path, [0])
     (kept,) = (tmp_path / "cache").rglob("*.npy")
-    kept.write_bytes(kept.read_bytes()[:1000])
-    assert read(cache, view, path, [2]) == [32]
-    assert len(list((tmp_path / "cache").rglob("*"))) == 2  # the view's folder and the file: nothing half-written
+    whole = kept.read_bytes()
+    cuts = [whole[:size] for size in (0, 1, 100, 1000, len(whole) - 1)]
+    turned = [whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :] for at in (0, 30, 128 + 18 * 2, -1200, -15, -1)]
+    for content in cuts + turned:
+        kept.write_bytes(content)
+        caplog.clear()
+        assert read(cache, view, path, [0, 2]) == [30, 32]
+        assert (content == kept.read_bytes()) != ("is damaged: made anew" in caplog.text)
+    assert len(list((tmp_path / "cache").rglob("*"))) == 2  # the view's folder and the file
 
 
 def test_keypoints_are_read_as_they_are(tmp_path: Path) -> None:
@@ -98,7 +119,7 @@ def test_clips_do_not_depend_on_the_cache(tmp_path: Path) -> None:
     folder = tmp_path / "views" / "numbered"
     folder.mkdir(parents=True)
     for name in ("v0", "v1"):
-        (folder / f"{name}.mp4").write_bytes(b"stored")
+        (folder / f"{name}.mp4").write_bytes(name.encode())
     clip = ClipSettings(num_blocks=2, block_length=2, frame_stride=2, clips_per_video=2)
     plain, cached = (
         ClipSamples(data, data.ready, {"numbered": StoredView()}, clip, seed=0, frame_cache=cache)

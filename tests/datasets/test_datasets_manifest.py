@@ -129,7 +129,11 @@ def test_other_parquet_files_and_newer_formats_are_named(tmp_path):
     pq.write_table(table.replace_schema_metadata({b"coview.manifest": b"99"}), path)
     with pytest.raises(UserError, match="newer coview .*99.*; update coview"):
         read_manifest(path)
-    pq.write_table(table.drop_columns(["width"]), path)
+    less = table.drop_columns(["width"])
+    pq.write_table(less, path)
+    with pytest.raises(UserError, match="damaged.*not those that were written"):
+        read_manifest(path)
+    pq.write_table(less.replace_schema_metadata({b"coview.manifest": b"1"}), path)
     with pytest.raises(UserError, match=r"lacks the columns \['width'\]"):
         read_manifest(path)
 

@@ -131,8 +131,9 @@ def test_what_is_no_run_is_said(tmp_path, small_run):
     shutil.copytree(small_run.run / "checkpoints", tmp_path / "checkpoints")
     weights = tmp_path / "checkpoints" / "flow-00000010" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
-    with pytest.raises(UserError, match="cannot be used"):
-        load(tmp_path)
+    assert load(tmp_path).checkpoint.name == "rgb-00000010"
+    with pytest.raises(UserError, match="flow-00000010 is damaged: model.safetensors"):
+        load(tmp_path, "flow-00000010")
 
 
 def test_a_missing_view_names_the_command(small_run, tmp_path):

@@ -83,7 +83,7 @@ class ViewsGallery(Analysis):
         """Return raw frames spread over a video."""
         total = entry.num_frames or 1
         wanted = np.array(spread_places(total, self.settings.frames))
-        return view.read(context.data.view_path(view.name, entry.id, view.suffix), wanted)
+        return view.read(context.data.sound_path(view.name, entry, view.suffix), wanted)
 
     def _figure(
         self,

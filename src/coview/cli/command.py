@@ -86,7 +86,7 @@ def split_settings(words: Sequence[str], plain: Sequence[str]) -> tuple[list[str
 
 
 def _read_setting(name: str, text: str) -> Any:
-    from coview.config.parsing import read_value
+    from coview.config.yaml_files import read_value
 
     try:
         return read_value(text)

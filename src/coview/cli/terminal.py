@@ -6,9 +6,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coview.errors import UserError
+from coview.files import refusal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +34,12 @@ def run_command(command: Callable[[], int | None]) -> int:
     except BrokenPipeError:  # `coview list | head`
         sys.stderr.close()
         return 0
+    except OSError as error:
+        refused = refusal(error, Path.cwd())  # a full or read-only disk, a name too long: the place is at fault
+        if refused is None:
+            raise
+        _console().print("[bold red]error:[/]", _plain(str(refused)))
+        return EXIT_USER_ERROR
 
 
 def _plain(text: str) -> str:

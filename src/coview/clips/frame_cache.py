@@ -3,13 +3,18 @@
 import contextlib
 import logging
 import os
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coview.clips.sampling import Indices
+from coview.datasets.prepared import stored_checksum
 from coview.views.base import View
 
 logger = logging.getLogger(__name__)
@@ -18,14 +23,36 @@ VIDEO_SUFFIX = ".mp4"
 """Only views stored as video are worth it."""
 _AT_ONCE = 256
 """Frames decoded at a time while a video enters the cache."""
+_END = struct.Struct("<4sIII")
+"""The end of a file: "cov1", length of the header, CRC-32 of the header, CRC-32 of the table before."""
+_MARK = b"cov1"
+
+
+@dataclass(frozen=True)
+class _Frames:
+    """A file of the cache: frames (T, H, W, C), and the CRC-32 of each (T,)."""
+
+    frames: NDArray[Any]
+    sums: NDArray[np.uint32]
+
+    def read(self, frame_indices: Indices) -> NDArray[Any] | None:
+        """Return frames; None where one of them is not what was written, or not there."""
+        if frame_indices[-1] >= len(self.frames):
+            return None
+        chosen: NDArray[Any] = np.ascontiguousarray(self.frames[frame_indices])
+        are_sound = all(
+            zlib.crc32(frame.data) == self.sums[index] for frame, index in zip(chosen, frame_indices, strict=True)
+        )
+        return chosen if are_sound else None
 
 
 class FrameCache:
     """`View.read` through a folder of decoded videos, each filled when its first frame is asked for.
 
-    A file is whole or not there, and named after the stored file it was made from: where that changes, it is made
-    anew. Several processes, and runs that follow one another, may share a folder. When it cannot be written (a full
-    disk), reading goes on without it. Copies of the object in worker processes are independent of each other.
+    A file is whole or not there, and named after the content of the stored file it was made from: where that changes,
+    it is made anew, and two files of one content share it. A frame is given only if it is as it was written. Several
+    processes, and runs that follow one another, may share a folder. When it cannot be written (a full disk), reading
+    goes on without it. Copies of the object in worker processes are independent of each other.
 
     Args:
         folder: made when needed.
@@ -46,18 +73,21 @@ class FrameCache:
         """
         if view.suffix != VIDEO_SUFFIX:
             return view.read(path, frame_indices)
-        kept = self._kept(view, path)
-        frames = _opened(kept)
-        if frames is None and self.is_writable and self._fill(kept, view, path, num_frames=num_frames):
-            frames = _opened(kept)
-        if frames is None or frame_indices[-1] >= len(frames):  # its error names what is wrong
-            return view.read(path, frame_indices)
-        chosen: NDArray[Any] = np.asarray(frames[frame_indices])
-        return chosen
+        kept = self.folder / view.name / f"{stored_checksum(path)}.npy"
+        chosen = self._chosen(kept, frame_indices)
+        if chosen is None and self.is_writable and self._fill(kept, view, path, num_frames=num_frames):
+            chosen = self._chosen(kept, frame_indices)
+        return view.read(path, frame_indices) if chosen is None else chosen  # its error names what is wrong
 
-    def _kept(self, view: View, path: Path) -> Path:
-        about = path.stat()
-        return self.folder / view.name / f"{path.stem}-{about.st_size:x}-{about.st_mtime_ns:x}.npy"
+    def _chosen(self, kept: Path, frame_indices: Indices) -> NDArray[Any] | None:
+        """Return frames from the cache; None where they are not there or damaged, which is told."""
+        if not kept.exists():
+            return None
+        opened = _open(kept)
+        chosen = None if opened is None else opened.read(frame_indices)
+        if chosen is None:
+            logger.warning("%s is damaged: made anew", kept)
+        return chosen
 
     def _fill(self, kept: Path, view: View, path: Path, *, num_frames: int) -> bool:
         """Decode a whole video into the cache; return whether that could be written."""
@@ -65,11 +95,17 @@ class FrameCache:
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
             with aside.open("wb") as file:
+                header, sums = b"", np.zeros(num_frames, "<u4")
                 for start in range(0, num_frames, _AT_ONCE):
                     frames = view.read(path, np.arange(start, min(start + _AT_ONCE, num_frames)))
                     if start == 0:
-                        _write_header(file, frames.dtype, (num_frames, *frames.shape[1:]))
-                    file.write(np.ascontiguousarray(frames).data)
+                        header = _header(frames.dtype, (num_frames, *frames.shape[1:]))
+                        file.write(header)
+                    frames = np.ascontiguousarray(frames)
+                    sums[start : start + len(frames)] = [zlib.crc32(frame.data) for frame in frames]
+                    file.write(frames.data)
+                table = sums.tobytes()
+                file.write(table + _END.pack(_MARK, len(header), zlib.crc32(header), zlib.crc32(table)))
                 file.flush()
                 os.fsync(file.fileno())
             aside.replace(kept)
@@ -85,15 +121,26 @@ class FrameCache:
         return True
 
 
-def _write_header(file: BinaryIO, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
-    header = np.lib.format
+def _header(dtype: np.dtype[Any], shape: tuple[int, ...]) -> bytes:
+    header, file = np.lib.format, BytesIO()
     about = {"descr": header.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}  # type: ignore[no-untyped-call]
     header.write_array_header_1_0(file, about)  # type: ignore[no-untyped-call]
+    return file.getvalue()
 
 
-def _opened(kept: Path) -> NDArray[Any] | None:
+def _open(kept: Path) -> _Frames | None:
+    """Return a file of the cache, its frames still on the disk; None for a damaged one."""
     try:
-        frames: NDArray[Any] = np.load(kept, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError):
+        with kept.open("rb") as file:
+            file.seek(-_END.size, os.SEEK_END)
+            mark, length, of_header, of_table = _END.unpack(file.read())
+            file.seek(0)
+            if mark != _MARK or zlib.crc32(file.read(length)) != of_header:
+                return None
+            frames: NDArray[Any] = np.load(kept, mmap_mode="r", allow_pickle=False)
+            file.seek(length + frames.nbytes)
+            table = file.read()[: -_END.size]
+    except (OSError, ValueError, EOFError):
         return None
-    return frames
+    is_sound = len(table) == 4 * len(frames) and zlib.crc32(table) == of_table
+    return _Frames(frames, np.frombuffer(table, "<u4")) if is_sound else None

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 from coview.clips.frame_cache import FrameCache
 from coview.clips.sampling import Indices, clip_indices, random_starts
 from coview.config import ClipSettings
-from coview.datasets.prepared import PreparedDataset, stored_path
+from coview.datasets.prepared import PreparedDataset, require_as_stored, stored_path
 from coview.datatypes import ClipBatch, VideoEntry, check_shape, random_generator
 from coview.errors import UserError, VideoError
 from coview.views.base import View
@@ -69,6 +69,10 @@ class VideoTable:
         self.root = data.root
         self.entry_indices = np.array([rows[entry.id] for entry in entries], dtype=np.int64)
         self.num_frames = np.array([entry.num_frames or 0 for entry in entries], dtype=np.int64)
+        names = sorted({name for entry in entries for name in entry.checksums})
+        self._checksums = {
+            name: np.array([entry.checksums.get(name, "") for entry in entries], dtype="S16") for name in names
+        }
         self._ids = "".join(entry.id for entry in entries)
         self._ends = np.cumsum([0, *(len(entry.id) for entry in entries)])
 
@@ -87,6 +91,8 @@ class VideoTable:
         """
         path = stored_path(self.root, view.name, self.video_id(index), view.suffix)
         try:
+            if view.name in self._checksums:
+                require_as_stored(path, self._checksums[view.name][index].decode())
             if self.frame_cache is not None:
                 return self.frame_cache.read(view, path, frame_indices, num_frames=int(self.num_frames[index]))
             return view.read(path, frame_indices)

@@ -21,7 +21,7 @@ from coview.collection.hits import IndexHit, IndexHits
 from coview.collection.local_store import LOCK, LocalStore
 from coview.collection.queries import Query, resolve_query, unknown_video
 from coview.collection.store import Candidate, Floats
-from coview.config.parsing import read_yaml, write_yaml
+from coview.config import read_yaml, write_yaml
 from coview.errors import UserError
 from coview.files import as_path, check_format, disk_errors
 from coview.locks import folder_lock
@@ -308,7 +308,7 @@ def _create(folder: Path, run: "Run") -> Index:
             for name in inside - {LOCK}:
                 (shutil.rmtree if (folder / name).is_dir() else os.unlink)(folder / name)
             index = Index(folder, about=about, run=run, create=True)
-            write_yaml(folder / _ABOUT, about)
+            write_yaml(folder / _ABOUT, about, is_sealed=True)
             return index
 
 

@@ -3,7 +3,7 @@
 Strict: an unknown key is an error with a suggestion. A default lives in `settings` and nowhere else.
 """
 
-from coview.config.parsing import as_plain, override, parse, read_yaml, write_yaml
+from coview.config.parsing import as_plain, override, parse
 from coview.config.settings import (
     AugmentSettings,
     BlurSettings,
@@ -18,6 +18,7 @@ from coview.config.settings import (
     ViewInput,
 )
 from coview.config.types import Count, Fraction, NonNegativeFloat, Positive, PositiveFloat
+from coview.config.yaml_files import read_yaml, write_yaml
 
 __all__ = [
     "AugmentSettings",

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from coview.config.parsing import as_plain, merge, override, parse, read_yaml
+from coview.config.parsing import as_plain, merge, override, parse
 from coview.config.settings import RunConfig
+from coview.config.yaml_files import read_yaml
 from coview.errors import UserError
 from coview.files import as_path
 from coview.registry import did_you_mean
@@ -64,7 +65,7 @@ def _read_with_base(path: Path, *, above: tuple[Path, ...] = ()) -> dict[str, An
     chain = (*above, path.resolve())
     if chain[-1] in above:
         raise UserError(f"{above[0]}: its bases go round in a circle: {' -> '.join(file.name for file in chain)}")
-    own = read_yaml(path)
+    own = read_yaml(path, is_written_by_hand=True)
     base = own.pop(BASE, None)
     if base is None:
         return own

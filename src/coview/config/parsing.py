@@ -1,22 +1,29 @@
-"""Plain values <-> settings: YAML files, dotted overrides, strict checks with suggestions."""
+"""Plain values <-> settings: dotted overrides, strict checks with suggestions."""
 
 import dataclasses
+import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import pydantic
-import yaml
 
 from coview.errors import UserError
-from coview.files import short, write_text
+from coview.files import short
 from coview.registry import did_you_mean
 
 S = TypeVar("S")
+_STRICT = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False)
+_MOST_TOLD = 20
+"""Mistakes told at once."""
 
 
 def parse(kind: type[S], given: Mapping[str, Any], *, source: str, prefix: str = "") -> S:
     """Build a settings dataclass from plain values.
+
+    Strict: `true` is no number and "8" neither, nan and infinities are refused, as is a whole number too large to be
+    meant. What JSON does not know apart is taken one for the other: 4.0 for 4, a list for a tuple, a text for a path.
 
     Args:
         kind: a settings dataclass.
@@ -28,25 +35,39 @@ def parse(kind: type[S], given: Mapping[str, Any], *, source: str, prefix: str =
         UserError: an unknown key (with the closest known one), a missing one, or a value out of range; all of
             them at once.
     """
-    config = pydantic.ConfigDict(extra="forbid")
-    adapter = pydantic.TypeAdapter(_forbidding_extras(kind), config=None if dataclasses.is_dataclass(kind) else config)
+    own = None if dataclasses.is_dataclass(kind) else _STRICT
+    adapter = pydantic.TypeAdapter(_made_strict(kind), config=own)
     try:
-        return cast(S, adapter.validate_python(dict(given)))
+        text = json.dumps(_whole_numbers(as_plain(given)), default=short)
+        return cast(S, adapter.validate_json(text, strict=True))
     except pydantic.ValidationError as error:
         lines = [_explain(kind, detail, prefix) for detail in error.errors()]
-        raise UserError(f"{source}: " + "; ".join(lines)) from None
+        shown = [*lines[:_MOST_TOLD], *([f"and {len(lines) - _MOST_TOLD} more"] if len(lines) > _MOST_TOLD else [])]
+        raise UserError(f"{source}: " + "; ".join(shown)) from None
+    except (RecursionError, UnicodeEncodeError, ValueError) as error:  # such as half a character, or endless nesting
+        raise UserError(f"{source}: a setting cannot be read: {short(error)}") from None
 
 
-def _forbidding_extras(kind: type[Any], seen: set[type[Any]] | None = None) -> type[Any]:
-    """Mark a dataclass, and those its fields hold, as refusing unknown keys."""
+def _whole_numbers(values: Any) -> Any:
+    """Return plain values with 4 for 4.0: a setting that takes fractions takes whole numbers too."""
+    if isinstance(values, dict):
+        return {key: _whole_numbers(value) for key, value in values.items()}
+    if isinstance(values, list):
+        return [_whole_numbers(value) for value in values]
+    is_whole = isinstance(values, float) and math.isfinite(values) and values == int(values) and abs(values) < 2**53
+    return int(values) if is_whole else values
+
+
+def _made_strict(kind: type[Any], seen: set[type[Any]] | None = None) -> type[Any]:
+    """Mark a dataclass, and those its fields hold, as refusing unknown keys and numbers that are not finite."""
     seen = set() if seen is None else seen
     if dataclasses.is_dataclass(kind) and kind not in seen:
         seen.add(kind)
-        kind.__pydantic_config__ = pydantic.ConfigDict(extra="forbid")  # type: ignore[attr-defined]
+        kind.__pydantic_config__ = _STRICT  # type: ignore[attr-defined]
         for setting in dataclasses.fields(kind):
             for inner in (setting.type, *getattr(setting.type, "__args__", ())):
                 if isinstance(inner, type):
-                    _forbidding_extras(inner, seen)
+                    _made_strict(inner, seen)
     return kind
 
 
@@ -56,7 +77,13 @@ def _explain(kind: type[Any], detail: Any, prefix: str) -> str:
         siblings = _known_keys(kind, detail["loc"][:-1])
         hint = did_you_mean(str(detail["loc"][-1]), siblings)
         return f"unknown setting {place!r}{hint or '.'} Known here: {', '.join(siblings)}"
-    return f"{place}: {detail['msg']}, got {detail['input']!r}"
+    shown = place if place.isprintable() else ascii(place)
+    return f"{shown}: {detail['msg']}, got {_given(detail['input'])}"
+
+
+def _given(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({type(value).__name__})"
 
 
 def _known_keys(kind: type[Any], place: Sequence[str | int]) -> list[str]:
@@ -70,25 +97,6 @@ def _known_keys(kind: type[Any], place: Sequence[str | int]) -> list[str]:
             return []
         kind = cast(type[Any], found)
     return [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds settings.
-
-    Raises:
-        UserError: no such file, not YAML, or not a table of settings.
-    """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise UserError(f"{path} holds a {type(values).__name__}, expected settings as 'name: value' lines")
-    return values
 
 
 def override(values: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,24 +149,6 @@ def _copy(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: _copy(value) if isinstance(value, Mapping) else value for key, value in values.items()}
 
 
-def read_value(text: str) -> Any:
-    """Read the value of a setting as it is typed on a command line: a number, a text, a list, null.
-
-    Raises:
-        UserError: not a value.
-    """
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise UserError(f"{text!r} is not a value; quote texts that hold ':' or brackets") from None
-    if isinstance(value, str):  # YAML 1.1 reads 1e-3 as a text
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
-
-
 def as_plain(settings: Any) -> Any:
     """Return settings as dicts, lists and scalars, ready for YAML or JSON."""
     if dataclasses.is_dataclass(settings) and not isinstance(settings, type):
@@ -170,9 +160,3 @@ def as_plain(settings: Any) -> Any:
     if isinstance(settings, Path):
         return str(settings)
     return settings
-
-
-def write_yaml(path: Path, values: Mapping[str, Any], *, first_line: str = "") -> None:
-    """Write settings as YAML, in their own order, atomically."""
-    text = (f"# {first_line}\n" if first_line else "") + yaml.safe_dump(as_plain(values), sort_keys=False)
-    write_text(path, text)

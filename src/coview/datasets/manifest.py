@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from coview.datasets.sealed_table import read_sealed, write_sealed
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
-from coview.files import atomic_path
 
 SPLIT_PREFIX = "split:"
 """A split column called "split1" is the Parquet column "split:split1"."""
 COUNT_PREFIX = "count:"
 """The count "pose.frames_with_person" is the Parquet column "count:pose.frames_with_person"."""
+CHECKSUM_PREFIX = "sha256:"
+"""The checksum of the stored view "rgb" is the Parquet column "sha256:rgb"."""
 
 FORMAT = 1
 """Raised when older versions of coview could no longer read the file."""
@@ -39,8 +40,7 @@ def write_manifest(entries: Sequence[VideoEntry], path: Path) -> None:
         table = _table(entries)
     except UnicodeEncodeError as error:
         raise UserError(f"{path}: a name is not valid UTF-8 and cannot be stored: {error.object!a}") from None
-    with atomic_path(path) as aside:
-        pq.write_table(table, aside, compression="zstd")
+    write_sealed(table, path, compression="zstd")
 
 
 def _table(entries: Sequence[VideoEntry]) -> Any:
@@ -49,6 +49,8 @@ def _table(entries: Sequence[VideoEntry]) -> Any:
         columns[SPLIT_PREFIX + split] = pa.array([entry.splits.get(split) for entry in entries], pa.string())
     for count in sorted({name for entry in entries for name in entry.counts}):
         columns[COUNT_PREFIX + count] = pa.array([entry.counts.get(count) for entry in entries], pa.int64())
+    for view in sorted({name for entry in entries for name in entry.checksums}):
+        columns[CHECKSUM_PREFIX + view] = pa.array([entry.checksums.get(view) for entry in entries], pa.string())
     for name in _INTEGERS:
         columns[name] = pa.array([getattr(entry, name) for entry in entries], pa.int64())
     for name in _FLOATS:
@@ -63,7 +65,7 @@ def read_manifest(path: Path) -> tuple[VideoEntry, ...]:
         UserError: no such file, damaged, not a manifest, or made by a newer coview.
     """
     try:
-        table = pq.read_table(path, partitioning=None)
+        table = read_sealed(path)
     except FileNotFoundError:
         raise UserError(f"there is no manifest at {path}; it is made by coview prepare") from None
     except (OSError, ValueError) as error:  # Arrow's own errors are ValueErrors or OSErrors
@@ -95,7 +97,8 @@ def _entries(table: Any) -> Iterable[VideoEntry]:
     columns = {name: _values(table.column(name)) for name in ("id", "path", *_INTEGERS, *_FLOATS)}
     columns |= {name: _shared(table.column(name)) for name in ("label", "group", "status", "reason")}
     columns["splits"] = _splits(table)
-    columns["counts"] = _counts(table)
+    columns["counts"] = _named(table, COUNT_PREFIX)
+    columns["checksums"] = _named(table, CHECKSUM_PREFIX)
     # In the order of the fields: hundreds of thousands of rows are built by position in half the time.
     return map(VideoEntry, *(columns[field.name] for field in dataclasses.fields(VideoEntry)))
 
@@ -130,10 +133,11 @@ def _splits(table: Any) -> list[Mapping[str, str]]:
     return rows
 
 
-def _counts(table: Any) -> list[Mapping[str, int]]:
-    stored = [name for name in table.column_names if name.startswith(COUNT_PREFIX)]
+def _named(table: Any, prefix: str) -> list[Mapping[str, Any]]:
+    """Return for each row name -> value of the columns whose names begin so, without nulls."""
+    stored = [name for name in table.column_names if name.startswith(prefix)]
     if not stored:
         return [{} for _ in range(table.num_rows)]
-    names = [name.removeprefix(COUNT_PREFIX) for name in stored]
+    names = [name.removeprefix(prefix) for name in stored]
     rows = zip(*(_values(table.column(name)) for name in stored), strict=True)
-    return [{name: count for name, count in zip(names, row, strict=True) if count is not None} for row in rows]
+    return [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in rows]

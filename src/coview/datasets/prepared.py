@@ -4,7 +4,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from coview.config import read_yaml
 from coview.datasets.listing import is_video_name
 from coview.datasets.manifest import read_manifest
 from coview.datatypes import VideoEntry
-from coview.errors import UserError
-from coview.files import as_path, check_format
+from coview.errors import UserError, VideoError
+from coview.files import as_path, check_format, hash_file
 from coview.registry import did_you_mean
 
 FORMAT = 1
@@ -28,6 +28,36 @@ WORK_FOLDER = ".prepare"
 def stored_path(root: Path, view: str, video_id: str, suffix: str) -> Path:
     """Return where a view of a video is stored: root/views/<view>/<id><suffix>."""
     return root / VIEWS_FOLDER / view / f"{video_id}{suffix}"
+
+
+def stored_checksum(path: Path) -> str:
+    """Return the checksum of a stored view as the manifest has it: a quarter of a SHA-256 is enough against damage.
+
+    Taken once in a process, as long as the file's size and time stay.
+    """
+    found = path.stat()
+    return _checksum(path, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=2**16)
+def _checksum(path: Path, size: int, modified: int) -> str:
+    return hash_file(path)[:16]
+
+
+def require_as_stored(path: Path, checksum: str) -> None:
+    """Compare a stored view with its checksum; "": it has none.
+
+    Raises:
+        VideoError: the file is gone or is not what was stored.
+    """
+    if not checksum:
+        return
+    try:
+        found = stored_checksum(path)
+    except OSError as error:
+        raise VideoError("missing", path, error.strerror or str(error)) from None
+    if found != checksum:
+        raise VideoError("corrupt", path, "it is not what was stored: its checksum differs")
 
 
 @dataclass(frozen=True, repr=False)
@@ -106,6 +136,16 @@ class PreparedDataset:
     def view_path(self, view: str, video_id: str, suffix: str) -> Path:
         """Return where a view of a video is stored: root/views/<view>/<id><suffix>."""
         return stored_path(self.root, view, video_id, suffix)
+
+    def sound_path(self, view: str, entry: VideoEntry, suffix: str) -> Path:
+        """Return where a view of a video is stored, once the file has been compared with its checksum.
+
+        Raises:
+            VideoError: the file is gone or is not what was stored.
+        """
+        path = self.view_path(view, entry.id, suffix)
+        require_as_stored(path, entry.checksums.get(view, ""))
+        return path
 
     def require_views(self, views: Iterable[str]) -> None:
         """Check that views are stored.

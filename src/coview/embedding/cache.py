@@ -16,6 +16,7 @@ from coview.embedding.embeddings import Embeddings
 from coview.embedding.run import Run
 from coview.encoders import Encoder
 from coview.errors import UserError
+from coview.files import hash_file
 from coview.training.checkpoint import WEIGHTS
 from coview.training.distributed import choose_device
 from coview.views import VIEWS
@@ -85,7 +86,7 @@ def identity_of(
     data.require_views(run.views)
     return {
         "format": FORMAT,
-        "weights": _hash_of_file(run.checkpoint / WEIGHTS) if weights == "trained" else "random",
+        "weights": hash_file(run.checkpoint / WEIGHTS) if weights == "trained" else "random",
         "config": _what_features_depend_on(run),
         "torch": torch.__version__,
         "device": choose_device(device).type,
@@ -131,8 +132,3 @@ def _what_features_depend_on(run: Run) -> dict[str, Any]:
     config = as_plain(run.config)
     names = ("seed", "views", "method", "encoder", "clip", "evaluation")
     return {**{name: config[name] for name in names}, "channels": dict(run.resolved["channels"])}
-
-
-def _hash_of_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

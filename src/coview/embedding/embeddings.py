@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from coview.config import as_plain
+from coview.datasets.sealed_table import read_sealed, write_sealed
 from coview.datatypes import check_shape
 from coview.errors import UserError
-from coview.files import atomic_path
+from coview.files import atomic_path, refusal
 from coview.registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -163,14 +163,15 @@ class Embeddings:
                 columns[_PREFIX + view] = pa.FixedSizeListArray.from_arrays(pa.array(rows.reshape(-1)), rows.shape[1])
         table = pa.table(columns)
         try:
-            with atomic_path(path) as aside:
-                if is_text:
+            if is_text:
+                with atomic_path(path) as aside:
                     pyarrow.csv.write_csv(table, aside)
-                else:
-                    text = json.dumps(as_plain(self.description)).encode()
-                    pq.write_table(table.replace_schema_metadata({_DESCRIPTION: text}), aside)
+            else:
+                text = json.dumps(as_plain(self.description)).encode()
+                write_sealed(table.replace_schema_metadata({_DESCRIPTION: text}), path)
         except OSError as error:
-            raise UserError(f"cannot write the embeddings {path}: {error}") from error
+            cause = refusal(error, path.parent) or error
+            raise UserError(f"cannot write the embeddings {path}: {cause}") from error
         return path
 
     @classmethod
@@ -182,7 +183,7 @@ class Embeddings:
         """
         path = Path(path)
         try:
-            table = _read_csv(path) if path.suffix.lower() == ".csv" else pq.read_table(path)
+            table = _read_csv(path) if path.suffix.lower() == ".csv" else read_sealed(path)
             columns = {name: table.column(name).combine_chunks() for name in table.column_names}
             names = {name: tuple(columns[name].to_pylist()) for name in ("id", "label", "group", "path")}
             seconds = [

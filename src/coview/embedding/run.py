@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 
 from coview.config import RunConfig, as_plain, parse
 from coview.config.files import load_config
@@ -25,7 +24,7 @@ from coview.methods import Method
 from coview.methods.base import reached_views
 from coview.registry import did_you_mean, require_plugins
 from coview.training.building import build_method
-from coview.training.checkpoint import WEIGHTS, Position, checkpoints, read_position
+from coview.training.checkpoint import Position, checkpoints, latest_checkpoint, read_position, read_weights
 from coview.training.distributed import choose_device
 from coview.training.pretrain import pretrain as train
 from coview.training.runfolder import RESOLVED, read_resolved
@@ -66,7 +65,7 @@ class Run:
 
         Args:
             path: the run's folder.
-            checkpoint: folder name of one of its checkpoints, such as "rgb-00000400"; not set: the newest.
+            checkpoint: folder name of one of its checkpoints, such as "rgb-00000400"; not set: the newest sound one.
 
         Raises:
             UserError: no run there, no checkpoint (of that name) yet, or a damaged one.
@@ -76,15 +75,14 @@ class Run:
             raise UserError(
                 f"{path} is not a run: it has no {RESOLVED}; make one with: coview pretrain CONFIG --out {path}"
             )
-        found = checkpoints(path)
-        if not found:
-            raise UserError(f"{path} has no checkpoint yet; training writes one every few minutes and after each stage")
-        chosen = found[-1]
+        chosen = latest_checkpoint(path) if checkpoint is None else None
         if checkpoint is not None:
-            names = {folder.name: folder for folder in found}
+            names = {folder.name: folder for folder in checkpoints(path)}
             if checkpoint not in names:
                 raise UserError(f"{path} has no checkpoint {checkpoint!r}; it has: {', '.join(names)}")
             chosen = names[checkpoint]
+        if chosen is None:
+            raise UserError(f"{path} has no checkpoint yet; training writes one every few minutes and after each stage")
         resolved = read_resolved(path)
         needed = [row for row in resolved.get("plugins", ()) if row["kind"] != "augmentation"]  # training's alone
         require_plugins(needed, source=str(path))
@@ -283,11 +281,12 @@ def _frozen(method: Method) -> dict[str, Encoder]:
 
 def _load_weights(method: Method, checkpoint: Path) -> None:
     """Put a checkpoint's weights into a method."""
+    weights = read_weights(checkpoint)
     try:
-        method.load_state_dict(load_file(checkpoint / WEIGHTS))
+        method.load_state_dict(weights)
     except Exception as error:
         cause = " ".join(line.strip() for line in str(error).splitlines()[:2])  # torch lists every tensor
         raise UserError(
             f"the weights of {checkpoint} cannot be used ({type(error).__name__}: {cause}); "
-            "the file is damaged or was written by another version of coview"
+            "they are of another network, or were written by another version of coview"
         ) from error

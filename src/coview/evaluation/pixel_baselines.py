@@ -82,7 +82,7 @@ def _embed_pixels(
     rgb = open_views(data.view_options, ("rgb",))["rgb"]
 
     def vectors(entry: VideoEntry) -> dict[str, NDArray[np.float32]]:
-        path = data.view_path(rgb.name, entry.id, rgb.suffix)
+        path = data.sound_path(rgb.name, entry, rgb.suffix)
         return _pixel_vectors(_frames(rgb, path, num_frames=entry.num_frames or 0))
 
     rows = []

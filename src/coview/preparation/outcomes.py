@@ -6,16 +6,16 @@ rewriting a manifest of thousands of rows after every video. Folding them into t
 
 import dataclasses
 import errno
-import json
 import logging
 import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Literal
 
 from coview.datasets.prepared import WORK_FOLDER
+from coview.files import read_line, seal_line
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,8 @@ class VideoOutcome:
     """Of the stored rgb frames."""
     counts: Mapping[str, int] = field(default_factory=dict)
     """"<view>.<what>" -> what was counted while that view was made (`View.counts`)."""
+    checksums: Mapping[str, str] = field(default_factory=dict)
+    """View -> beginning of the SHA-256 of its stored file."""
     source_stamp: tuple[int, int] | None = None
     """Size and modification time of the source file, by which a mended file is known."""
     finished_at: float = field(default_factory=time.time)
@@ -72,19 +74,19 @@ def read_outcomes(out: Path) -> dict[str, VideoOutcome]:
                 if outcome.id not in latest or outcome.finished_at >= latest[outcome.id].finished_at:
                     latest[outcome.id] = outcome
             elif line:
-                log.info("%s: skipped a line that was cut off", path)
+                log.info("%s: skipped a line that was cut off or damaged", path)
     return latest
 
 
 def to_line(outcome: VideoOutcome) -> str:
     """Return an outcome as one line of JSON, without its end."""
-    return json.dumps(dataclasses.asdict(outcome))
+    return seal_line(dataclasses.asdict(outcome))
 
 
 def from_line(line: str) -> VideoOutcome | None:
-    """Return the outcome that `to_line` wrote; None for a line that was cut off."""
+    """Return the outcome that `to_line` wrote; None for a line that was cut off or damaged."""
     try:
-        values: Mapping[str, Any] = json.loads(line)
+        values = read_line(line.encode())
         stamp = values["source_stamp"]
         changes = {"views": tuple(values["views"]), "source_stamp": tuple(stamp) if stamp else None}
         return VideoOutcome(**{**values, **changes})

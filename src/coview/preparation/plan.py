@@ -57,6 +57,7 @@ def _from_manifest(entry: VideoEntry, views: Sequence[str]) -> VideoOutcome:
         width=entry.width,
         height=entry.height,
         counts=entry.counts,
+        checksums=entry.checksums,
         source_stamp=None,
         finished_at=0.0,
     )

@@ -15,15 +15,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import coview
-from coview.config import as_plain, read_yaml
+from coview.config import as_plain, read_yaml, write_yaml
 from coview.datasets.manifest import read_manifest, write_manifest
 from coview.datasets.prepared import FORMAT, INFO_NAME, MANIFEST_NAME, WORK_FOLDER
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
-from coview.files import atomic_path, remove_parts
+from coview.files import remove_parts
 from coview.locks import folder_lock
 from coview.preparation.outcomes import VideoOutcome
 from coview.preparation.settings import PrepareSettings
@@ -82,8 +80,7 @@ def remember_settings(out: Path, wanted: Mapping[str, Any], share: str) -> None:
         earlier_views = recorded["views"] if recorded is not None else {}
         record = {**wanted, "views": {**earlier_views, **wanted["views"]}}
         if record != recorded or not (work / _RECORD).exists():
-            with atomic_path(work / _RECORD) as aside:
-                aside.write_text(yaml.safe_dump(record, sort_keys=False), encoding="utf-8")
+            write_yaml(work / _RECORD, record, is_sealed=True)
 
 
 def _is_held(lock: Path) -> bool:
@@ -129,15 +126,26 @@ def check_record(out: Path, wanted: Mapping[str, Any], *, is_begun: bool = False
 
 
 def read_record(out: Path) -> dict[str, Any] | None:
-    """Return source, layout, folds, labels, storage and views that `out` was begun with; None for a new folder."""
+    """Return source, layout, folds, labels, storage and views that `out` was begun with; None for a new folder.
+
+    Raises:
+        UserError: all that is there is damaged.
+    """
     keys = ("source", "layout", "lists", "storage", "views")
+    problems = []
     for path in (out / WORK_FOLDER / _RECORD, out / INFO_NAME):
         if path.is_file():
-            values = read_yaml(path)
-            if not all(key in values for key in keys):
-                raise UserError(f"{path} is damaged; prepare into a new folder")
-            later = ("folds", "label_rule", "labels_from")
-            return {**{key: values[key] for key in keys}, **{key: values.get(key) for key in later}}
+            try:
+                values = read_yaml(path)
+            except UserError as error:
+                problems.append(str(error))
+                continue
+            if all(key in values for key in keys):
+                later = ("folds", "label_rule", "labels_from")
+                return {**{key: values[key] for key in keys}, **{key: values.get(key) for key in later}}
+            problems.append(f"{path} is damaged: it lacks some of: {', '.join(keys)}")
+    if problems:
+        raise UserError(f"{'; '.join(problems)}. Prepare the videos again, into a new folder")
     return None
 
 
@@ -186,6 +194,7 @@ def fold_outcome(entry: VideoEntry, outcome: VideoOutcome | None, *, views: Sequ
         height=outcome.height,
         duration_seconds=outcome.duration_seconds,
         counts=outcome.counts,
+        checksums=outcome.checksums,
     )
 
 
@@ -242,13 +251,17 @@ def _shares(ready: Sequence[VideoEntry]) -> dict[str, dict[str, float | int]]:
 
 
 def read_about(out: Path) -> dict[str, Any]:
-    """Return what dataset.yaml says; empty where there is none yet.
+    """Return what dataset.yaml says; empty where there is none yet. A damaged one is made anew from what is known else.
 
     Raises:
-        UserError: made by a newer coview.
+        UserError: made by a newer coview, or the settings are damaged too.
     """
     path = out / INFO_NAME
-    about = read_yaml(path) if path.is_file() else {}
+    try:
+        about = read_yaml(path) if path.is_file() else {}
+    except UserError as error:
+        log.warning("%s; it is made anew", error)
+        about = {"views": (read_record(out) or {}).get("views", {})}
     if isinstance(about.get("format"), int) and about["format"] > FORMAT:
         raise UserError(f"{out} was made by a newer coview (format {about['format']}); update coview")
     return about
@@ -280,8 +293,7 @@ def write_data_set(out: Path, entries: Sequence[VideoEntry], description: Mappin
             "changed": now,
             "tools": {"python": platform.python_version(), **_tool_versions()},
         }
-        with atomic_path(out / INFO_NAME) as aside:
-            aside.write_text(yaml.safe_dump({**head, **description}, sort_keys=False), encoding="utf-8")
+        write_yaml(out / INFO_NAME, {**head, **description}, is_sealed=True)
 
 
 def _tool_versions() -> dict[str, str]:

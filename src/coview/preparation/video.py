@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.datasets.prepared import stored_path
+from coview.datasets.prepared import stored_checksum, stored_path
 from coview.datatypes import Frame, VideoEntry
 from coview.errors import VideoError
 from coview.files import atomic_path, disk_errors
@@ -137,7 +137,7 @@ def _prepare(task: VideoTask, on_frame: Callable[[], None]) -> VideoOutcome:
     fps = stored_fps(info, task.storage.fps)
     frames = SourceFrames(path, task.storage, on_frame=_within_limit(task, info, on_frame))
     try:
-        num_frames, counts = _store(task, frames, info=info, fps=fps)
+        num_frames, counts, checksums = _store(task, frames, info=info, fps=fps)
     except _FrameCountChangedError:
         return _prepare(replace(task, missing=tuple(task.options), before=None), on_frame)
     height, width = frames.frame_size or (None, None)
@@ -151,19 +151,23 @@ def _prepare(task: VideoTask, on_frame: Callable[[], None]) -> VideoOutcome:
         width=width,
         height=height,
         counts={**(task.before.counts if task.before is not None else {}), **counts},
+        checksums={**(task.before.checksums if task.before is not None else {}), **checksums},
         source_stamp=stamp,
     )
 
 
-def _store(task: VideoTask, frames: SourceFrames, *, info: VideoInfo, fps: float) -> tuple[int, Counter[str]]:
+def _store(
+    task: VideoTask, frames: SourceFrames, *, info: VideoInfo, fps: float
+) -> tuple[int, Counter[str], dict[str, str]]:
     """Write all missing views aside, check them, and let them take their places together.
 
     Returns:
-        The number of frames, and what the views count.
+        The number of frames, what the views count, and view -> checksum of its file.
     """
     views = {name: VIEWS.load(name)(task.options[name]) for name in task.missing}
     video = SourceVideo(task.entry.id, info.path, info.width, info.height, tuple(views.values()))
     counts: Counter[str] = Counter()
+    checksums = {}
     with contextlib.ExitStack() as asides:
         for name, path in paths_to_make(task).items():
             view = views[name]
@@ -177,7 +181,8 @@ def _store(task: VideoTask, frames: SourceFrames, *, info: VideoInfo, fps: float
             if task.before is not None and task.before.num_frames != count:
                 raise _FrameCountChangedError
             view.read(aside, np.array([count - 1]))  # an encoder or disk that lost the end shows here
-    return count, counts
+            checksums[name] = stored_checksum(aside)
+    return count, counts, checksums
 
 
 def _counted(view: View, made: Iterator[NDArray[Any]], counts: Counter[str]) -> Iterator[NDArray[Any]]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
 from markupsafe import Markup
 
+from coview.config.yaml_files import dump_yaml
 from coview.evaluation.results.result import KIND_TITLES, Result, ScoreRow
 from coview.reports.charts import Series, line_chart
 from coview.reports.facts import RunFacts, StageFacts
@@ -250,7 +250,7 @@ def data_counts(facts: RunFacts, album: Album | None) -> dict[str, Any]:
 
 def settings_text(facts: RunFacts) -> str:
     """Return the run's settings as YAML."""
-    return yaml.safe_dump(dict(facts.config), sort_keys=False)
+    return dump_yaml(dict(facts.config))
 
 
 def all_pictures(groups: Sequence[Mapping[str, Any]], videos: Sequence[Mapping[str, Any]]) -> dict[str, Picture]:

@@ -1,27 +1,38 @@
-"""Checkpoints that are whole or not there: written aside, synced, renamed.
+"""Checkpoints that are whole or not there: written aside, synced, renamed; and read only if they are as written.
 
 RUN/checkpoints/<stage>-<step>/ holds model.safetensors (the method's weights and buffers), state.pt (all else that
-affects the next step: optimiser, schedule, scaler, random states) and meta.json (where in the run it stands).
+affects the next step: optimiser, schedule, scaler, random states), meta.json (where in the run it stands) and
+SHA256SUMS, the checksums of the three, in the form that `sha256sum --check` takes.
 """
 
-import errno
+import io
 import json
+import logging
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from coview.config import parse
 from coview.errors import UserError
+from coview.files import hash_file, refusal, to_disk, write_synced
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "checkpoints"
-WEIGHTS, STATE, META = "model.safetensors", "state.pt", "meta.json"
+WEIGHTS, STATE, META, SUMS = "model.safetensors", "state.pt", "meta.json", "SHA256SUMS"
+
+
+class DamagedCheckpointError(UserError):
+    """A checkpoint is not as it was written."""
 
 
 @dataclass
@@ -64,6 +75,8 @@ def save_checkpoint(
 ) -> Path:
     """Write a checkpoint and remove the oldest of the same stage beyond `keep`.
 
+    Those of a later step of the stage go too: training went back behind them, because they are damaged.
+
     Raises:
         UserError: the disk is full or not writable; earlier checkpoints are untouched.
     """
@@ -71,82 +84,176 @@ def save_checkpoint(
     aside = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for stale in folder.parent.glob(".*.tmp"):
-            shutil.rmtree(stale, ignore_errors=True)
+        remove_unfinished(run)
         aside.mkdir()
-        save_file({name: value.detach().cpu().contiguous() for name, value in weights.items()}, aside / WEIGHTS)
-        torch.save(dict(state), aside / STATE)
-        (aside / META).write_text(json.dumps(asdict(position), indent=1), encoding="utf-8")
-        for file in aside.iterdir():
-            _sync(file)
+        sums = ""
+        for name, content in _contents(position, weights, state):
+            sums += f"{write_synced(aside / name, content)}  {name}\n"
+        write_synced(aside / SUMS, sums.encode())
+        to_disk(aside)
         if folder.exists():
             shutil.rmtree(folder)
         aside.rename(folder)
-        _sync(folder.parent)
-    except (OSError, RuntimeError) as error:
+        to_disk(folder.parent)
+    except OSError as error:
+        shutil.rmtree(aside, ignore_errors=True)  # before the free space is told
+        cause = refusal(error, folder) or error
+        raise UserError(
+            f"cannot write the checkpoint {folder}: {cause}. Earlier checkpoints are untouched: mend that, then go on "
+            "with --resume"
+        ) from error
+    finally:
         shutil.rmtree(aside, ignore_errors=True)
-        raise _write_error(error, folder) from error
-    for old in checkpoints(run, stage=position.stage)[:-keep]:
-        shutil.rmtree(old, ignore_errors=True)
+    steps = {step: path for path, stage, step in _folders(run) if stage == position.stage}
+    kept = sorted(step for step in steps if step <= position.step)[-keep:]
+    for step in steps.keys() - set(kept):
+        shutil.rmtree(steps[step], ignore_errors=True)
     return folder
 
 
-def _write_error(error: OSError | RuntimeError, folder: Path) -> Exception:
-    """Turn a full or read-only disk into the user's error; safetensors and torch.save report it in their own words."""
-    text = str(error).lower()
-    is_full = getattr(error, "errno", None) == errno.ENOSPC or "no space" in text or "unexpected pos" in text
-    is_full = is_full or "file write failed" in text
-    if not is_full and not isinstance(error, OSError):
-        return error
-    free = shutil.disk_usage(folder.parent if folder.parent.exists() else Path.cwd()).free / 2**20
-    cause = f"the disk is full ({free:.0f} MB free)" if is_full else str(error)
-    return UserError(
-        f"cannot write the checkpoint {folder}: {cause}. Earlier ones are kept; make room, then go on with --resume"
-    )
+def _contents(
+    position: Position, weights: Mapping[str, Tensor], state: Mapping[str, Any]
+) -> Iterator[tuple[str, bytes]]:
+    """Yield (name, bytes) of the files of a checkpoint, one after the other: only one of them is held in memory."""
+    yield WEIGHTS, safetensors.torch.save({name: value.detach().cpu().contiguous() for name, value in weights.items()})
+    buffer = io.BytesIO()
+    torch.save(dict(state), buffer)
+    yield STATE, buffer.getvalue()
+    yield META, json.dumps(asdict(position), indent=1).encode()
 
 
-def _sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk itself."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def remove_unfinished(run: Path) -> None:
+    """Remove the checkpoints that a killed process left half-written; the caller is the only one at the run."""
+    for stale in (run / FOLDER).glob(".*.tmp"):
+        shutil.rmtree(stale, ignore_errors=True)
+
+
+def _folders(run: Path) -> list[tuple[Path, str, int]]:
+    """Return (folder, stage, step) of the run's checkpoints as their names say, sound or not."""
+    matches = ((path, re.fullmatch(r"(.+)-(\d{8})", path.name)) for path in (run / FOLDER).glob("*"))
+    return [(path, match[1], int(match[2])) for path, match in matches if match and path.is_dir()]
 
 
 def checkpoints(run: Path, *, stage: str | None = None) -> list[Path]:
-    """Return the run's whole checkpoints, oldest first; of one stage or of all."""
+    """Return the run's checkpoints, oldest first; of one stage or of all. One without its place is told and left out.
+
+    Whether weights and state are sound is seen when they are read, and by `latest_checkpoint`.
+    """
     found = []
-    for path in (run / FOLDER).glob("*"):
-        match = re.fullmatch(r"(.+)-(\d{8})", path.name)
-        if match and (path / META).is_file() and stage in (None, match[1]):
-            meta = json.loads((path / META).read_text(encoding="utf-8"))
-            found.append((meta["stage_index"], meta["step"], path))
+    for path, of_stage, _ in _folders(run):
+        if stage in (None, of_stage):
+            try:
+                position = read_position(path)
+            except DamagedCheckpointError as error:
+                _warn_once(f"left out: {error}")
+            else:
+                found.append((position.stage_index, position.step, path))
     return [path for *_, path in sorted(found)]
 
 
 def latest_checkpoint(run: Path) -> Path | None:
-    """Return the newest checkpoint of a run, None where there is none yet."""
-    return next(reversed(checkpoints(run)), None)
+    """Return the newest sound checkpoint of a run, None where there is none yet; tells of newer ones that are damaged.
+
+    Raises:
+        UserError: there are checkpoints, and every one of them is damaged.
+    """
+    damaged = []
+    for path in reversed(checkpoints(run)):
+        try:
+            _require_sound(path)
+        except DamagedCheckpointError as error:
+            damaged.append(str(error))
+        else:
+            for text in damaged:
+                _warn_once(f"{text}. Taken instead: {path.name}")
+            return path
+    if _folders(run):
+        names = ", ".join(sorted(path.name for path, *_ in _folders(run)))
+        raise UserError(
+            f"every checkpoint of {run} is damaged: {names}. Put sound copies there, or remove {run / FOLDER} to train "
+            "from the beginning"
+        )
+    return None
+
+
+@cache
+def _warn_once(text: str) -> None:
+    logger.warning("%s", text)
+
+
+def _require_sound(path: Path) -> None:
+    """Check all files of a checkpoint against their checksums; one that has none is read."""
+    if not (path / SUMS).is_file():
+        load_checkpoint(path)
+    for name in (WEIGHTS, STATE, META):
+        _require_as_written(path, name)
+
+
+def _require_as_written(path: Path, name: str) -> None:
+    """Compare one file of a checkpoint with its checksum; checkpoints of an older coview have none.
+
+    Raises:
+        DamagedCheckpointError: it differs, or one of the two cannot be read.
+    """
+    try:
+        if not (path / SUMS).exists():
+            return
+        sums = (path / SUMS).read_text(encoding="utf-8")
+        stamp = (path / name).stat()
+        found = _hash_of(path / name, stamp.st_size, stamp.st_mtime_ns)
+    except (OSError, UnicodeDecodeError) as error:
+        raise _damaged(path, name, error) from error
+    if f"{found}  {name}" not in sums.split("\n"):
+        raise _damaged(path, name, "its content is not what was written")
+
+
+@cache
+def _hash_of(path: Path, size: int, modified: int) -> str:
+    """Return the hash of a file that was `modified` then: taken once in a process."""
+    return hash_file(path)
+
+
+def _damaged(path: Path, name: str, cause: object) -> DamagedCheckpointError:
+    seen = f"{type(cause).__name__}: {cause}" if isinstance(cause, Exception) else cause
+    return DamagedCheckpointError(f"the checkpoint {path} is damaged: {name}: {seen}")
 
 
 def read_position(path: Path) -> Position:
-    """Return where in its run a checkpoint stands."""
-    return Position(**json.loads((path / META).read_text(encoding="utf-8")))
+    """Return where in its run a checkpoint stands.
+
+    Raises:
+        DamagedCheckpointError: meta.json is damaged.
+    """
+    _require_as_written(path, META)
+    try:
+        return parse(Position, json.loads((path / META).read_bytes()), source=META)
+    except (OSError, ValueError, TypeError, RecursionError, UserError) as error:
+        raise _damaged(path, META, error) from error
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the weights of a checkpoint, on the CPU.
+
+    Raises:
+        DamagedCheckpointError: model.safetensors is damaged.
+    """
+    _require_as_written(path, WEIGHTS)
+    try:
+        return safetensors.torch.load_file(path / WEIGHTS)
+    except Exception as error:
+        raise _damaged(path, WEIGHTS, error) from error
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint, tensors on the CPU.
 
     Raises:
-        UserError: it is damaged; the message names the file.
+        DamagedCheckpointError: the message names the file.
     """
+    position, weights = read_position(path), read_weights(path)
+    _require_as_written(path, STATE)
     try:
-        weights = load_file(path / WEIGHTS)
         state = torch.load(path / STATE, map_location="cpu", weights_only=True)
-        return Checkpoint(path, read_position(path), weights, state)
     except Exception as error:
-        raise UserError(
-            f"the checkpoint {path} is damaged ({type(error).__name__}: {error}); "
-            "remove that folder to go on from the one before"
-        ) from error
+        raise _damaged(path, STATE, error) from error
+    return Checkpoint(path, position, weights, state)

@@ -88,7 +88,7 @@ def pretrain(
         before = _agreed(processes, lambda: _opened(out, description, claim, resume=resume))
         precision = _precision(config, method, channels, processes, before)
         if processes.is_main and before is None:
-            write_yaml(out / RESOLVED, {**description, **began, **_machine(processes, precision)})
+            write_yaml(out / RESOLVED, {**description, **began, **_machine(processes, precision)}, is_sealed=True)
             write_yaml(out / CONFIG, as_plain(asked))
         if processes.is_main:
             for name, value in derived_settings(asked, config).items():

@@ -6,8 +6,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from coview.config import RunConfig, parse
@@ -17,7 +15,7 @@ from coview.errors import UserError
 from coview.methods.base import reached_views
 from coview.registry import did_you_mean
 from coview.training.building import build_method
-from coview.training.checkpoint import WEIGHTS, latest_checkpoint, read_position
+from coview.training.checkpoint import WEIGHTS, DamagedCheckpointError, latest_checkpoint, read_position, read_weights
 from coview.training.runfolder import RESOLVED, read_resolved
 
 logger = logging.getLogger(__name__)
@@ -164,9 +162,9 @@ def _start_published(method: nn.Module, view: str, file: Path) -> Started:
 
 def _read(checkpoint: Path) -> dict[str, Tensor]:
     try:
-        return load_file(checkpoint / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"start_from: the weights of {checkpoint} cannot be read: {error}") from None
+        return read_weights(checkpoint)
+    except DamagedCheckpointError as error:
+        raise UserError(f"start_from: {error}") from error
 
 
 def _parts(weights: Mapping[str, Tensor], view: str) -> dict[str, dict[str, Tensor]]:

@@ -1,0 +1,71 @@
+"""Parquet files that tell when they are damaged: the checksum of all values stands in their metadata.
+
+Parquet's own checksums leave out the footer, with its names, types and places; and they are not read by default.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from coview.files import atomic_path
+
+_KEY = b"coview.sha256"
+
+
+class DamagedTableError(ValueError):
+    """The values of a table are not those that were written."""
+
+
+def write_sealed(table: Any, path: Path, *, compression: str = "snappy") -> None:
+    """Write a table with its checksum, atomically.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    metadata = {**(table.schema.metadata or {}), _KEY: _digest(table)}
+    with atomic_path(path) as aside:
+        pq.write_table(table.replace_schema_metadata(metadata), aside, compression=compression)
+
+
+def read_sealed(path: Path) -> Any:
+    """Read a table; one that carries no checksum, because something else wrote it, is taken as it is.
+
+    Raises:
+        FileNotFoundError: no such file.
+        OSError: it cannot be read.
+        ValueError: it is no Parquet file, or damaged (`DamagedTableError`, Arrow's own errors).
+    """
+    table = pq.read_table(path, partitioning=None)
+    expected = (table.schema.metadata or {}).get(_KEY)
+    if expected is not None and expected != _digest(table):
+        raise DamagedTableError("its values are not those that were written")
+    return table
+
+
+def _digest(table: Any) -> bytes:
+    """Return the SHA-256 of metadata, names, types and values, however they are divided into chunks."""
+    digest = hashlib.sha256(
+        str(sorted(item for item in (table.schema.metadata or {}).items() if item[0] != _KEY)).encode()
+    )
+    for name in table.column_names:
+        column = table.column(name)
+        kind, values = _kind_and_values(column)
+        digest.update(f"\n{name} {kind} {len(column)}\n".encode())
+        digest.update(np.packbits(column.is_null().to_numpy()).tobytes())
+        digest.update(values)
+    return digest.hexdigest().encode()
+
+
+def _kind_and_values(column: Any) -> tuple[str, bytes]:
+    """Return the type of a column, as it comes back from a file, and its values in one stretch."""
+    if pa.types.is_string(column.type):
+        texts = column.fill_null("").to_numpy().tolist()
+        return "text", "\0".join(texts).encode("utf-8", errors="surrogatepass")
+    if pa.types.is_fixed_size_list(column.type):
+        flat = [chunk.flatten().to_numpy(zero_copy_only=False).tobytes() for chunk in column.chunks]
+        return f"{column.type.value_type} x {column.type.list_size}", b"".join(flat)
+    return str(column.type), column.fill_null(0).to_numpy().tobytes()
