@@ -30,6 +30,7 @@ METHOD_SETTINGS: dict[type, dict[str, Any]] = {
         "sync_weight": 1.0,
         "sim_weight": 1.0,  # alpha
         "discrepancy": "l2",
+        "max_pool_from": 2,
     },
     ViCC: {
         "temperature": 0.1,
@@ -135,8 +136,24 @@ COCON = {
     "optimiser.learning_rate": 1e-3,
     "optimiser.weight_decay": 1e-5,
 }
-PLATEAU = {"schedule.name": "plateau", "schedule.factor": 0.1, "schedule.patience": 10}
-VICC = {
+PLATEAU = {
+    "schedule.name": "plateau",
+    "schedule.factor": 0.1,
+    "schedule.patience": 10,
+    "schedule.final_learning_rate": 1e-4,
+}
+VICC_CHANGES = {
+    "augment.crop_area": [0.2, 1.0],
+    "augment.crop_aspect": [0.75, 1.3333],
+    "augment.flip_probability": 0.5,
+    "augment.colour_per": "clip",
+    "augment.brightness": 0.4,
+    "augment.contrast": 0.4,
+    "augment.saturation": 0.4,
+    "augment.hue": 0.1,
+    "augment.grey_probability": 0.2,
+}
+VICC = VICC_CHANGES | {
     "preset": "paper",
     "views.rgb.size": 128,
     "views.flow.size": 128,
@@ -149,12 +166,13 @@ VICC = {
     "clip.clips_per_video": 2,
     "clip.different_times_probability": 0.5,
     "augment.geometry": "shared",
-    "augment.colour_per": "clip",
     "augment.jitter_probability": 0.8,
-    "augment.grey_probability": 0.2,
     "augment.blur_probability": 0.5,
     "augment.blur_sigma": [0.1, 2.0],
-    "augment.flip_probability": 0.5,
+    "augment.blur_views": ["rgb"],
+    "augment.strong_probability": 1.0,
+    "augment.one_strong_at_same_times": False,
+    "augment.colour_views": [],
     "training.batch_size": 192,
     "optimiser.name": "lars",
     "optimiser.learning_rate": 0.6,
@@ -168,48 +186,63 @@ VICC = {
 }
 S3D_CLIP = {"encoder.name": "s3d", "clip.num_blocks": 1, "clip.block_length": 32, "clip.frame_stride": 1}
 R2PLUS1D_CLIP = {"encoder.name": "r2plus1d10", "clip.num_blocks": 1, "clip.block_length": 16, "clip.frame_stride": 2}
+VICC_RELEASED = {
+    "preset": "released-code",
+    "method.second_clip_gradient": False,
+    "schedule.horizon_epochs": 500,
+    "augment.strong_probability": 0.3,
+    "augment.one_strong_at_same_times": True,
+    "augment.colour_views": ["flow"],
+}
+FINETUNE_VICC = VICC_CHANGES | {
+    "augment.jitter_probability": 0.3,
+    "augment.blur_probability": 0.0,
+    "method.head": "features",
+    "method.dropout": 0.9,
+    "method.epochs": 500,
+    "optimiser.name": "sgd",
+    "optimiser.learning_rate": 0.1,
+    "optimiser.reference_batch": 128,
+    "optimiser.weight_decay": 1e-3,
+    "schedule.name": "steps",
+    "schedule.factor": 0.1,
+    "schedule.milestones": [0.4, 0.6, 0.8, 0.9],  # 200, 300, 400, 450 of 500 epochs
+    "training.batch_size": 128,
+}
+COCON_RELEASED = {
+    "preset": "released-code",
+    "method.temperature": 0.0049,
+    "method.discrepancy": "l1",
+    "method.max_pool_from": 3,
+    "augment.geometry": "independent",
+    "schedule.final_learning_rate": 1e-5,
+}
+SIZE_224 = {"encoder.name": "r2d3d34", "views.rgb.size": 224, "views.flow.size": 224}
+KINETICS_224 = SIZE_224 | {"method.single_view_epochs": 80, "method.cooperation_epochs": 40}
+FINETUNE_COCON = {
+    "method.head": "context",
+    "method.dropout": 0.7,
+    "method.epochs": 100,
+    "schedule.name": "steps",
+    "schedule.factor": 0.1,
+    "schedule.milestones": [0.5, 0.7, 0.9],
+}
 PRESETS: dict[str, dict[str, Any]] = {
     "cpc-ucf101": COCON | PLATEAU | {"method.temperature": 0.005, "method.epochs": 100},
     "cocon-ucf101-2view": COCON | PLATEAU | {"method.single_view_epochs": 100, "method.cooperation_epochs": 60},
     "cocon-ucf101-4view": COCON | PLATEAU | {"views.pose.size": 64, "views.segmentation.size": 64},
     "cocon-kinetics-2view": COCON | PLATEAU | {"method.single_view_epochs": 80, "method.cooperation_epochs": 40},
-    "cocon-ucf101-2view-released": COCON
-    | PLATEAU
-    | {
-        "preset": "released-code",
-        "method.temperature": 0.0049,
-        "method.discrepancy": "l1",
-        "augment.geometry": "independent",
-    },
-    "finetune-cocon-ucf101": COCON
-    | {
-        "method.head": "context",
-        "method.dropout": 0.7,
-        "method.epochs": 100,
-        "schedule.name": "steps",
-        "schedule.factor": 0.1,
-        "schedule.milestones": [0.5, 0.7, 0.9],
-    },
+    "cocon-ucf101-2view-released": COCON | PLATEAU | COCON_RELEASED,
+    "cocon-kinetics-2view-224": COCON | PLATEAU | KINETICS_224,
+    "cocon-kinetics-2view-224-released": COCON | PLATEAU | KINETICS_224 | COCON_RELEASED,
+    "finetune-cocon-ucf101": COCON | FINETUNE_COCON,
+    "finetune-cocon-ucf101-224": COCON | FINETUNE_COCON | SIZE_224,
     "vicc-ucf101-s3d": VICC | S3D_CLIP,
     "vicc-ucf101-r2plus1d": VICC | R2PLUS1D_CLIP,
-    "vicc-ucf101-s3d-released": VICC
-    | S3D_CLIP
-    | {"preset": "released-code", "method.second_clip_gradient": False, "schedule.horizon_epochs": 500},
-    "finetune-vicc-ucf101": S3D_CLIP
-    | {
-        "method.head": "features",
-        "method.dropout": 0.9,
-        "method.epochs": 500,
-        "optimiser.name": "sgd",
-        "optimiser.learning_rate": 0.1,
-        "optimiser.reference_batch": 128,
-        "optimiser.weight_decay": 1e-3,
-        "schedule.name": "steps",
-        "schedule.factor": 0.1,
-        "schedule.milestones": [0.4, 0.6, 0.8, 0.9],  # 200, 300, 400, 450 of 500 epochs
-        "training.batch_size": 128,
-        "augment.blur_probability": 0.0,
-    },
+    "vicc-ucf101-s3d-released": VICC | S3D_CLIP | VICC_RELEASED,
+    "vicc-ucf101-r2plus1d-released": VICC | R2PLUS1D_CLIP | VICC_RELEASED,
+    "finetune-vicc-ucf101": S3D_CLIP | FINETUNE_VICC,
+    "finetune-vicc-ucf101-r2plus1d": R2PLUS1D_CLIP | FINETUNE_VICC,
 }
 """Config name -> dotted setting -> value."""
 

@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from coview.augmentation.batch import augment, centre, cropped
+from coview.augmentation.colour import apply_colours, stack_colours
 from coview.augmentation.geometry import Crop, crops_of_a_picture
+from coview.augmentation.operations import build_operations
 from coview.clips.samples import ClipSample, collate
 from coview.config import AugmentSettings, ViewInput
-from coview.datatypes import ClipBatch, ViewBatch
+from coview.datatypes import ClipBatch, ViewBatch, random_generator
 from coview.errors import UserError
 from coview.views.base import View
-from coview.views.flow.view import FlowOptions, FlowView
+from coview.views.flow.view import FlowOptions, FlowView, encode_flow
 from coview.views.persons.heatmaps import MIRRORED
 from coview.views.persons.pose import PoseView
 from coview.views.rgb import RgbOptions, RgbView
@@ -157,6 +159,84 @@ def test_colour_and_blur_touch_only_their_views() -> None:
     assert blurred_flow.clips["flow"].std() < 0.9 * plain.clips["flow"].std()
     assert not torch.equal(plain.clips["rgb"], coloured.clips["rgb"])
     assert blurred.clips["rgb"].std() < 0.9 * plain.clips["rgb"].std()
+
+
+def with_frames(batch: ClipBatch, starts: list[tuple[int, int]]) -> ClipBatch:
+    """Return the batch with two clips a video that begin at these frames."""
+    frames = torch.tensor(starts)[:, :, None] + torch.arange(batch.frame_indices.shape[-1])
+    return dataclasses.replace(batch, frame_indices=frames)
+
+
+STRONG = dataclasses.replace(
+    NO_CHANGE, jitter_probability=1, brightness=0.9, blur_probability=1, blur_sigma=(2, 3), blur_views=("rgb", "flow")
+)
+
+
+def strong_clips(batch: ClipBatch, settings: AugmentSettings) -> torch.Tensor:
+    """Return which clips are neither as they would be without colours and blur, (B, 2)."""
+    plain = augment(batch, VIEWS, INPUTS, NO_CHANGE, device=CPU)
+    changed = augment(batch, VIEWS, INPUTS, settings, device=CPU)
+    differs = [(plain.clips[name] - changed.clips[name]).abs().flatten(2).amax(dim=2) > 1e-5 for name in VIEWS]
+    assert torch.equal(differs[0], differs[1])  # blur of flow and colours of rgb go together
+    return differs[0]
+
+
+def test_of_two_clips_of_the_same_frames_one_is_strong() -> None:
+    batch = with_frames(random_batch(40), [(3, 3)] * 40)
+    settings = dataclasses.replace(STRONG, strong_probability=0.3, one_strong_at_same_times=True)
+    found = strong_clips(batch, settings)
+    assert (found.sum(dim=1) == 1).all()
+    assert 8 < found[:, 0].sum() < 32  # either may be the one
+    assert strong_clips(batch, STRONG).all()
+
+
+def test_clips_of_different_frames_are_strong_as_often_as_said() -> None:
+    batch = with_frames(random_batch(100), [(0, 5)] * 100)
+    settings = dataclasses.replace(STRONG, strong_probability=0.3, one_strong_at_same_times=True)
+    found = strong_clips(batch, settings)
+    assert 0.2 < found.float().mean() < 0.4
+    assert 0 < found.all(dim=1).float().mean() < 0.2  # each by itself: 0.09
+    again = dataclasses.replace(settings, one_strong_at_same_times=False)
+    assert torch.equal(strong_clips(batch, again), found)
+
+
+@pytest.mark.parametrize("pad_channels", [None, 3])
+def test_flow_takes_the_colour_operations_where_it_is_told_to(pad_channels: int | None) -> None:
+    inputs = {**INPUTS, "flow": ViewInput(size=16, pad_channels=pad_channels)}
+    settings = dataclasses.replace(NO_CHANGE, jitter_probability=1, colour_views=("flow",))
+    batch = random_batch()
+    plain = augment(batch, VIEWS, inputs, NO_CHANGE, device=CPU)
+    out = augment(batch, VIEWS, inputs, settings, device=CPU)
+    generators = [random_generator(0, 0, n, 1, clip) for n in range(3) for clip in range(2)]
+    for generator in generators:
+        generator.random(5)  # crop and flip
+    colour = build_operations(settings)[0]
+    matrices, lifts = stack_colours([colour.draw(generator, num_frames=4) for generator in generators])
+    as_bytes = plain.clips["flow"].flatten(0, 1)[:, :2] * 127 + 128
+    pictures = torch.cat([as_bytes, torch.full_like(as_bytes[:, :1], 128)], dim=1) / 255  # u, v, no motion
+    expected = (apply_colours(pictures, matrices, lifts)[:, :2] * 255 - 128) / 127
+    torch.testing.assert_close(out.clips["flow"].flatten(0, 1)[:, :2], expected, atol=1e-4, rtol=0)
+    assert not torch.allclose(out.clips["flow"][:, :, :2], plain.clips["flow"][:, :, :2], atol=0.1)
+    alone = augment(batch, VIEWS, inputs, dataclasses.replace(settings, colour_views=()), device=CPU)
+    assert torch.equal(out.clips["rgb"], alone.clips["rgb"])
+
+
+def test_a_view_that_is_not_of_pictures_has_no_colours_to_change() -> None:
+    pose = PoseView(PoseView.Options())
+    clip = np.zeros((1, 4, 1, 17, 3), np.float32)
+    batch = collate([ClipSample({"pose": clip}, 0, (0, 0, 0), np.zeros((1, 4), np.int64))])
+    settings = dataclasses.replace(NO_CHANGE, jitter_probability=1, colour_views=("pose",))
+    with pytest.raises(UserError, match="colour_views names pose, which is not made of pictures"):
+        augment(batch, {"pose": pose}, {"pose": ViewInput(size=16)}, settings, device=CPU)
+
+
+def test_a_pixel_at_rest_is_zero_in_both_mirrors() -> None:
+    still = [np.full((1, 4, 20, 26, 2), encode_flow(np.zeros((1, 1, 2), np.float32), bound=20.0)[0, 0], np.uint8)]
+    views: dict[str, View] = {"rgb": VIEWS["rgb"], "flow": FlowView(FlowOptions())}
+    batch = batch_of([noise(1, 4, 20, 26, 3)], still)
+    for flip in (0, 1):
+        settings = dataclasses.replace(NO_CHANGE, flip_probability=flip)
+        assert augment(batch, views, INPUTS, settings, device=CPU).clips["flow"].abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("evaluate", [False, True])

@@ -37,7 +37,7 @@ def changes(*, colour: bool = False, sigmas: tuple[float, ...] = (0.0,) * NUM_CL
 def fused(view: View, raw: torch.Tensor, given: Changes, *, size: int) -> torch.Tensor:
     out = torch.full((*raw.shape[:2], size, size, raw.shape[-1]), torch.nan)
     assert view.scale is not None
-    once, further = split_fused(given)
+    once, further = split_fused(given, view)
     assert not further
     fill_clips(out, raw, FRAME_SIZES, once, view.scale)
     return out
@@ -86,14 +86,21 @@ def test_it_fills_the_channels_it_is_given_and_no_more() -> None:
     wide = torch.full((NUM_CLIPS, NUM_FRAMES, 9, 9, 3), 7.0)
     raw = noise(2)
     assert FLOW.scale is not None
-    fill_clips(wide[..., :2], raw, FRAME_SIZES, split_fused(changes())[0], FLOW.scale)
+    fill_clips(wide[..., :2], raw, FRAME_SIZES, split_fused(changes(), FLOW)[0], FLOW.scale)
     assert torch.equal(wide[..., :2], fused(FLOW, raw, changes(), size=9))
     assert (wide[..., 2] == 7).all()
 
 
-def test_flow_has_no_colours() -> None:
+def test_colours_of_flow_are_left_to_the_steps_and_the_blur_after_them_too() -> None:
+    given = changes(colour=True)
+    once, further = split_fused(given, FLOW)
+    assert once.colours is None
+    assert not any(once.sigmas)
+    assert [type(operation) for operation, _ in further] == [Colour, Blur]
+    out = torch.empty(NUM_CLIPS, NUM_FRAMES, 8, 8, 2)
+    of_rgb, _ = split_fused(given, RGB)
     with pytest.raises(ValueError, match="three channels"):
-        fused(FLOW, noise(2), changes(colour=True), size=8)
+        fill_clips(out, noise(2), FRAME_SIZES, of_rgb, FLOW.scale)
 
 
 @pytest.mark.parametrize(("length", "size"), [(1, 4), (3, 8), (10, 10), (11, 8), (16, 8), (100, 7)])

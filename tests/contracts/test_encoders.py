@@ -27,7 +27,7 @@ def test_any_number_of_channels(name: str, in_channels: int) -> None:
 @pytest.mark.parametrize(("frames", "height", "width"), [(1, 64, 64), (3, 65, 97), (16, 113, 71), (5, 1, 33)])
 def test_odd_sizes(name: str, frames: int, height: int, width: int) -> None:
     with torch.device("meta"):
-        encoder = ENCODERS.load(name)(in_channels=2)
+        encoder = ENCODERS.load(name)(in_channels=2).eval()  # nothing normalises over the one cell of a single clip
         assert min(encoder(torch.empty(1, 2, frames, height, width)).shape) >= 1
 
 

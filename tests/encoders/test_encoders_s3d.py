@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from coview.encoders.s3d import BRANCHES, S3D, Gate, SeparableInception, s3d, s3dg
+from coview.encoders.s3d import BRANCHES, S3D, Gate, HalvingPool, SeparableInception, s3d, s3dg
 
 
 def num_parameters(module: nn.Module) -> int:
@@ -20,8 +20,10 @@ def test_size_is_the_published_one_and_gates_are_square_maps_beside_it() -> None
 CASES = [
     (32, 128, 128, (4, 4, 4)),
     (64, 224, 224, (8, 7, 7)),
-    (5, 50, 70, (1, 2, 3)),
-    (1, 33, 1, (1, 2, 1)),
+    (32, 112, 112, (4, 3, 3)),
+    (24, 176, 144, (3, 5, 4)),
+    (5, 50, 70, (1, 2, 2)),
+    (1, 33, 1, (1, 1, 1)),
 ]
 """Frames, height, width; the map's cells along each."""
 
@@ -32,6 +34,17 @@ def test_maps(build: type[S3D]) -> None:
         encoder = build(in_channels=17)
         for frames, height, width, cells in CASES:
             assert encoder(torch.empty(2, 17, frames, height, width)).shape == (2, 1024, *cells)
+
+
+def test_the_last_pooling_is_the_published_one_wherever_that_gives_a_map() -> None:
+    """Published networks: kernel 2, stride 2, no padding, an odd row or frame dropped."""
+    pool, published = HalvingPool(), nn.MaxPool3d(2, stride=2)
+    for shape in ((4, 7, 7), (4, 8, 8), (2, 2, 3), (3, 9, 4)):
+        clips = torch.randn(2, 3, *shape)
+        assert torch.equal(pool(clips), published(clips))
+    few = torch.tensor([[3.0, 1.0, 7.0]]).reshape(1, 1, 1, 1, 3)
+    assert pool(few).flatten().tolist() == [3.0]  # of one frame and one row, two columns
+    assert isinstance(s3d(in_channels=3).layers.pool5a, HalvingPool)
 
 
 def test_joins_its_branches_in_order() -> None:

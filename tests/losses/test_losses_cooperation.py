@@ -147,6 +147,34 @@ def test_pooled_blocks_by_plain_loops_for_maps_of_any_size():
     assert rearrange(pooled_blocks(maps), "(b n) d -> b n d", n=3).shape == (2, 3, 5)
 
 
+def test_small_maps_may_be_averaged_instead():
+    """Released code: the four cells of 2 x 2 by their mean; larger maps have their maxima all the same."""
+    maps = torch.randn(2, 3, 5, 2, 2, generator=torch.Generator().manual_seed(0))
+    expected = unit(unit(maps, dim=2).mean(dim=(3, 4)).flatten(0, 1))
+    torch.testing.assert_close(pooled_blocks(maps, max_pool_from=3), expected)
+    assert (pooled_blocks(maps) - expected).abs().max() > 0.1
+    larger = torch.randn(2, 3, 5, 4, 4)
+    assert torch.equal(pooled_blocks(larger, max_pool_from=3), pooled_blocks(larger))
+
+
+def test_how_hard_sync_pulls_beside_sim():
+    """Of random block features of 256 numbers: what the settings say of the weight of L_sync."""
+    pulls = {}
+    for shared in (0.0, 0.3, 1.0, 3.0):  # length of what all features have in common
+        generator = torch.Generator().manual_seed(0)
+        common = shared * unit(torch.randn(1, 256, generator=generator))
+        features = [unit(common + torch.randn(96, 256, generator=generator) / 16).requires_grad_() for _ in range(2)]
+        for discrepancy in ("l2", "l1"):
+            found = cooperation(features, discrepancy=discrepancy)
+            gradients = [
+                torch.cat(torch.autograd.grad(part, features, retain_graph=True)) for part in (found.sync, found.sim)
+            ]
+            pulls[discrepancy, shared] = float(gradients[0].norm() / gradients[1].norm())
+    assert all(0.04 < pulls["l2", shared] < 0.3 for shared in (0.0, 0.3, 1.0, 3.0))
+    assert all(pulls["l1", shared] > 4 * pulls["l2", shared] for shared in (0.0, 0.3, 1.0, 3.0))
+    assert 1 < pulls["l1", 1.0] < pulls["l1", 3.0] < 2.3
+
+
 def _losses_and_gradient(rank: int, features: list[torch.Tensor]) -> dict[str, torch.Tensor]:
     mine = [
         (half(rank, rows) if torch.distributed.is_initialized() else rows).clone().requires_grad_() for rows in features

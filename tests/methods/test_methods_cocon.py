@@ -15,6 +15,7 @@ from coview.losses.cooperation import cooperation, pooled_blocks
 from coview.methods import CoCon, Progress
 from coview.methods.dense_predictor import encode_blocks
 from coview.training.building import build_method
+from coview.training.health import HealthWatch
 from two_processes import WORLD_SIZE, mean_over_processes, run_in_processes
 
 CHANNELS = {"rgb": 3, "flow": 2, "mask": 1}
@@ -186,3 +187,34 @@ def test_batches_that_do_not_fit_are_named(clips, message):
         method({view: torch.zeros(shape) for view, shape in clips.items()})
     with pytest.raises(UserError, match="torch.uint8, expected a float tensor"):
         method({view: torch.zeros(shape, dtype=torch.uint8) for view, shape in clips.items()})
+
+
+@torch.no_grad()
+def test_views_that_do_not_cooperate_are_named_by_a_limit():
+    method, batch = build(), batch_of(2)
+    output = method(batch, together(method))
+    gap = output.meters["negative_distance"] - output.meters["positive_distance"]
+    torch.testing.assert_close(output.meters["distance_gap"], gap)
+    limit = output.limits["distance_gap"]
+    assert (limit.name, limit.low) == ("views do not cooperate", 0.02)
+    watch = HealthWatch()
+    told = [watch.observe({}, {}, {}, {"distance_gap": 0.019}, output.limits) for _ in range(12)]
+    assert [len(warnings) for warnings in told] == [0] * 9 + [1, 0, 0]
+    assert told[9][0].startswith("views do not cooperate: ")
+    assert not any(HealthWatch().observe({}, {}, {}, {"distance_gap": 0.021}, output.limits) for _ in range(12))
+    for without in ({"sim_weight": 0.0}, {"cooperation_weight": 0.0}):  # nothing is to open the gap
+        ablated = build(**without)
+        assert not ablated(batch, together(ablated)).limits
+    assert not method(batch, Progress(method.stages()[0], 0, 0, 0, 10)).limits
+
+
+@torch.no_grad()
+def test_small_maps_are_averaged_in_the_loss_and_for_comparing_videos_alike():
+    method, batch = build(max_pool_from=3), batch_of(2)
+    maps = [encode_blocks(method.encoders[view], batch.clips[view][:, 0], num_blocks=4) for view in CHANNELS]
+    assert maps[0].shape[-1] == 2
+    found = cooperation([pooled_blocks(blocks, max_pool_from=3) for blocks in maps])
+    torch.testing.assert_close(method(batch, together(method)).parts["sim"], found.sim)
+    pooled = method.pool(maps[0].flatten(0, 1)[:, :, None])
+    torch.testing.assert_close(pooled, pooled_blocks(maps[0], max_pool_from=3))
+    assert not torch.allclose(pooled, build().pool(maps[0].flatten(0, 1)[:, :, None]))

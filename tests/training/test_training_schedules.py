@@ -33,6 +33,12 @@ def test_plateau_multiplies_once_a_reduction():
     assert [factor(7, n, name="plateau", factor=0.1) for n in range(3)] == pytest.approx([1.0, 0.1, 0.01])
 
 
+def test_plateau_falls_no_further_than_its_final_rate():
+    rates = [0.1 * factor(7, cuts, name="plateau", factor=0.1, final_learning_rate=2e-4) for cuts in range(6)]
+    assert rates == pytest.approx([0.1, 0.01, 1e-3, 2e-4, 2e-4, 2e-4])
+    assert factor(7, 3, name="plateau", final_learning_rate=0.5) == 1.0  # a floor above the rate does not raise it
+
+
 def test_steps_multiply_at_each_share_of_the_stage():
     settings = ScheduleSettings(name="steps", factor=0.1, milestones=(0.5, 0.7))
     at = {step: learning_rate_factor(settings, ADAM, step=step, num_steps=200) for step in (0, 99, 100, 139, 140, 199)}

@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
+from coview.augmentation.blur import Blur
 from coview.augmentation.changes import Changes, apply_operations, render_in_steps
+from coview.augmentation.colour import Colour
 from coview.augmentation.geometry import CENTRE, Crop, crop_geometry, draw_geometry
 from coview.augmentation.operations import build_operations
 from coview.config import AugmentSettings, ViewInput
@@ -41,17 +43,21 @@ def augment(
         device: where the work is done and the result lies.
 
     Raises:
-        UserError: fewer channels are asked for than a view has.
+        UserError: fewer channels are asked for than a view has, or colours of a view that is not of pictures.
     """
     num_clips, num_frames = batch.frame_indices.shape[1:]
     keys = [[*key, AUGMENT_DRAWS, clip] for key in batch.random_keys.tolist() for clip in range(num_clips)]  # B*M
     generators = [random_generator(*key) for key in keys]
     sizes = _picture_sizes(batch)
     shared = draw_geometry(sizes, generators, settings)
-    drawn = [
-        (operation, [operation.draw(generator, num_frames=num_frames) for generator in generators])
-        for operation in build_operations(settings)
-    ]
+    is_strong = draw_strong_clips(batch, settings)
+    drawn = []
+    for operation in build_operations(settings):
+        draws = [operation.draw(generator, num_frames=num_frames) for generator in generators]
+        if isinstance(operation, (Colour, Blur)):
+            nothing = operation.draw_nothing(num_frames=num_frames)
+            draws = [one if strong else nothing for one, strong in zip(draws, is_strong, strict=True)]
+        drawn.append((operation, draws))
 
     def geometry_of(view: View) -> Geometry:
         if settings.geometry == "shared":
@@ -63,6 +69,23 @@ def augment(
         return Changes(geometry_of(view), [(one, draws) for one, draws in drawn if one.concerns(view)])
 
     return _rendered(batch, views, inputs, changes_of, device)
+
+
+def draw_strong_clips(batch: ClipBatch, settings: AugmentSettings) -> list[bool]:
+    """Draw which clips are recoloured and blurred, B*M; the others are cropped and flipped alone.
+
+    Draws of their own, apart from those of crops, blur and colours.
+    """
+    is_strong = []
+    for key, frames in zip(batch.random_keys.tolist(), batch.frame_indices, strict=True):
+        generator = random_generator(*key, AUGMENT_DRAWS, zlib.crc32(b"strong"))
+        chosen, *coins = generator.random(1 + len(frames))
+        shows_same_frames = len(frames) > 1 and bool((frames == frames[0]).all())
+        if settings.one_strong_at_same_times and shows_same_frames:
+            is_strong += [clip == int(chosen * len(frames)) for clip in range(len(frames))]
+        else:
+            is_strong += [coin < settings.strong_probability for coin in coins]
+    return is_strong
 
 
 def centre(
@@ -127,7 +150,7 @@ def _render_view(batch: ClipBatch, view: View, given: ViewInput, changes: Change
     if device.type == "cpu" and view.scale is not None and sizes is not None:
         from coview.augmentation.fused import fill_clips, split_fused  # numba loads only where it is used
 
-        fused, further = split_fused(changes)
+        fused, further = split_fused(changes, view)
         fill_clips(filled, raw, sizes, fused, view.scale)
         if further:
             clips = filled.movedim(-1, 1)  # (B*M, C, T, size, size)

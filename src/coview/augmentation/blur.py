@@ -34,6 +34,10 @@ class Blur(Operation):
         coin, size = generator.random(2)
         return low + (high - low) * float(size) if coin < self.settings.blur_probability else 0.0
 
+    def draw_nothing(self, *, num_frames: int) -> float:
+        """Return what `draw` returns where nothing is blurred."""
+        return 0.0
+
     def apply(self, clip: Tensor, drawn: float, *, view: View) -> Tensor:
         """Blur (C, T, size, size)."""
         return blur(clip, drawn) if drawn else clip

@@ -11,9 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.functional import pad
 
 from coview.augmentation.operations import Operation
 from coview.config import ColourSettings
+from coview.errors import UserError
 from coview.views.base import View
 
 LUMINANCE = np.array([0.299, 0.587, 0.114])
@@ -30,8 +32,9 @@ class Colour(Operation):
     Settings: ClassVar[type[Any]] = ColourSettings
 
     def concerns(self, view: View) -> bool:
-        """Return whether the view is one of colours, and any may change."""
-        return view.is_colour and (self.settings.jitter_probability > 0 or self.settings.grey_probability > 0)
+        """Return whether the view is one of colours, or named as if it were, and any may change."""
+        is_meant = view.is_colour or view.name in self.settings.colour_views
+        return is_meant and (self.settings.jitter_probability > 0 or self.settings.grey_probability > 0)
 
     def draw(self, generator: np.random.Generator, *, num_frames: int) -> tuple[Tensor, Tensor]:
         """Draw the colour map of each frame.
@@ -47,18 +50,36 @@ class Colour(Operation):
         repeats = num_frames // distinct
         return torch.from_numpy(matrices).repeat(repeats, 1, 1), torch.from_numpy(lifts).repeat(repeats)
 
+    def draw_nothing(self, *, num_frames: int) -> tuple[Tensor, Tensor]:
+        """Return what `draw` returns where no colour changes."""
+        return torch.eye(3).repeat(num_frames, 1, 1), torch.zeros(num_frames)
+
     def apply(self, clip: Tensor, drawn: tuple[Tensor, Tensor], *, view: View) -> Tensor:
-        """Map the colours of (3, T, size, size)."""
+        """Map the colours of (C, T, size, size)."""
         return self.apply_to_batch(clip[None], [drawn], view=view)[0]
 
     def apply_to_batch(self, clips: Tensor, drawn: Sequence[tuple[Tensor, Tensor]], *, view: View) -> Tensor:
-        """Map the colours of all frames at once; they are clamped where they are colours, in [0, 1]."""
-        assert view.scale is not None
+        """Map the colours of all frames at once; they are clamped where they are colours, in [0, 1].
+
+        Of a view that has none the stored bytes are taken for red, green and blue. A channel that it lacks is constant
+        at the byte of 0; what becomes of it is dropped.
+
+        Raises:
+            UserError: the view is not of pictures of up to three channels.
+        """
+        channels = clips.shape[1]
+        if view.scale is None or channels > 3:
+            raise UserError(
+                f"augment.colour_views names {view.name}, which is not made of pictures of one to three channels: "
+                "colours can change in views such as flow"
+            )
+        zero, gain = view.scale.zero / 255, view.scale.unit / 255
         mean, std = (
             torch.tensor(part, device=clips.device).view(-1, 1, 1, 1) for part in (view.scale.mean, view.scale.std)
         )
-        changed = apply_colours(clips * std + mean, *stack_colours(drawn))
-        return changed.sub_(mean).div_(std)
+        pictures = pad((clips * std + mean) * gain + zero, (0,) * 6 + (0, 3 - channels), value=zero)  # (n, 3, ...)
+        changed = apply_colours(pictures, *stack_colours(drawn))[:, :channels]
+        return ((changed - zero) / gain).sub_(mean).div_(std)
 
 
 def stack_colours(drawn: Sequence[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

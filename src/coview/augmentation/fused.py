@@ -20,7 +20,7 @@ from coview.augmentation.colour import LUMINANCE, Colour, stack_colours
 from coview.augmentation.fused_kernel import fill_clip
 from coview.augmentation.operations import Operation
 from coview.datatypes import check_shape
-from coview.views.base import PixelScale
+from coview.views.base import PixelScale, View
 from coview.views.crop import Geometry, pixel_range
 
 
@@ -47,12 +47,12 @@ class FusedChanges:
             check_shape("lifts", lifts, count, matrices.shape[1])
 
 
-def split_fused(changes: Changes) -> tuple[FusedChanges, Sequence[tuple[Operation, Sequence[Any]]]]:
-    """Return what one pass can do, colour and then blur, and the operations that come after."""
+def split_fused(changes: Changes, view: View) -> tuple[FusedChanges, Sequence[tuple[Operation, Sequence[Any]]]]:
+    """Return what one pass can do, colour of a view that has some and then blur, and the operations that come after."""
     further = list(changes.operations)
     colours: tuple[Tensor, Tensor] | None = None
     sigmas: Sequence[float] = [0.0] * len(changes.geometry.flips)
-    if further and isinstance(further[0][0], Colour):
+    if further and isinstance(further[0][0], Colour) and view.is_colour:
         colours = stack_colours(further.pop(0)[1])
     if further and isinstance(further[0][0], Blur):
         sigmas = further.pop(0)[1]

@@ -80,6 +80,9 @@ class ColourSettings:
     """Hue is rotated by +- this fraction of the full circle."""
     grey_probability: Fraction = 0.3
     """How often rgb becomes luminance."""
+    colour_views: tuple[str, ...] = ()
+    """Views without colours that jitter and grey touch all the same, their channels taken for red, green and blue
+    (flow, in ViCC's released code)."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,12 @@ class AugmentSettings(BlurSettings, ColourSettings, CropSettings):
 
     geometry: Literal["shared", "independent"] = "shared"
     """shared: one draw of crop and flip for all views of a clip; independent: one draw per view."""
+    strong_probability: Fraction = 1.0
+    """How often a clip is recoloured and blurred at all, by the probabilities of these; else it is cropped and flipped
+    alone (ViCC's released code: 0.3)."""
+    one_strong_at_same_times: bool = False
+    """Of the clips of a video that show the same frames recolour and blur exactly one, drawn at random (ViCC's
+    released code); strong_probability is then for clips of different frames."""
     operations: tuple[Mapping[str, Any], ...] = ()
     """Further operations after these, in their order: name: one of `coview list augmentations`; the other keys are that
     operation's settings."""
@@ -140,7 +149,8 @@ class ScheduleSettings:
     patience: Count = 10
     """plateau: epochs without a better validation loss before that happens."""
     final_learning_rate: NonNegativeFloat = 0.0
-    """cosine: the value at the end of the stage."""
+    """cosine: the value at the end of the stage; plateau: it falls no further than this (CoCon: 1e-4, its released code
+    1e-5)."""
     horizon_epochs: Positive | None = None
     """cosine: epochs of the full cosine, if the stage stops earlier (ViCC's released code: 500). Not set: the
     stage's own."""

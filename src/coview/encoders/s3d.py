@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from coview.encoders.base import Encoder
 from coview.encoders.residual import initialise_convolutions
@@ -26,16 +27,17 @@ BRANCHES = {
 class S3D(Encoder):
     """Separable 3D Inception (Xie et al. 2018, figure 5), 1024 wide, the base encoder of ViCC.
 
-    32 frames at 128 x 128 give a map of (1024, 4, 4, 4): time shrinks to ceil(T / 8), the sides to ceil(side / 32).
-    Names of the layers are the paper's.
+    32 frames at 128 x 128 give a map of (1024, 4, 4, 4), 112 x 112 one of (1024, 4, 3, 3): time is halved three times
+    and the sides five times, all but the last time rounded up, but nothing becomes less than one. Names of the layers
+    are the paper's.
 
     Args:
         in_channels: C, channels of a clip.
         gating: whether each branch is gated (S3D-G).
 
     Deviations:
-        Of an odd size the last pooling keeps the last frame and row, where published code drops them: a clip of one
-        frame, too, has a feature.
+        A clip so short or small that one frame, row or column is left before the last pooling keeps it, where
+        published code fails. Wherever that gives a map, ours is the same.
     """
 
     def __init__(self, *, in_channels: int, gating: bool) -> None:
@@ -52,7 +54,7 @@ class S3D(Encoder):
             if name == "mixed4b":
                 layers["pool4a"] = nn.MaxPool3d(3, stride=2, padding=1)
             if name == "mixed5b":
-                layers["pool5a"] = nn.MaxPool3d(2, stride=2, ceil_mode=True)
+                layers["pool5a"] = HalvingPool()
             block = SeparableInception(width, channels, gating=gating)
             layers[name] = block
             width = block.out_channels
@@ -107,6 +109,16 @@ class Gate(nn.Module):
         """Weigh clips (B, channels, T, H, W), each channel of a clip by one number in (0, 1)."""
         weights = torch.sigmoid(self.linear(clips.mean(dim=(2, 3, 4))))  # (B, channels)
         return clips * weights[:, :, None, None, None]
+
+
+class HalvingPool(nn.Module):
+    """Max pooling of 2 x 2 x 2 that drops the last of an odd number, but keeps the only one."""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Map (B, C, T, H, W) to (B, C, max(1, T // 2), max(1, H // 2), max(1, W // 2))."""
+        window = [min(2, length) for length in clips.shape[2:]]
+        pooled: Tensor = functional.max_pool3d(clips, window, stride=window)
+        return pooled
 
 
 def _spatial_pool() -> nn.MaxPool3d:

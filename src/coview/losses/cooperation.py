@@ -35,17 +35,19 @@ class Cooperation:
     negative_distance: Tensor
 
 
-def pooled_blocks(maps: Tensor) -> Tensor:
+def pooled_blocks(maps: Tensor, *, max_pool_from: int = 2) -> Tensor:
     """Pool block maps to one instance feature each, h: unit cells, max-pool 2 x 2, mean of the rest, unit.
 
     Args:
         maps: (B, N, D, S, S), unit per cell or not. A map of one cell is taken as it is.
+        max_pool_from: the least S for which there is a maximum; the cells of smaller maps are averaged (released
+            code: 3, so that 2 x 2 cells are).
 
     Returns:
         (B*N, D) float32, unit. Source: CoCon, appendix A.4 ("stacked max pool layers").
     """
     cells = unit(maps.float().flatten(0, 1), dim=1)  # (B*N, D, S, S)
-    if min(cells.shape[-2:]) > 1:
+    if min(cells.shape[-2:]) >= max(2, max_pool_from):
         cells = functional.max_pool2d(cells, 2)
     return unit(cells.mean(dim=(2, 3)))  # (B*N, D)
 

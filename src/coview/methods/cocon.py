@@ -12,7 +12,7 @@ from coview.config.types import Count, Fraction, NonNegativeFloat, Positive, Pos
 from coview.datatypes import ViewBatch
 from coview.errors import UserError
 from coview.losses.cooperation import Discrepancy, cooperation, pooled_blocks
-from coview.methods.base import ClassificationHead, LossOutput, Method, Progress, Stage
+from coview.methods.base import ClassificationHead, Limit, LossOutput, Method, Progress, Stage
 from coview.methods.dense_predictor import (
     DensePredictor,
     ViewPrediction,
@@ -24,6 +24,14 @@ from coview.methods.dense_predictor import (
 )
 
 TOGETHER = "together"
+NO_COOPERATION = Limit(
+    name="views do not cooperate",
+    low=0.02,
+    advice="another view finds an instance no nearer to itself than to others, so L_sim teaches nothing; train the "
+    "views longer by themselves (method.single_view_epochs) or with larger batches, raise "
+    "method.cooperation_weight, or use a method that weighs near negatives more, such as vicc",
+)
+"""What the run says by name while D of different instances exceeds D of the same by less than this."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +51,15 @@ class CoConSettings:
     cooperation_weight: NonNegativeFloat = 10.0
     """lambda, of L_sync + alpha L_sim; 0: CPC alone."""
     sync_weight: NonNegativeFloat = 1.0
-    """Of L_sync within the cooperation; 0: the ablation CPC + L_sim."""
+    """Of L_sync within the cooperation; 0: the ablation CPC + L_sim. With l2 a weight of 1 is weak: what L_sync does to
+    the features is 0.04 to 0.3 times what L_sim does (l1: up to 2.3 times)."""
     sim_weight: NonNegativeFloat = 1.0
     """alpha, of L_sim within the cooperation; 0: the ablation CPC + L_sync."""
     discrepancy: Discrepancy = "l2"
     """How L_sync compares similarity matrices: l2 as in the paper's eq. 2, l1 as in the released code."""
+    max_pool_from: Positive = 2
+    """Least side of a feature map whose cells are max-pooled 2 x 2 on the way to h; the cells of a smaller one are
+    averaged. The released code, which averages 2 x 2 cells: 3."""
 
 
 class CoCon(Method):
@@ -64,12 +76,12 @@ class CoCon(Method):
     | N, L, P, tau, f, g, phi | as in `cpc` |
 
     Deviations: L_cpc is the mean over predictions and L_sync the mean over pairs of instances, so that lambda does not
-    depend on the batch; mu of eq. 3 is 1 / (instances - 1), which makes both terms of L_sim count the same.
+    depend on the batch; eq. 2 is a sum, beside which L_sync is weak here, and `method.sync_weight` scales it. mu of
+    eq. 3 is 1 / (instances - 1), which makes both terms of L_sim count the same.
     """
 
     Settings: ClassVar[type[CoConSettings]] = CoConSettings
     classification_head: ClassificationHead = "context"
-    pool = staticmethod(pool_block_maps)
 
     def __init__(self, encoders: Mapping[str, nn.Module], *, num_blocks: int = 8, **settings: Any) -> None:
         super().__init__(encoders, num_blocks=num_blocks, **settings)
@@ -112,7 +124,17 @@ class CoCon(Method):
             chance_level={f"{view}/cpc": one.score.chance_level for view, one in seen.items()},
             features={view: one.block_features for view, one in seen.items()},
             meters=meters,
+            limits={"distance_gap": NO_COOPERATION} if "distance_gap" in meters and self._pulls_instances else {},
         )
+
+    @property
+    def _pulls_instances(self) -> bool:
+        """Whether L_sim has a part in the loss, without which nothing brings an instance near itself."""
+        return bool(self.settings.cooperation_weight > 0 and self.settings.sim_weight > 0)
+
+    def pool(self, maps: Tensor) -> Tensor:  # type: ignore[override]
+        """Turn the feature maps (n, D, T', S, S) of blocks into h (n, D), as instances are compared by."""
+        return pool_block_maps(maps, max_pool_from=self.settings.max_pool_from)
 
     def _predict(self, view: str, clips: Tensor) -> ViewPrediction:
         return predict_view(
@@ -126,11 +148,13 @@ class CoCon(Method):
     def _cooperate(self, seen: Sequence[ViewPrediction]) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
         """Return lambda * (L_sync + alpha L_sim), its parts unweighted, and how the views stand to each other."""
         settings = self.settings
-        found = cooperation([pooled_blocks(one.blocks) for one in seen], discrepancy=settings.discrepancy)
+        instances = [pooled_blocks(one.blocks, max_pool_from=settings.max_pool_from) for one in seen]
+        found = cooperation(instances, discrepancy=settings.discrepancy)
         weighted = settings.sync_weight * found.sync + settings.sim_weight * found.sim
         meters = {
             "agreement": found.agreement,
             "positive_distance": found.positive_distance,
             "negative_distance": found.negative_distance,
+            "distance_gap": found.negative_distance - found.positive_distance,
         }
         return settings.cooperation_weight * weighted, {"sync": found.sync.detach(), "sim": found.sim.detach()}, meters

@@ -36,13 +36,13 @@ def encode_blocks(encode: Callable[[Tensor], Tensor], clips: Tensor, *, num_bloc
     return rearrange(feature_map.float().mean(dim=2), "(b n) d h w -> b n d h w", n=num_blocks)
 
 
-def pool_block_maps(maps: Tensor) -> Tensor:
+def pool_block_maps(maps: Tensor, *, max_pool_from: int = 2) -> Tensor:
     """Pool the maps of blocks (n, D, T', S, S) to h, one unit feature (n, D) each, as CoCon compares instances by it.
 
     Source: `coview.losses.cooperation.pooled_blocks`. Dense prediction knows the direction of each cell and not its
     length; a mean of whole maps would weigh the cells by length, and lose a small moving person among the others.
     """
-    return pooled_blocks(maps.float().mean(dim=2)[:, None])  # (n, D)
+    return pooled_blocks(maps.float().mean(dim=2)[:, None], max_pool_from=max_pool_from)  # (n, D)
 
 
 @dataclass(frozen=True)

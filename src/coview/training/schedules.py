@@ -76,7 +76,7 @@ def learning_rate_factor(
 
     Args:
         settings: the schedule.
-        optimiser: its learning rate turns the cosine's final value into a factor.
+        optimiser: its learning rate turns the schedule's final value into a factor.
         step: optimiser step within the stage, from 0.
         num_steps: steps of the stage.
         epochs: epochs of the stage, to which a cosine's horizon is compared.
@@ -85,13 +85,13 @@ def learning_rate_factor(
     warmup = min(1.0, (step + 1) / (settings.warmup_steps + 1))
     if settings.name == "constant":
         return warmup
+    final = settings.final_learning_rate / base_learning_rate(optimiser)
     if settings.name == "plateau":
-        return warmup * settings.factor**reductions
+        return warmup * max(settings.factor**reductions, min(1.0, final))
     if settings.name == "steps":
         passed = sum(step >= round(share * num_steps) for share in settings.milestones)
         return warmup * settings.factor**passed
     if settings.horizon_epochs is not None:
         num_steps = max(num_steps, round(num_steps * settings.horizon_epochs / epochs))
-    final = settings.final_learning_rate / base_learning_rate(optimiser)
     share_done = min(1.0, max(0, step - settings.warmup_steps) / max(1, num_steps - 1 - settings.warmup_steps))
     return warmup * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * share_done)))

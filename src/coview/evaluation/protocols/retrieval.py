@@ -28,7 +28,7 @@ from coview.evaluation.results.result import ScoreRow, StageScore
 
 _RELEASED_CODE = "released-code"
 _RELEASED_WORDS = (
-    "a query: mean over its windows, minus the mean of all queries, unit; a gallery video: one random clip; cosine"
+    "a query: mean over its windows; a gallery video: one random clip; each minus the mean of its set, unit; cosine"
 )
 _NUM_EXAMPLES, _EXAMPLE_NEIGHBOURS = 6, 5
 _CHANCE_DRAWS = 20
@@ -43,7 +43,8 @@ class RetrievalSettings(FoldSettings, FeatureSettings):
     variant: Literal["auto", "split", "leave-group-out", "released-code"] = "auto"
     """split: test videos query the training videos; leave-group-out: every labelled video queries those of all other
     groups, the steadier measure of a small data set; auto: split where the data set has splits; released-code: as
-    split, but a gallery video is one random clip and queries are taken around their own mean, as ViCC's code does."""
+    split, but a gallery video is one random clip, and queries and gallery are each taken around their own mean, as
+    ViCC's code does."""
     stages: bool = True
     """Also score the run as it was after each finished stage; encoders that a stage did not train are not run again."""
     gallery: str | None = None
@@ -136,22 +137,24 @@ def _of_random_vectors(metric: Metric, labels: Sequence[str], split: QueryGaller
 def _as_released(task: Task, videos: EvaluationVideos, table: FeatureTable) -> FeatureTable:
     """Return features as the released code of ViCC compares them; pixels stay as they are.
 
-    A gallery video is one random clip, drawn by the run's seed; queries are taken around their own mean.
+    A gallery video is one random clip, drawn by the run's seed; queries and gallery are each centred by the mean of
+    their own set.
     """
     if table.kind == "pixels":
         return table
     weights: Weights = "trained" if table.kind == "trained" else "random"
     clips = encode_videos(task, videos, weights=weights, clip_seed=task.run.config.seed)
     features = {}
-    queries = list(videos.folds[0].queries)
+    queries, gallery = list(videos.folds[0].queries), list(videos.folds[0].gallery)
     for name, rows in table.features.items():
         features[name] = clips[name].copy()
         features[name][queries] = _centre_on_mean(rows[queries])
+        features[name][gallery] = _centre_on_mean(clips[name][gallery])
     return replace(table, features=features, descriptions=dict.fromkeys(features, _RELEASED_WORDS))
 
 
 def _centre_on_mean(features: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return rows (q, D) minus their mean, made unit again; a row that is the mean stays zero."""
+    """Return rows (n, D) minus their mean, made unit again; a row that is the mean stays zero."""
     centred = features - features.mean(axis=0)
     lengths = np.linalg.norm(centred, axis=1, keepdims=True)
     return np.asarray(centred / np.maximum(lengths, 1e-12), dtype=np.float32)

@@ -21,8 +21,10 @@ Grey = NDArray[np.uint8]
 Motion = NDArray[np.float32]
 PairFlow = Callable[[Grey, Grey], Motion]
 
-CENTRE = 127.5
-"""The stored value of no motion; the bytes beside it are 1/255 of the bound away."""
+REST = 128
+"""The byte of no motion: a whole number, so that rest is exactly 0 for an encoder, mirrored or not."""
+REACH = 127
+"""Bytes from there to the bound on either side: 1 .. 255. Byte 0 is not written."""
 TYPICAL_SPEED = 0.1
 """Root mean square of stored flow as a share of the bound, over real clips (benchmarks/bench_stored_flow.py)."""
 PICTURE_SPEED = 0.25
@@ -53,7 +55,7 @@ class FlowView(View):
     suffix: ClassVar[str] = ".mp4"
     Options: ClassVar[type[Any]] = FlowOptions
     scale: ClassVar[PixelScale] = PixelScale(
-        CENTRE, CENTRE, mean=(0.0, 0.0), std=(TYPICAL_SPEED, TYPICAL_SPEED), mirror_signs=(-1.0, 1.0)
+        REST, REACH, mean=(0.0, 0.0), std=(TYPICAL_SPEED, TYPICAL_SPEED), mirror_signs=(-1.0, 1.0)
     )
     unrecorded: ClassVar[tuple[str, ...]] = ("device",)
 
@@ -85,22 +87,20 @@ class FlowView(View):
 
     def picture(self, raw: NDArray[Any], *, height: int, width: int) -> Frame:
         """Draw one frame with the usual colour wheel: direction is hue, speed is saturation, rest is white."""
-        motion = decode_flow(raw, bound=1.0)
-        motion[np.abs(motion) < 1 / CENTRE] = 0  # the two bytes beside the centre both mean rest
-        drawn = colour_flow(motion, full_speed=PICTURE_SPEED)
+        drawn = colour_flow(decode_flow(raw, bound=1.0), full_speed=PICTURE_SPEED)
         shrinks = raw.shape[0] > height or raw.shape[1] > width
         resized = cv2.resize(drawn, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         return np.asarray(resized, np.uint8)
 
 
 def encode_flow(flow: Motion, *, bound: float) -> NDArray[np.uint8]:
-    """Map flow in pixels, clipped to +-bound, to 0 .. 255."""
-    return np.asarray(np.rint(np.clip(flow, -bound, bound) * (CENTRE / bound) + CENTRE), np.uint8)
+    """Map flow in pixels, clipped to +-bound, to bytes 1 .. 255; 0 becomes 128."""
+    return np.asarray(np.rint(np.clip(flow, -bound, bound) * (REACH / bound)) + REST, np.uint8)
 
 
 def decode_flow(stored: NDArray[np.uint8], *, bound: float) -> Motion:
-    """Map 0 .. 255 back to pixels."""
-    return (stored.astype(np.float32) - np.float32(CENTRE)) * np.float32(bound / CENTRE)
+    """Map bytes back to pixels; 128 becomes 0 exactly."""
+    return (stored.astype(np.float32) - np.float32(REST)) * np.float32(bound / REACH)
 
 
 def _greys(frames: Iterable[Frame]) -> Iterator[Grey]:
