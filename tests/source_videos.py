@@ -1,11 +1,58 @@
 """Small source videos, as a user has them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from coview.datatypes import Frame
+
+HEIGHT, WIDTH = 48, 64
+
+
+def numbered(num_frames: int) -> list[Frame]:
+    """Grey pictures whose brightness tells their number; the left upper corner is red, the right upper one blue."""
+    frames = np.full((num_frames, HEIGHT, WIDTH, 3), 0, np.uint8)
+    frames[:] = np.linspace(30, 220, num_frames).round()[:, None, None, None]
+    frames[:, :16, :16] = (200, 30, 30)
+    frames[:, :16, -16:] = (30, 30, 200)
+    return list(frames)
+
+
+def brightness(frames: Sequence[Frame]) -> list[float]:
+    return [float(frame[frame.shape[0] // 2 :].mean()) for frame in frames]
+
+
+def write_video(
+    path: Path,
+    frames: Sequence[NDArray[np.uint8]],
+    *,
+    codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    stamps: Sequence[int] | None = None,
+    turn: int = 0,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Write frames at 25 a second, or at `stamps` in 1/1000 s."""
+    with av.open(str(path), "w", options={"movflags": "faststart"} if path.suffix == ".mp4" else {}) as container:
+        stream = container.add_stream(codec, rate=25, options=options or {})
+        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], pixel_format
+        time_base = Fraction(1, 25) if stamps is None else Fraction(1, 1000)
+        stream.time_base = time_base
+        if turn:
+            stream.set_display_rotation(turn)
+        for index, frame in enumerate(frames):
+            layout = {2: "gray", 3: "rgb24", 4: "rgba"}[frame.shape[2] if frame.ndim == 3 else 2]
+            picture = av.VideoFrame.from_ndarray(frame, layout).reformat(format=pixel_format)
+            picture.pts = index if stamps is None else stamps[index]
+            picture.time_base = time_base
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+    return path
 
 
 def _write_clip(path: Path, *, num_frames: int = 12, height: int = 48, width: int = 64) -> None:

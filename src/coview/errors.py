@@ -16,6 +16,7 @@ VideoErrorKind = Literal[
     "no_frames",  # a video stream without one decodable frame
     "corrupt",  # decoding fails part of the way
     "too_large",  # a frame larger than we are willing to hold
+    "too_sparse",  # its frames lie too far apart for the rate asked for
     "unmatched",  # keypoints or masks that were given for it are missing or do not fit its frames
     "too_slow",  # decoding or extraction ran past its time limit
 ]

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from coview.preparation.outcomes import OutcomeLog, VideoOutcome, read_outcomes, source_stamp
+from coview.datatypes import VideoEntry
+from coview.preparation.outcomes import OutcomeLog, VideoOutcome, describe_unread, read_outcomes, source_stamp
 
 
 def outcome(video: str, at: float, **values: object) -> VideoOutcome:
@@ -47,3 +48,17 @@ def test_stamp_of_a_file_that_is_not_there(out: Path) -> None:
     stamp = source_stamp(out / "some.mp4")
     assert stamp is not None
     assert stamp[0] == 5
+
+
+def test_reasons_are_told_and_remarks_counted() -> None:
+    entries = [
+        VideoEntry("a", "/a.mp4", status="ready"),
+        VideoEntry("b", "/b.mp4", status="ready", reason="interlaced: 3 of 3 frames, deinterlaced"),
+        VideoEntry("c", "/c.mp4", status="failed", reason="corrupt: decoding fails"),
+        VideoEntry("d", "/d.mp4", status="missing"),
+    ]
+    failed, missing, remark = describe_unread(entries).splitlines()
+    assert (failed, missing) == ("  failed c: corrupt: decoding fails", "  missing d: missing")
+    assert remark == "  ready, with a remark: interlaced 1"
+    assert describe_unread(entries, most=1).splitlines()[1] == "  and 1 more"
+    assert describe_unread(entries[:1]) == ""

@@ -8,6 +8,7 @@ import pytest
 from coview.errors import VideoError
 from coview.video.decode import decode_frames
 from coview.video.probe import probe
+from coview.video.source_settings import SourceSettings
 
 pytestmark = pytest.mark.realdata
 
@@ -48,6 +49,12 @@ BROKEN = {
     "no_timescale.mp4": "corrupt",
     "zero_empty_stsc.mp4": "corrupt",
 }
+OBLONG = {
+    "h263_1frame.3gp": 3 / 2,
+    "hevc_1frame.mp4": 16 / 9,
+    "kinetics_style_340x256.mp4": 16 / 9,  # as is usual for copies of Kinetics that were made smaller
+}
+AS_STORED = SourceSettings(pixel_shape="stored")
 
 
 def test_no_file_is_forgotten(real_data: Path) -> None:
@@ -62,23 +69,31 @@ def test_frames_and_size(real_data: Path, name: str) -> None:
     info = probe(real_data / "odd" / name)
     assert (info.width, info.height, info.rotation) == (width, height, rotation)
     assert info.fps == pytest.approx(fps, abs=0.001)
-    frames = decode_frames(real_data / "odd" / name, short_side=16)
+    frames = decode_frames(real_data / "odd" / name, short_side=16, source=AS_STORED)
     shapes = [frame.shape for frame in frames]
     assert len(shapes) == num_frames
     assert set(shapes) == {shapes[0]}
     shown_height, shown_width, channels = shapes[0]
     assert (min(shown_height, shown_width), channels) == (16, 3)
     assert shown_width / shown_height == pytest.approx(width / height, rel=0.1)
-    assert bool(frames.remark) == (name == "derived_truncated_60pct.avi")
-    first = next(decode_frames(real_data / "odd" / name))
+    told = [part for part in frames.remark.split("; ") if part and not part.startswith("oblong pixels")]
+    assert bool(told) == (name == "derived_truncated_60pct.avi")
+    assert ("oblong pixels" in frames.remark) == (name in OBLONG)
+    first = next(decode_frames(real_data / "odd" / name, source=AS_STORED))
     assert first.shape == (height, width, 3)
     assert first.dtype == np.uint8
+
+
+@pytest.mark.parametrize("name", OBLONG)
+def test_shown_as_by_a_player(real_data: Path, name: str) -> None:
+    height, width, _ = next(decode_frames(real_data / "odd" / name, short_side=144)).shape
+    assert (height, width / height) == (144, pytest.approx(OBLONG[name], rel=0.01))
 
 
 def test_a_cut_recording_says_so(real_data: Path) -> None:
     frames = decode_frames(real_data / "odd" / "derived_truncated_60pct.avi", short_side=16)
     assert sum(1 for _ in frames) == 156
-    assert frames.remark.startswith("truncated: the header promises 260 frames, 156 decoded")
+    assert frames.remark.startswith("truncated: the end is missing: the header promises 260 frames, 156 decoded")
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coview.video.timing import TimeStampError, resample_indices
+from coview.video.timing import JoinedStamps, TimeStampError, resample_indices
 
 
 @pytest.mark.parametrize(
@@ -39,5 +39,29 @@ def test_length_is_kept(source: float, target: float, count: int) -> None:
 
 
 def test_a_pause_without_end() -> None:
-    with pytest.raises(TimeStampError, match=r"from 0\.1 s to 100000\.0 s"):
+    with pytest.raises(TimeStampError, match="lie 100000 s apart"):
         resample_indices([0.0, 0.1, 100000.0], 25)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "expected", "num_joints"),
+    [
+        ([0.0, 0.1, 0.2], [0.0, 0.1, 0.2], 0),
+        ([5.0, 5.1, 5.2, 3.0, 3.1], [5.0, 5.1, 5.2, 5.3, 5.4], 1),  # starts again
+        ([0.0, 0.1, 0.2, 90.0, 90.1], [0.0, 0.1, 0.2, 0.3, 0.4], 1),  # jumps ahead
+        ([5.0, 1.0, 1.1, 1.2], [5.0, 5.1, 5.2, 5.3], 1),  # a recording of one frame comes first
+        ([9.0, 9.1, 5.0, 5.1, 1.0, 1.1], [9.0, 9.1, 9.2, 9.3, 9.4, 9.5], 2),
+        ([0.0, 0.1, 7.0, 7.1], [0.0, 0.1, 7.0, 7.1], 0),  # a pause
+        ([0.0, 0.3, 0.1, 0.2, 0.4], [0.0, 0.3, 0.1, 0.2, 0.4], 0),  # disorder
+        ([0.0, 900.0, 1800.0], [0.0, 900.0, 1800.0], 0),  # a time-lapse
+        ([], [], 0),
+    ],
+)
+def test_joined_recordings_go_on(stamps: list[float], expected: list[float], num_joints: int) -> None:
+    joined = JoinedStamps(enumerate(stamps), usual_gap=0.1, longest_pause=10.0)
+    found = list(joined)
+    assert [item for item, _ in found] == list(range(len(stamps)))
+    assert [stamp for _, stamp in found] == pytest.approx(expected)
+    told = {0: "", 1: "at one place", 2: "at 2 places"}[num_joints]
+    assert told in joined.remark()
+    assert bool(joined.remark()) == (num_joints > 0)

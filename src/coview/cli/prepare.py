@@ -1,11 +1,15 @@
 """`coview prepare`."""
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from coview.cli.command import Command, OutFolder, Settings, Source
 from coview.cli.terminal import progress_bar
+
+_SHOWN = 10
+"""Videos whose reason is printed."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,16 @@ class Prepare(Command):
     """The smaller of height and width of the stored pictures, in pixels."""
     fps: float | None = None
     """Resample to this frame rate; not set: every frame of the source."""
+    stream: int | None = None
+    """Number of the stream to read in files that hold several videos, as ffprobe counts; not set: as players choose."""
+    deinterlace: Literal["auto", "never"] = "auto"
+    """auto: interlaced pictures are deinterlaced; never: left combed."""
+    pixel_shape: Literal["square", "stored"] = "square"
+    """square: oblong pixels are stretched, so that pictures look as in a player; stored: one pixel is one pixel."""
+    tone_map: Literal["auto", "never"] = "auto"
+    """auto: HDR pictures (PQ, HLG) become ordinary ones; never: their values are taken as they are."""
+    damaged: Literal["refuse", "keep"] = "refuse"
+    """refuse: a video with damage in its middle fails; keep: what cannot be decoded soundly is left out and counted."""
     folds: int | None = None
     """Add splits fold1 to fold<n>, each testing another n-th of the groups; can be added later, too."""
     labels: Literal["auto", "folders", "none"] | None = None
@@ -59,10 +73,16 @@ class Prepare(Command):
     def run(self, settings: Settings) -> int:
         """Prepare, then say how many videos are ready."""
         import coview
+        from coview.preparation.outcomes import describe_unread
 
         asked = {
             "storage.short_side": self.short_side,
             "storage.fps": self.fps,
+            "storage.source.stream": self.stream,
+            "storage.source.deinterlace": self.deinterlace,
+            "storage.source.pixel_shape": self.pixel_shape,
+            "storage.source.tone_map": self.tone_map,
+            "storage.source.damaged": self.damaged,
             "folds": self.folds,
             "labels": self.labels,
             "workers": self.workers,
@@ -83,7 +103,9 @@ class Prepare(Command):
             )
         counts = data.info["counts"]
         print(f"{counts['ready']} of {counts['listed']} videos ready in {self.out}")
-        for status in ("failed", "missing"):
-            if counts.get(status):
-                print(f"{counts[status]} {status}: see the column 'reason' of {self.out / 'videos.parquet'}")
+        told = describe_unread(data.entries, most=_SHOWN)
+        if told:
+            print(told)
+        if counts["ready"] < counts["listed"] or any(entry.reason for entry in data.ready):
+            print(f"Reasons and remarks of all videos: {shlex.join(['coview', 'list', 'videos', str(self.out)])}")
         return 0

@@ -200,9 +200,9 @@ def embed_query(
     with tempfile.TemporaryDirectory(prefix="coview-") as folder:
         if start_seconds is not None or end_seconds is not None:
             cut = Path(folder, "segment.mp4")
-            short_side = int(run.resolved["data"]["storage"]["short_side"])
-            fps = run.resolved["data"]["storage"]["fps"]
-            _cut(path, cut, start_seconds or 0.0, end_seconds, short_side=short_side, fps=fps)
+            made_like = run.resolved["data"]["storage"]
+            storage = parse(StorageSettings, made_like, source="resolved.yaml", prefix="data.storage.")
+            _cut(path, cut, start_seconds or 0.0, end_seconds, storage)
             path = cut
         entry = VideoEntry(id="query", path=str(path))
         ((found,),) = embed_files(run, [entry], device=device, on_frames=lambda count: None)
@@ -211,14 +211,13 @@ def embed_query(
     return dict(found.vectors.whole)
 
 
-def _cut(
-    path: Path, out: Path, start_seconds: float, end_seconds: float | None, *, short_side: int, fps: float | None
-) -> None:
+def _cut(path: Path, out: Path, start_seconds: float, end_seconds: float | None, storage: StorageSettings) -> None:
     """Write some seconds of a video into a file, one frame in memory at a time."""
-    rate = stored_fps(probe(path), fps)
+    rate = stored_fps(probe(path, source=storage.source), storage.fps)
     first = round(start_seconds * rate)
     stop = None if end_seconds is None else max(round(end_seconds * rate), first + 1)
-    with contextlib.closing(decode_frames(path, short_side=short_side, fps=fps)) as frames:
+    decoded = decode_frames(path, short_side=storage.short_side, fps=storage.fps, source=storage.source)
+    with contextlib.closing(decoded) as frames:
         count = write_rgb(itertools.islice(frames, first, stop), out, fps=rate, gop=_GOP, crf=_CRF, preset="veryfast")
     if count == 0:
         raise UserError(f"{path} ends before {start_seconds:g} s; choose an earlier start")

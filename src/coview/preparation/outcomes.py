@@ -9,12 +9,14 @@ import errno
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal
 
 from coview.datasets.prepared import WORK_FOLDER
+from coview.datatypes import VideoEntry
 from coview.files import read_line, seal_line
 
 log = logging.getLogger(__name__)
@@ -92,6 +94,24 @@ def from_line(line: str) -> VideoOutcome | None:
         return VideoOutcome(**{**values, **changes})
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def describe_unread(entries: Sequence[VideoEntry], *, most: int | None = None) -> str:
+    """Return a line a video that failed or is missing, and the counts of the remarks on those that are ready.
+
+    Args:
+        entries: the manifest.
+        most: lines of videos, the rest is counted; None: all.
+    """
+    unread = [entry for entry in entries if entry.status != "ready"]
+    lines = [f"  {entry.status} {entry.id}: {entry.reason or entry.status}" for entry in unread[:most]]
+    if len(unread) > len(lines):
+        lines.append(f"  and {len(unread) - len(lines):,} more")
+    remarks = Counter(entry.reason.partition(":")[0] for entry in entries if entry.status == "ready" and entry.reason)
+    if remarks:
+        kinds = ", ".join(f"{kind} {count:,}" for kind, count in remarks.most_common())
+        lines.append(f"  ready, with a remark: {kinds}")
+    return "\n".join(lines)
 
 
 class OutcomeLog:

@@ -11,6 +11,7 @@ from coview.preparation.outcomes import VideoOutcome, read_outcomes, source_stam
 from coview.preparation.record import manifest_rows
 from coview.preparation.settings import PrepareSettings, share_of
 from coview.preparation.video import VideoTask
+from coview.video.pictures import KEEP_ADVICE
 from coview.views.base import View
 
 
@@ -86,5 +87,7 @@ def plan(
 
 def _is_worth_trying(entry: VideoEntry, before: VideoOutcome, settings: PrepareSettings) -> bool:
     if before.status == "ready" or settings.retry_failed:
+        return True
+    if settings.storage.source.damaged == "keep" and KEEP_ADVICE in before.reason:
         return True
     return before.source_stamp is not None and before.source_stamp != source_stamp(entry.path)

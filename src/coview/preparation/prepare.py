@@ -32,6 +32,7 @@ from coview.preparation.record import (
     hold_folder,
     make_record,
     manifest_rows,
+    rate_remarks,
     read_about,
     read_record,
     remember_settings,
@@ -216,7 +217,10 @@ def _finish(
     record: Mapping[str, Any],
 ) -> PreparedDataset:
     entries = tuple(fold_outcome(entry, known.get(entry.id), views=tuple(views)) for entry in listing.entries)
-    description = describe(entries, record=record, remarks=listing.remarks)
+    uneven = rate_remarks(entries)
+    for remark in uneven:
+        log.warning("%s", remark)
+    description = describe(entries, record=record, remarks=(*listing.remarks, *uneven))
     if any(entry.status == "listed" for entry in entries):
         return PreparedDataset(root=out, entries=entries, view_options=record["views"], info=description)
     if not any(entry.status == "ready" for entry in entries):

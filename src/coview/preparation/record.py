@@ -151,7 +151,7 @@ def read_record(out: Path) -> dict[str, Any] | None:
 
 def _check_same(out: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
     """Compare what both name; a view that is new to `out` may have any options."""
-    differences = _differences(recorded["storage"], wanted["storage"], prefix="")
+    differences = _differences(_comparable(recorded["storage"]), _comparable(wanted["storage"]), prefix="")
     for name in recorded["views"].keys() & wanted["views"].keys():
         differences += _differences(recorded["views"][name], wanted["views"][name], prefix=f"{name}.")
     if recorded["folds"] is not None and recorded["folds"] != wanted["folds"]:
@@ -168,6 +168,12 @@ def _check_same(out: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any
             f"{out} was made with other settings: {'; '.join(differences)}. "
             "Give the same settings to go on there, or choose a new folder"
         )
+
+
+def _comparable(storage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the storage settings that make a difference to videos that are stored already, in one level."""
+    source = {name: value for name, value in storage.get("source", {}).items() if name != "damaged"}
+    return {name: value for name, value in storage.items() if name != "source"} | source
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], *, prefix: str) -> list[str]:
@@ -234,6 +240,18 @@ def describe(entries: Sequence[VideoEntry], *, record: Mapping[str, Any], remark
         "splits": splits,
         "remarks": list(remarks),
     }
+
+
+def rate_remarks(entries: Sequence[VideoEntry]) -> list[str]:
+    """Return the remark on frame rates so unlike that clips of as many frames show very different lengths of time."""
+    rates = sorted(entry.fps for entry in entries if entry.status == "ready" and entry.fps)
+    if not rates or rates[-1] < 1.9 * rates[0]:
+        return []
+    usual = rates[len(rates) // 2]
+    return [
+        f"frame rates differ: {rates[0]:.3g} to {rates[-1]:.3g} frames a second, half of the videos have at most "
+        f"{usual:.3g}; clips of as many frames last unequally long. --fps {usual:.3g} stores all at one rate"
+    ]
 
 
 def _shares(ready: Sequence[VideoEntry]) -> dict[str, dict[str, float | int]]:

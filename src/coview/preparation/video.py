@@ -113,7 +113,8 @@ class SourceFrames:
     def _decode(self) -> Iterator[Frame]:
         kept: list[Frame] | None = []
         count = 0
-        decoded = decode_frames(self._path, short_side=self._storage.short_side, fps=self._storage.fps)
+        storage = self._storage
+        decoded = decode_frames(self._path, short_side=storage.short_side, fps=storage.fps, source=storage.source)
         for frame in decoded:
             self.frame_size = (frame.shape[0], frame.shape[1])
             count += 1
@@ -133,7 +134,7 @@ class _FrameCountChangedError(Exception):
 def _prepare(task: VideoTask, on_frame: Callable[[], None]) -> VideoOutcome:
     path = Path(task.entry.path)
     stamp = source_stamp(path)
-    info = probe(path)
+    info = probe(path, source=task.storage.source)
     fps = stored_fps(info, task.storage.fps)
     frames = SourceFrames(path, task.storage, on_frame=_within_limit(task, info, on_frame))
     try:

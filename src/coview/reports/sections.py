@@ -198,7 +198,7 @@ def what_ran_table(facts: RunFacts) -> list[tuple[str, str]]:
             f"{config['split'] or 'none'}: {data.get('num_train', '?')} videos to learn from, "
             f"{data.get('num_validation', '?')} held out to steer the learning rate",
         ),
-        ("stored", ", ".join(f"{key} {value}" for key, value in data["storage"].items() if value is not None)),
+        ("stored", options_text(_stored_how(data["storage"]))),
     ]
     pairs += [(f"view {view}", options_text(options)) for view, options in data["views"].items()]
     pairs += [
@@ -212,6 +212,12 @@ def options_text(options: Any) -> str:
     if isinstance(options, Mapping):
         return ", ".join(f"{key} {value}" for key, value in options.items()) or "defaults"
     return "defaults" if options is None else str(options)
+
+
+def _stored_how(storage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how videos were read and stored in one level, without what was left open."""
+    together = {**storage, **storage.get("source", {})}
+    return {key: value for key, value in together.items() if key != "source" and value is not None}
 
 
 def _share(share: Mapping[str, Any]) -> str:

@@ -1,33 +1,43 @@
-"""A video file of any kind -> RGB pictures, turned upright, at the size and rate that we store."""
+"""A video file of any kind -> RGB pictures as a player shows them, at the size and rate that we store."""
 
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 
 from coview.datatypes import Frame
 from coview.errors import VideoError
+from coview.video.deinterlacing import Deinterlacer
 from coview.video.header import FALLBACK_FPS, known_rate
 from coview.video.opening import opened_video
 from coview.video.orientation import picture_orientation
 from coview.video.pictures import PictureReader
 from coview.video.probe import VideoInfo
-from coview.video.scaling import RgbConverter, scaled_size
-from coview.video.timing import TimeStampError, resampled
+from coview.video.scaling import NEARLY_SQUARE, RgbConverter, scaled_size, shown_size
+from coview.video.source_settings import SourceSettings
+from coview.video.streams import remark_choice
+from coview.video.timing import MAX_GAP_SECONDS, JoinedStamps, TimeStampError, resampled
+from coview.video.tone_mapping import TRANSFERS
+
+_WITH_JOINTS = frozenset({"mpegts", "mpeg", "mpegvideo"})
+"""Formats whose recordings are joined by writing one after the other; a pause within one of them is short."""
+_LONGEST_PAUSE_SECONDS = 10.0
 
 
 class DecodedFrames(Iterator[Frame]):
     """The frames of one video, decoded as they are asked for. The file closes at the end, at an error, or by `close`.
 
     Attributes:
-        remark: once all frames are out, how the file fell short of what it promises ("truncated: the header promises
-            260 frames, 156 decoded"); empty if it did not.
+        remark: once all frames are out, how the file fell short of what it promises ("truncated: the end is missing:
+            the header promises 260 frames, 156 decoded") and what was done about its peculiarities ("interlaced: ...");
+            empty for a plain video.
     """
 
-    def __init__(self, path: Path, *, short_side: int | None, fps: float | None) -> None:
+    def __init__(self, path: Path, *, short_side: int | None, fps: float | None, source: SourceSettings) -> None:
         self.remark = ""
-        self._frames = self._decode(path, short_side=short_side, fps=fps)
+        self._frames = self._decode(path, short_side=short_side, fps=fps, source=source)
 
     def __next__(self) -> Frame:
         return next(self._frames)
@@ -36,35 +46,51 @@ class DecodedFrames(Iterator[Frame]):
         """Close the file before all its frames are out."""
         self._frames.close()
 
-    def _decode(self, path: Path, *, short_side: int | None, fps: float | None) -> Generator[Frame, None, None]:
-        with opened_video(path) as (container, stream):
-            reader = PictureReader(path, container, stream)
-            timed = _timed(reader, stream.time_base or Fraction(1), stream.average_rate)
-            pictures = resampled(timed, fps=fps) if fps else (picture for picture, _ in timed)
+    def _decode(
+        self, path: Path, *, short_side: int | None, fps: float | None, source: SourceSettings
+    ) -> Generator[Frame, None, None]:
+        with opened_video(path, stream=source.stream) as (container, stream):
+            reader = PictureReader(path, container, stream, keep_sound=source.damaged == "keep")
+            usual_gap = 1 / (known_rate(stream.average_rate) or FALLBACK_FPS)
+            timed = _timed(reader, stream.time_base or Fraction(1), usual_gap)
+            fields = Deinterlacer(timed, stream, is_on=source.deinterlace == "auto")
+            joined = JoinedStamps(fields, usual_gap=usual_gap, longest_pause=_longest_pause(container))
+            pictures = resampled(joined, fps=fps) if fps else (picture for picture, _ in fields)
+            frames = _FrameMaker(path, short_side, stream.sample_aspect_ratio, source)
             try:
-                yield from _converted(path, pictures, short_side)
+                yield from frames.make(pictures)
             except TimeStampError as error:
-                raise VideoError("corrupt", path, str(error)) from None
-            self.remark = reader.remark()
+                raise VideoError("too_sparse", path, str(error)) from None
+            told = (
+                reader.remark(),
+                remark_choice(container, stream),
+                joined.remark(),
+                fields.remark(),
+                frames.remark(),
+            )
+            self.remark = "; ".join(remark for remark in told if remark)
 
 
-def decode_frames(path: Path, *, short_side: int | None = None, fps: float | None = None) -> DecodedFrames:
+def decode_frames(
+    path: Path, *, short_side: int | None = None, fps: float | None = None, source: SourceSettings | None = None
+) -> DecodedFrames:
     """Decode all frames of a video in presentation order, one in memory at a time.
 
     Args:
         path: a video file of any kind that FFmpeg reads.
-        short_side: scale to this height or width, whichever is smaller, with even sizes; not given: as stored. The
-            shape of a stored pixel is taken as square.
+        short_side: scale to this height or width, whichever is smaller, with even sizes; not given: as stored, but
+            for pixels that are to be shown oblong, of which there are more then.
         fps: resample in time by time stamps, see `coview.video.timing`; not given: every frame once.
+        source: what to do about several videos in a file, interlaced, oblong, HDR and damaged pictures.
 
     Returns:
         An iterator over (H, W, 3) uint8 RGB: turned upright, 10 bits rounded to 8, alpha dropped, all of one size;
-        its `remark` says at the end whether the file fell short.
+        its `remark` says at the end whether the file fell short, and what was done about it.
 
     Raises:
         VideoError: from the first frame asked for on. "corrupt" when damage is met with more of the video behind it.
     """
-    return DecodedFrames(path, short_side=short_side, fps=fps)
+    return DecodedFrames(path, short_side=short_side, fps=fps, source=source or SourceSettings())
 
 
 def stored_fps(info: VideoInfo, fps: float | None) -> float:
@@ -72,30 +98,65 @@ def stored_fps(info: VideoInfo, fps: float | None) -> float:
     return fps if fps else info.fps
 
 
+def _longest_pause(container: InputContainer) -> float:
+    return _LONGEST_PAUSE_SECONDS if container.format.name in _WITH_JOINTS else MAX_GAP_SECONDS
+
+
 def _timed(
-    pictures: Iterable[av.VideoFrame], time_base: Fraction, rate: Fraction | None
+    pictures: Iterable[av.VideoFrame], time_base: Fraction, usual_gap: float
 ) -> Iterator[tuple[av.VideoFrame, float]]:
     """Pair each picture with its time stamp in seconds; one without follows the picture before at the usual rate."""
-    usual_gap = 1 / (known_rate(rate) or FALLBACK_FPS)
     seconds = -usual_gap
     for picture in pictures:  # its own time base is lost where the decoder held it back to the end
         seconds = seconds + usual_gap if picture.pts is None else float(picture.pts * time_base)
         yield picture, seconds
 
 
-def _converted(path: Path, pictures: Iterable[av.VideoFrame], short_side: int | None) -> Iterator[Frame]:
-    """Turn pictures into frames; one that comes several times in a row is converted once."""
-    converter: RgbConverter | None = None
-    previous: av.VideoFrame | None = None
-    for picture in pictures:
-        if converter is None:
-            orientation = picture_orientation(picture)
-            try:
-                size = scaled_size(picture.width, picture.height, short_side) if short_side else None
-            except ValueError as error:
-                raise VideoError("too_large", path, str(error)) from None
-            converter = RgbConverter(size or (picture.width, picture.height))
-        if picture is not previous:
-            frame = orientation.apply(converter(picture))
-            previous = picture
-        yield frame
+class _FrameMaker:
+    """Turns pictures into frames, all of the size that follows from the first one."""
+
+    def __init__(
+        self, path: Path, short_side: int | None, pixel_shape: Fraction | None, source: SourceSettings
+    ) -> None:
+        self._path = path
+        self._short_side = short_side
+        self._pixel_shape = pixel_shape or Fraction(1)
+        self._source = source
+        self._transfer = ""
+
+    def make(self, pictures: Iterable[av.VideoFrame]) -> Iterator[Frame]:
+        """Yield a frame for each picture; one that comes several times in a row is converted once."""
+        converter: RgbConverter | None = None
+        previous: av.VideoFrame | None = None
+        for picture in pictures:
+            if converter is None:
+                orientation = picture_orientation(picture)
+                converter = RgbConverter(self._size(picture), maps_tones=self._source.tone_map == "auto")
+                self._transfer = TRANSFERS.get(int(picture.color_trc), "")
+            if picture is not previous:
+                frame = orientation.apply(converter(picture))
+                previous = picture
+            yield frame
+
+    def _size(self, picture: av.VideoFrame) -> tuple[int, int]:
+        """Return the width and height to scale to, before any turning."""
+        is_square = self._source.pixel_shape == "square"
+        width, height = shown_size(picture.width, picture.height, self._pixel_shape if is_square else None)
+        if self._short_side is None:
+            return round(width), round(height)
+        try:
+            return scaled_size(width, height, self._short_side)
+        except ValueError as error:
+            raise VideoError("too_large", self._path, str(error)) from None
+
+    def remark(self) -> str:
+        """Say what was done about oblong pixels and HDR; empty for ordinary pictures."""
+        told = []
+        if abs(self._pixel_shape - 1) >= NEARLY_SQUARE:
+            is_done = self._source.pixel_shape == "square" and shown_size(1, 1, self._pixel_shape) != (1, 1)
+            what = "stretched to be square" if is_done else "taken as square"
+            told.append(f"oblong pixels, {self._pixel_shape.numerator}:{self._pixel_shape.denominator}: {what}")
+        if self._transfer:
+            is_done = self._source.tone_map == "auto"
+            told.append(f"HDR ({self._transfer}): {'tone-mapped' if is_done else 'values kept as they are'}")
+        return "; ".join(told)

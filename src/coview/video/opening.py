@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 
 from coview.datasets.frames import find_frames
 from coview.errors import VideoError
+from coview.video.streams import choose_stream
 
 _INDIRECT_FORMATS = frozenset({"hls", "dash", "concat", "imf", "applehttp"})
 """Lists that name other files or addresses: what such a file shows is not what it holds."""
@@ -22,14 +23,15 @@ _TEXT_FORMATS = frozenset({"tty", "bin", "xbin", "adf", "idf", "ffmetadata"})
 
 @contextmanager
 def opened_video(
-    path: Path, *, format: str | None = None, options: Mapping[str, str] | None = None
+    path: Path, *, format: str | None = None, options: Mapping[str, str] | None = None, stream: int | None = None
 ) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """Open the first moving-picture stream of a file, to be decoded on one thread; close it afterwards.
+    """Open the video of a file (`coview.video.streams`), to be decoded on one thread; close it afterwards.
 
     Args:
         path: a local file, or a folder of frames (`coview.datasets.frames`), which are read at 25 a second.
         format: container format, where it is known; not given: found out from the file's beginning.
         options: of FFmpeg's demuxer.
+        stream: number of the stream to read in a file that holds several videos; not given: as players choose.
 
     Yields:
         The container and its stream.
@@ -49,7 +51,7 @@ def opened_video(
     except av.FFmpegError as error:
         raise _not_opened(path, error) from None
     with container:
-        yield container, _video_stream(path, container)
+        yield container, _video_stream(path, container, stream)
 
 
 def _sequence(folder: Path) -> tuple[Path, str, dict[str, str]]:
@@ -90,6 +92,9 @@ def _not_opened(path: Path, error: av.FFmpegError) -> VideoError:
     if start.startswith(b"version https://git-lfs"):
         cause = "it is a Git LFS pointer; fetch the file itself with: git lfs pull"
         return VideoError("not_a_video", path, cause)
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        cause = "it is an animated WebP, which the FFmpeg of this PyAV does not read; convert it to .mp4 or .gif"
+        return VideoError("unreadable", path, cause)
     if start.startswith(_LIST_BEGINNINGS):
         return VideoError("not_a_video", path, "it is a list that names other files")
     if start[4:8] in (b"ftyp", b"moov", b"mdat") or start.startswith((b"RIFF", b"\x1a\x45\xdf\xa3")):
@@ -99,20 +104,12 @@ def _not_opened(path: Path, error: av.FFmpegError) -> VideoError:
     return VideoError("corrupt", path, f"it cannot be opened: {error.strerror}")
 
 
-def _video_stream(path: Path, container: InputContainer) -> VideoStream:
+def _video_stream(path: Path, container: InputContainer, wanted: int | None) -> VideoStream:
     if set(container.format.name.split(",")) & (_INDIRECT_FORMATS | _TEXT_FORMATS):
         raise VideoError(
             "not_a_video", path, f"it is read as {container.format.name!r}, which holds no pictures itself"
         )
-    # A cover picture of a song is a video stream to FFmpeg.
-    streams = [s for s in container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
-    if not streams:
-        kinds = ", ".join(sorted({stream.type for stream in container.streams}))
-        raise VideoError("no_video_stream", path, f"it holds {kinds or 'nothing'} only")
-    stream = streams[0]
-    context = stream.codec_context
-    if context is None:
-        raise VideoError("corrupt", path, "its pictures are in a format that FFmpeg cannot decode")
-    context.thread_type = "NONE"
-    context.thread_count = 1
+    stream = choose_stream(path, container, wanted)
+    stream.codec_context.thread_type = "NONE"
+    stream.codec_context.thread_count = 1
     return stream

@@ -3,6 +3,7 @@
 FFmpeg conceals damage by default: it repairs pictures by guessing and goes on. Here a picture that the decoder marks as
 damaged, or a packet that it refuses, ends the video: with a `VideoError` where more packets follow, and with a
 remark where the file ends there, because a recording or a download that was cut short is good up to that point.
+On request what is unsound is left out instead: from the damage to the next key frame, which needs nothing before it.
 """
 
 from collections.abc import Iterator
@@ -10,35 +11,51 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from coview.errors import VideoError
 from coview.video.header import stream_seconds
 from coview.video.scaling import check_size
 
+KEEP_ADVICE = "--damaged keep leaves out what is unsound"
+"""Ends the cause of a video that fails although some of it is sound."""
+_INCOMPLETE = "the picture is incomplete"
+
 
 class PictureReader:
     """The pictures of an opened video, in presentation order, in bounded memory.
+
+    Args:
+        path: the file, for messages.
+        container: opened.
+        stream: of it.
+        keep_sound: go on after damage with the next key frame; else damage with more of the video behind it is an
+            error.
 
     Attributes:
         num_decoded: pictures handed out so far.
         num_packets: packets read so far, those included that an edit list hides.
         num_hidden: packets that an edit list hides.
         num_skipped: packets at the beginning that need pictures from before it (a cut out of a longer stream).
+        num_unsound: pictures and packets left out after damage.
         damage: what is wrong with what was read last; empty if nothing.
     """
 
-    def __init__(self, path: Path, container: InputContainer, stream: VideoStream) -> None:
+    def __init__(self, path: Path, container: InputContainer, stream: VideoStream, *, keep_sound: bool = False) -> None:
         self.num_decoded = 0
         self.num_packets = 0
         self.num_hidden = 0
         self.num_skipped = 0
+        self.num_unsound = 0
         self.damage = ""
         self._sizes: set[tuple[int, int]] = set()
         self._stamps: tuple[int, int] | None = None
         self._path = path
         self._container = container
         self._stream = stream
+        self._keep_sound = keep_sound
+        self._damaged_places: list[int] = []
         check_size(path, stream.codec_context.width, stream.codec_context.height)
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
@@ -47,18 +64,60 @@ class PictureReader:
         Raises:
             VideoError: corrupt, no_frames, too_large or unreadable.
         """
-        for packet in self._packets():
-            if self.damage:
-                raise VideoError("corrupt", self._path, f"decoding fails {self._place()}: {self.damage}")
-            self.num_packets += 1
-            self.num_hidden += packet.is_discard
-            yield from self._decode(packet)
-        yield from self._decode(None)  # those that the decoder holds back
+        for picture in self._sound() if self._keep_sound else self._all():
+            self.num_decoded += 1
+            self._sizes.add((picture.width, picture.height))
+            if picture.pts is not None:
+                first, last = self._stamps or (picture.pts, picture.pts)
+                self._stamps = min(first, picture.pts), max(last, picture.pts)
+            yield picture
         if self.num_decoded == 0:
-            if self.damage or self.num_skipped:
+            if self.damage or self.num_skipped or self.num_unsound:
                 cause = self.damage or "its first pictures are damaged or missing"
                 raise VideoError("corrupt", self._path, f"not one frame can be decoded: {cause}")
             raise VideoError("no_frames", self._path, "its video stream is empty")
+
+    def _all(self) -> Iterator[av.VideoFrame]:
+        for packet in self._packets():
+            if self.damage:
+                told = f"decoding fails {self._place()}: {self.damage}; {KEEP_ADVICE}"
+                raise VideoError("corrupt", self._path, told)
+            yield from self._decode(packet)
+        yield from self._decode(None)  # those that the decoder holds back
+
+    def _sound(self) -> Iterator[av.VideoFrame]:
+        """Yield the pictures up to damage, and those from the next key frame on.
+
+        Pictures predicted from two sides wait for the next other one: it was decoded before them.
+        """
+        waiting: list[av.VideoFrame] = []
+        is_unsound = False
+        for picture in self._decoded_on():
+            if picture is None or picture.is_corrupt:
+                self._damaged_places += [] if is_unsound else [max(self.num_packets - 1, 0)]
+                is_unsound = True
+                self.num_unsound += 1 + len(waiting)
+                waiting.clear()
+            elif is_unsound and not picture.key_frame:
+                self.num_unsound += 1
+            elif picture.pict_type == PictureType.B:
+                waiting.append(picture)
+            else:
+                is_unsound = False
+                yield from waiting
+                waiting.clear()
+                yield picture
+        yield from waiting
+
+    def _decoded_on(self) -> Iterator[av.VideoFrame | None]:
+        """Yield every picture whatever its state, and None for a packet that the decoder refuses."""
+        for packet in self._packets():
+            self.damage = ""
+            yield from self._decode(packet)
+            if self.damage and self.damage != _INCOMPLETE:
+                yield None
+        yield from self._decode(None)
+        self.damage = ""
 
     def _packets(self) -> Iterator[av.Packet]:
         try:
@@ -71,6 +130,9 @@ class PictureReader:
             self.damage = f"reading stops: {error.strerror}"
 
     def _decode(self, packet: av.Packet | None) -> Iterator[av.VideoFrame]:
+        if packet is not None:
+            self.num_packets += 1
+            self.num_hidden += packet.is_discard
         try:
             pictures = self._stream.codec_context.decode(packet)
         except av.FFmpegError as error:
@@ -82,11 +144,7 @@ class PictureReader:
         for picture in pictures:
             check_size(self._path, picture.width, picture.height)
             if picture.is_corrupt:
-                self.damage = "the picture is incomplete"
-            self.num_decoded += 1
-            self._sizes.add((picture.width, picture.height))
-            if picture.pts is not None:
-                self._stamps = (self._stamps or (picture.pts,))[0], picture.pts
+                self.damage = _INCOMPLETE
             yield picture
 
     def _place(self) -> str:
@@ -95,7 +153,14 @@ class PictureReader:
 
     def remark(self) -> str:
         """Say, after the last picture, how the video fell short of what its header promises; empty if it did not."""
-        parts = [self._shortfall()] if self._shortfall() else []
+        parts = []
+        if self.num_unsound:
+            places = ", ".join(map(str, self._damaged_places[:3])) + (", ..." if self._damaged_places[3:] else "")
+            parts.append(
+                f"damaged: {self.num_unsound} of {self.num_decoded + self.num_unsound} frames could not be decoded "
+                f"soundly and were left out, from frame {places} on"
+            )
+        parts += [self._shortfall()] if self._shortfall() and not self.num_unsound else []
         if self.damage:
             parts.append(f"the end of the file is damaged: {self.damage}")
         if self.num_skipped:
@@ -108,12 +173,27 @@ class PictureReader:
         """Compare with the promised number of frames, or where there is none with the promised length."""
         if self._stream.frames:
             promised = self._stream.frames - self.num_hidden
-            reason = "truncated" if self.num_packets < self._stream.frames else "incomplete"
-            told = f"{reason}: the header promises {promised} frames, {self.num_decoded} decoded"
-            return told if self.num_decoded < promised else ""
+            if self.num_decoded >= promised:
+                return ""
+            counts = f"the header promises {promised} frames, {self.num_decoded} decoded"
+            if self.num_packets < self._stream.frames:
+                return f"truncated: the end is missing: {counts}"
+            return f"incomplete: {'the beginning cannot be decoded: ' if self._missing_start() else ''}{counts}"
         seconds = stream_seconds(self._container, self._stream)
         if seconds is None or self._stamps is None or not self._stream.time_base:
             return ""
-        last = float((self._stamps[1] - self._stamps[0]) * self._stream.time_base)
-        told = f"truncated: the header promises {seconds:.1f} s, the last frame is at {last:.1f} s"
-        return told if last < 0.95 * seconds - 0.5 else ""
+        missing = self._missing_start()
+        last = float((self._stamps[1] - self._stamps[0]) * self._stream.time_base) + missing
+        told = []
+        if missing:
+            told.append(f"the beginning cannot be decoded: the first {missing:.1f} s need pictures from before it")
+        if last < 0.95 * seconds - 0.5:
+            told.append(f"the end is missing: the header promises {seconds:.1f} s, the last frame is at {last:.1f} s")
+        return f"truncated: {'; '.join(told)}" if told else ""
+
+    def _missing_start(self) -> float:
+        """Return the seconds from the beginning of the stream to the first picture, 0 for less than half of one."""
+        if self._stamps is None or self._stream.start_time is None or not self._stream.time_base:
+            return 0.0
+        seconds = float((self._stamps[0] - self._stream.start_time) * self._stream.time_base)
+        return seconds if seconds > 0.5 else 0.0

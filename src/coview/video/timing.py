@@ -14,11 +14,62 @@ T = TypeVar("T")
 TOLERANCE_SECONDS = 0.001
 """A frame counts as there this much before its time stamp: many containers round stamps to milliseconds."""
 MAX_GAP_SECONDS = 600.0
-"""A longer pause between two frames is a damaged time stamp: to fill it would not end."""
+"""A longer pause between two frames is none: recordings were joined there, or the frames are a time-lapse's."""
+_MOST_COPIES = 100
+"""Of one frame, over a gap longer than that."""
+_STEPS_BACK = 5
+"""Stamps that run backwards by more than this many usual gaps start again; by fewer, pictures are in disorder."""
+_STEPS_AHEAD = 20
+"""A pause is taken for a joint only if it is this many times as long as the usual gap."""
 
 
 class TimeStampError(ValueError):
-    """Two frames lie further apart than `MAX_GAP_SECONDS`."""
+    """Two frames lie so far apart that one would be shown again and again."""
+
+
+class JoinedStamps(Iterator[tuple[T, float]]):
+    """Time stamps that go on where recordings were joined, though those of the file start again or jump ahead there.
+
+    Args:
+        items: (item, time stamp in seconds).
+        usual_gap: seconds between two stamps, as long as none have been seen.
+        longest_pause: seconds; a longer gap is a joint, if the gaps before and after it are much shorter.
+    """
+
+    def __init__(self, items: Iterable[tuple[T, float]], *, usual_gap: float, longest_pause: float) -> None:
+        self._num_joints = 0
+        self._joined = self._join(items, usual_gap, longest_pause)
+
+    def __next__(self) -> tuple[T, float]:
+        return next(self._joined)
+
+    def remark(self) -> str:
+        """Say how many joints were met so far; empty for none."""
+        if not self._num_joints:
+            return ""
+        places = "at one place" if self._num_joints == 1 else f"at {self._num_joints} places"
+        return f"joined recordings: the time stamps start again or jump {places}; the frames follow on from there"
+
+    def _join(
+        self, items: Iterable[tuple[T, float]], usual_gap: float, longest_pause: float
+    ) -> Iterator[tuple[T, float]]:
+        remaining = iter(items)
+        current = next(remaining, None)
+        start = latest = current[1] if current is not None else 0.0
+        shift, count = 0.0, 0
+        while current is not None:
+            item, stamp = current
+            following = next(remaining, None)
+            usual = (latest - start) / (count - 1) if count > 1 and latest > start else usual_gap
+            gap = stamp + shift - latest
+            is_sparse = count == 1 and following is not None and abs(following[1] - stamp) > gap / _STEPS_AHEAD
+            if gap < -_STEPS_BACK * usual or (gap > max(longest_pause, _STEPS_AHEAD * usual) and not is_sparse):
+                shift += usual - gap
+                self._num_joints += 1
+            latest = max(latest, stamp + shift)
+            yield item, stamp + shift
+            count += 1
+            current = following
 
 
 def resample_indices(timestamps_seconds: Sequence[float], fps: float) -> NDArray[np.int64]:
@@ -35,7 +86,7 @@ def resample_indices(timestamps_seconds: Sequence[float], fps: float) -> NDArray
         (number of moments,) ascending indices; a frame may come several times or never.
 
     Raises:
-        TimeStampError: a pause of more than ten minutes.
+        TimeStampError: a pause of more than ten minutes, and 100 frames to make of one.
     """
     return np.fromiter(resampled(enumerate(timestamps_seconds), fps=fps), np.int64)
 
@@ -44,7 +95,7 @@ def resampled(items: Iterable[tuple[T, float]], *, fps: float) -> Iterator[T]:
     """Show (item, time stamp in seconds) pairs at a constant rate, as `resample_indices` does, holding few of them.
 
     Raises:
-        TimeStampError: a pause of more than ten minutes.
+        TimeStampError: a pause of more than ten minutes, and 100 frames to make of one.
     """
     remaining = iter(items)
     beginning = next(remaining, None)
@@ -55,8 +106,9 @@ def resampled(items: Iterable[tuple[T, float]], *, fps: float) -> Iterator[T]:
     num_items, num_moments, latest = 1, 0, 0.0
     waiting: deque[T] = deque()  # for the latest moments, until it is sure that the video lasts so long
     for item, stamp in remaining:
-        if abs(stamp - start - latest) > MAX_GAP_SECONDS:
-            raise TimeStampError(f"the time stamps jump from {latest:.1f} s to {stamp - start:.1f} s")
+        gap = stamp - start - latest
+        if gap > MAX_GAP_SECONDS and gap * fps > _MOST_COPIES:
+            raise TimeStampError(f"its frames lie {gap:.0f} s apart, too far to fill at {fps:g} a second")
         latest = max(latest, stamp - start)  # an item whose stamp runs backwards is shown as soon as possible
         while num_moments / fps < latest - tolerance:
             waiting.append(shown)

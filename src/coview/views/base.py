@@ -12,6 +12,7 @@ from torch import Tensor
 
 from coview.config import as_plain
 from coview.datatypes import Frame
+from coview.video.source_settings import SourceSettings
 from coview.views.crop import Geometry, crop_resize
 
 
@@ -25,6 +26,8 @@ class StorageSettings:
     """Resample in time to this rate; not set: every frame of the source, in order."""
     gop: int = 8
     """Frames from one key frame to the next; short, so that a clip is read by decoding a few frames."""
+    source: SourceSettings = field(default_factory=SourceSettings)
+    """How source files are read: which stream, interlaced, oblong, HDR and damaged pictures."""
 
 
 @dataclass(frozen=True)
