@@ -14,8 +14,9 @@ from coview.registry import did_you_mean
 
 @dataclass(frozen=True)
 class List(Command):
-    """List what a config or a command may name: views, encoders, methods, layouts, protocols, metrics, ...; or with
-    `coview list videos DATA` what became of each video of a prepared data set, and why.
+    """List what a config or a command may name: views, encoders, methods, layouts, protocols, metrics, ...
+
+    With `coview list videos DATA`: what became of each video of a prepared data set, and why.
     """
 
     what: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="WHAT")] = "all"

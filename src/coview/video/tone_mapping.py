@@ -47,8 +47,9 @@ class ToneMapper:
 
 
 def compress(linear: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Map brightness, 1 for paper white, to 0 to 1: unchanged up to the knee, then the Moebius function that leaves it
-    with slope 1 and reaches 1 at the peak.
+    """Map brightness, 1 for paper white, to 0 to 1.
+
+    Unchanged up to the knee; above, the Moebius function that leaves it with slope 1 and reaches 1 at the peak.
     """
     peak = PEAK_NITS / WHITE_NITS
     over = np.minimum(linear, peak) - _KNEE
