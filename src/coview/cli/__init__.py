@@ -19,6 +19,7 @@ from coview.cli.list import List
 from coview.cli.prepare import Prepare
 from coview.cli.pretrain import Pretrain
 from coview.cli.search import Search
+from coview.cli.serve import Serve
 from coview.cli.table import Table
 from coview.cli.terminal import run_command
 from coview.errors import UserError
@@ -35,6 +36,7 @@ COMMANDS: dict[str, type[Command]] = {
     "embed": Embed,
     "index": Index,
     "search": Search,
+    "serve": Serve,
     "demo": Demo,
     "doctor": Doctor,
     "list": List,

@@ -19,6 +19,7 @@ Verdict = Literal["ok", "missing", "broken", "note"]
 NEEDED = ("torch", "av", "numba", "numpy", "pyarrow", "safetensors", "scikit-learn", "scipy", "tensorboard")
 OPTIONAL = {
     "distributed": ("cluster", "prepare --cluster: extraction over many machines"),
+    "fastapi": ("serve", "serve: the page of an index"),
     "mediapipe": ("pose", "the views pose and segmentation: finds one person a frame, offline"),
 }
 DECODERS = ("h264", "mpeg4", "vp9", "hevc", "libdav1d")

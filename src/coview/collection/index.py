@@ -20,7 +20,7 @@ from coview.collection.filters import parse_filter
 from coview.collection.hits import IndexHit, IndexHits
 from coview.collection.local_store import LOCK, LocalStore
 from coview.collection.queries import Query, resolve_query, unknown_video
-from coview.collection.store import Candidate, Floats
+from coview.collection.store import Candidate, Floats, Store
 from coview.config import read_yaml, write_yaml
 from coview.errors import UserError
 from coview.files import as_path, check_format, disk_errors
@@ -61,6 +61,16 @@ class Index:
         videos, windows, failed = self._store.totals()
         bad = f" ({failed:,} more failed)" if failed else ""
         return f"Index({str(self.path)!r}, {videos:,} videos{bad}, {windows:,} windows, views: {', '.join(self.views)})"
+
+    @property
+    def run_identity(self) -> str:
+        """A hash of the weights and settings that its vectors depend on."""
+        return str(self._about["run"]["identity"])
+
+    @property
+    def store(self) -> Store:
+        """What holds its videos and their vectors."""
+        return self._store
 
     def close(self) -> None:
         """Close its files."""
@@ -222,7 +232,7 @@ class Index:
             views=views,
             store=self._store,
             folder=self.path,
-            embed=lambda path, start, end: self._embed_query(path, start, end, device),
+            embed=lambda path, start, end: self.embed_query(path, start, end, device),
         )
         found = self._store.search(
             {one: resolved.vectors[one] for one in views},
@@ -233,7 +243,14 @@ class Index:
         )
         return IndexHits([self._hit(rank, one, resolved) for rank, one in enumerate(found, 1)], query=resolved.words)
 
-    def _embed_query(self, path: Path, start: float | None, end: float | None, device: str) -> Mapping[str, Floats]:
+    def embed_query(
+        self, path: Path, start: float | None = None, end: float | None = None, device: str = "auto"
+    ) -> Mapping[str, Floats]:
+        """Embed a video file, or some seconds of it, to search with: view name -> (D,) unit vector.
+
+        Raises:
+            UserError: the file cannot be read, or the run is gone.
+        """
         from coview.collection.embedding_videos import embed_query
 
         return embed_query(self.run, path, start_seconds=start, end_seconds=end, device=device)

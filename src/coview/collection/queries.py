@@ -74,7 +74,7 @@ def resolve_query(
         if start is None and end is None:
             start, end = query.start_seconds, query.end_seconds
         query = query.id
-    _check_segment(start, end)
+    check_segment(start, end)
     if isinstance(query, Mapping):
         if start is not None or end is not None:
             raise UserError("start and end are about a video; leave them out where the query is vectors")
@@ -87,9 +87,9 @@ def resolve_query(
             size, _, content = file_stamp(path)
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror}") from error
-        own = _copies(store, size, content)
+        own = copies(store, size, content)
         here = store.rows(path=stored_path(path, folder))
-        vectors = _stored_vectors(own[0], start, end, store) if own else embed(path, start, end)
+        vectors = stored_vectors(own[0], start, end, store) if own else embed(path, start, end)
         return Query(f"{path}{segment}", vectors, _numbers([*own, *here]), start, end)
     rows = store.rows(id=str(query)) or store.rows(path=stored_path(path, folder))
     if not rows:
@@ -97,8 +97,8 @@ def resolve_query(
     facts = rows[0].facts
     if facts.status != "ready":
         raise UserError(f"{facts.id} is in the index without vectors: {facts.reason}")
-    vectors = _stored_vectors(rows[0], start, end, store)
-    own = _copies(store, facts.size, facts.content)
+    vectors = stored_vectors(rows[0], start, end, store)
+    own = copies(store, facts.size, facts.content)
     return Query(f"{facts.id}{segment}", vectors, _numbers([rows[0], *own]), start, end)
 
 
@@ -109,7 +109,8 @@ def unknown_video(name: str, store: Store, folder: Path) -> UserError:
     return UserError(f"{name!r} is neither a file nor one of the {len(ids):,} videos of {folder}{hint}")
 
 
-def _check_segment(start: float | None, end: float | None) -> None:
+def check_segment(start: float | None, end: float | None) -> None:
+    """Raise `UserError` for seconds between which nothing can lie."""
     for name, seconds in (("start", start), ("end", end)):
         if seconds is not None and not (math.isfinite(seconds) and seconds >= 0):
             raise UserError(f"{name} is {seconds:g}, expected seconds from the beginning of the video, 0 or more")
@@ -117,7 +118,7 @@ def _check_segment(start: float | None, end: float | None) -> None:
         raise UserError(f"end is {end:g} s and start {start or 0.0:g} s; the end must come after the start")
 
 
-def _copies(store: Store, size: int, content: str) -> list[VideoRow]:
+def copies(store: Store, size: int, content: str) -> list[VideoRow]:
     """Return the ready videos whose file holds the same."""
     rows = store.rows(status="ready", content=content) if content else []
     return [row for row in rows if row.facts.size == size]
@@ -127,7 +128,12 @@ def _numbers(rows: Sequence[VideoRow]) -> frozenset[int]:
     return frozenset(row.number for row in rows)
 
 
-def _stored_vectors(row: VideoRow, start: float | None, end: float | None, store: Store) -> Mapping[str, Floats]:
+def stored_vectors(row: VideoRow, start: float | None, end: float | None, store: Store) -> Mapping[str, Floats]:
+    """Return view name -> (D,) unit vector of a ready video, or of some seconds of it.
+
+    Raises:
+        UserError: the segment begins after the end, or vectors are damaged.
+    """
     vectors = store.get(row.number)
     if start is None and end is None:
         return vectors.whole

@@ -1,0 +1,114 @@
+"""The life of a process that does jobs for the page: take one, do it, say what became of it, take the next."""
+
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coview.collection.index import Index, open_index
+from coview.errors import UserError
+from coview.registry import load_plugins
+from coview.serving import films
+
+_LARGEST_FILE = 16 * 2**30
+
+
+@dataclass
+class Bench:
+    """What jobs work with.
+
+    Attributes:
+        folder: of the index.
+        run: folder of its run, where it was moved.
+        tell: called with the share of the job that is done.
+    """
+
+    folder: Path
+    run: Path | None
+    tell: Callable[[float], None]
+    _index: Index | None = None
+
+    def index(self) -> Index:
+        """Return the index, with its run."""
+        if self._index is None:
+            self._index = open_index(self.folder, run=self.run)
+        return self._index
+
+
+def _embed(bench: Bench, *, path: str, start: float | None, end: float | None) -> dict[str, Any]:
+    vectors = bench.index().embed_query(Path(path), start, end)
+    return {view: np.asarray(vector, np.float32) for view, vector in vectors.items()}
+
+
+def _film(bench: Bench, *, path: str) -> dict[str, Any]:
+    return films.describe_film(Path(path))
+
+
+def _poster(bench: Bench, *, path: str, at: float, height: int, out: str) -> None:
+    films.write_poster(Path(path), Path(out), at_seconds=at, height=height)
+
+
+def _copy(bench: Bench, *, path: str, out: str) -> None:
+    films.write_copy(Path(path), Path(out), tell=bench.tell)
+
+
+def _view(bench: Bench, *, path: str, view: str, start: float, end: float, out: str) -> None:
+    films.write_view(
+        Path(path), Path(out), view=view, start_seconds=start, end_seconds=end, made_like=bench.index().run.resolved
+    )
+
+
+JOBS: Mapping[str, Callable[..., Any]] = {
+    "embed": _embed,
+    "film": _film,
+    "poster": _poster,
+    "copy": _copy,
+    "view": _view,
+}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serve the parent process until it closes the pipe or is gone.
+
+    Args:
+        arguments: descriptor of the pipe, process number of the parent, JSON of index, run and plugins.
+    """
+    descriptor, parent, given = arguments
+    threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
+    known = json.loads(given)
+    sys.path += [folder for folder in dict.fromkeys(known["plugins"].values()) if folder not in sys.path]
+    load_plugins(known["plugins"])
+    with Connection(int(descriptor)) as pipe:
+        run = None if known["run"] is None else Path(known["run"])
+        bench = Bench(Path(known["index"]), run, lambda share: pipe.send(("share", share)))
+        pipe.send(("ready", None))
+        while True:
+            try:
+                name, values = pipe.recv()
+            except EOFError:
+                return
+            try:
+                pipe.send(("done", JOBS[name](bench, **values)))
+            except UserError as error:
+                pipe.send(("refused", str(error)))
+            except Exception:
+                pipe.send(("refused", "it failed for a reason that coview does not know; see the server's messages"))
+                raise
+
+
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent, even in the middle of a job."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

@@ -1,0 +1,125 @@
+"""The videos of an index as the page knows them: by number, listed, filtered, and where their files are."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from coview.collection.file_identity import shown_path
+from coview.collection.index import Index
+from coview.collection.store import VideoRow
+from coview.errors import UserError
+
+_LOOK_AGAIN_SECONDS = 2.0
+STORED = "views/rgb"
+
+
+class NotFoundError(UserError):
+    """The index has no such video, or not any more."""
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    rows: tuple[VideoRow, ...] = ()
+    by_number: dict[int, VideoRow] = field(default_factory=dict)
+    by_id: dict[str, VideoRow] = field(default_factory=dict)
+
+
+class Shelf:
+    """Videos that are not gone, in order of their ids; read anew when the index has changed.
+
+    A video is asked for by its number, never by a path: what is not in the index cannot be named.
+    """
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._lock = threading.Lock()
+        self._looked_at = -_LOOK_AGAIN_SECONDS
+        self._totals: tuple[int, int, int] | None = None
+        self._mark = ""
+        self._snapshot = _Snapshot()
+
+    @property
+    def state(self) -> str:
+        """A text that changes when the index does."""
+        self._refresh()
+        return self._mark
+
+    def _refresh(self) -> _Snapshot:
+        with self._lock:
+            now = time.monotonic()
+            if now - self._looked_at < _LOOK_AGAIN_SECONDS:
+                return self._snapshot
+            mark = self._file_mark()
+            if mark != self._mark:
+                rows = sorted(self._index.store.rows(), key=lambda row: row.facts.id)
+                by_number = {row.number: row for row in rows}
+                self._snapshot = _Snapshot(tuple(rows), by_number, {row.facts.id: row for row in rows})
+                self._mark = mark
+            self._looked_at = now
+            return self._snapshot
+
+    def _file_mark(self) -> str:
+        marks = []
+        for name in ("index.sqlite", "index.sqlite-wal"):
+            path = self._index.path / name
+            if path.exists():
+                found = path.stat()
+                marks.append(f"{found.st_mtime_ns}-{found.st_size}")
+        return "/".join(marks)
+
+    def rows(
+        self, *, text: str = "", labels: Sequence[str] = (), status: str | None = None, order: str = "name"
+    ) -> list[VideoRow]:
+        """Return videos whose id or label has all words of `text` in it, in any case, and one of `labels`."""
+        words = text.casefold().split()
+        found = [
+            row
+            for row in self._refresh().rows
+            if (not labels or (row.facts.label or "") in labels)
+            and (status is None or row.facts.status == status)
+            and all(word in f"{row.facts.id} {row.facts.label or ''}".casefold() for word in words)
+        ]
+        if order == "longest":
+            found.sort(key=lambda row: -(row.facts.duration_seconds or 0.0))
+        elif order == "newest":
+            found.sort(key=lambda row: -row.number)
+        return found
+
+    def labels(self) -> list[tuple[str, int]]:
+        """Return labels and how many ready videos have each, most frequent first."""
+        counts = Counter(row.facts.label for row in self._refresh().rows if row.facts.label is not None)
+        return counts.most_common()
+
+    def video(self, number: int) -> VideoRow:
+        """Return a video.
+
+        Raises:
+            NotFoundError: the index has none of this number.
+        """
+        row = self._refresh().by_number.get(number)
+        if row is None:
+            raise NotFoundError(f"the index has no video {number}")
+        return row
+
+    def numbers(self, ids: Sequence[str]) -> list[int | None]:
+        """Return the numbers of videos by their ids; None for one that is new."""
+        known = self._refresh().by_id
+        return [known[one].number if one in known else None for one in ids]
+
+    def file(self, row: VideoRow) -> Path:
+        """Return the file to show of a video: its own, or where that is gone the stored view of its prepared data set.
+
+        Raises:
+            NotFoundError: neither is there.
+        """
+        path = Path(shown_path(row.facts.path, self._index.path))
+        if path.exists():
+            return path
+        root = Path(shown_path(row.facts.source, self._index.path)) / STORED
+        stored = root / f"{row.facts.id}.mp4"
+        if row.facts.source and stored.is_file() and stored.resolve().is_relative_to(root.resolve()):
+            return stored
+        raise NotFoundError(f"the file of {row.facts.id} is not where it was: {path}")
