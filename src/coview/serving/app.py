@@ -2,13 +2,13 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
-from jinja2 import Environment, FunctionLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader
 from starlette.responses import HTMLResponse, JSONResponse
 from starlette.staticfiles import StaticFiles
 
@@ -53,9 +53,9 @@ def create_app(index: Index, *, run: Path | None = None, token: str | None = Non
     app.include_router(collection_router(desk))
     app.include_router(films_router(desk))
     app.mount("/static", StaticFiles(packages=[("coview.serving", "static")]))
-    templates = Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, loader=FunctionLoader(_read)
-    )
+    templates = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_read))
+
+    templates.filters["shape"] = _shape
 
     @app.get("/", response_class=HTMLResponse, include_in_schema=False)
     def page() -> str:
@@ -65,7 +65,7 @@ def create_app(index: Index, *, run: Path | None = None, token: str | None = Non
 
     @app.get("/docs", response_class=HTMLResponse, include_in_schema=False)
     def docs() -> str:
-        return templates.get_template("docs.html.j2").render(api=app.openapi(), pretty=_pretty)
+        return templates.get_template("docs.html.j2").render(api=app.openapi())
 
     @app.exception_handler(UserError)
     def explain(request: Request, error: UserError) -> JSONResponse:
@@ -79,5 +79,25 @@ def _read(name: str) -> str:
     return _HERE.joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False)
+def _shape(schema: Mapping[str, Any]) -> str:
+    """Return a JSON schema in a few words, such as "list of Video or null"."""
+    if "$ref" in schema:
+        return str(schema["$ref"]).rsplit("/", 1)[-1]
+    if "anyOf" in schema:
+        return " or ".join(_shape(one) for one in schema["anyOf"])
+    if "enum" in schema:
+        return " or ".join(json.dumps(one) for one in schema["enum"])
+    if "prefixItems" in schema:
+        return f"[{', '.join(_shape(one) for one in schema['prefixItems'])}]"
+    kind = str(schema.get("type", "anything"))
+    if kind == "array":
+        return f"list of {_shape(schema.get('items', {}))}"
+    if kind == "object" and isinstance(schema.get("additionalProperties"), Mapping):
+        return f"object of {_shape(schema['additionalProperties'])}"
+    bounds = [
+        f"{word} {schema[name]}"
+        for name, word in (("minimum", "from"), ("maximum", "to"), ("maxLength", "at most"))
+        if name in schema
+    ]
+    default = [f"default {json.dumps(schema['default'])}"] if "default" in schema else []
+    return ", ".join([kind, *bounds, *default])

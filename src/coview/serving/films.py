@@ -167,9 +167,7 @@ def _told(frames: Iterable[Frame], expected: int, tell: Callable[[float], None])
 
 
 def _encode(frames: Iterable[Frame], out: Path, *, fps: float, crf: float, gop: int) -> None:
-    encoding = Encoding(
-        fps=min(fps, 1000.0), gop=gop, crf=crf, tune="", color_range=ColorRange.MPEG, preset="veryfast"
-    )
+    encoding = Encoding(fps=min(fps, 1000.0), gop=gop, crf=crf, tune="", color_range=ColorRange.MPEG, preset="veryfast")
     with disk_errors(out.parent), atomic_path(out) as aside:
         if encode_pictures(rgb_pictures(frames), aside, encoding) == 0:
             raise UserError("it has no pictures in these seconds")

@@ -1,5 +1,6 @@
 """Serve the page of an index until Ctrl-C."""
 
+import contextlib
 import errno
 import secrets
 import socket
@@ -51,7 +52,7 @@ def serve(
     say(f"{opened!r}\n{address}\nEnd with Ctrl-C. The API is described at {place}docs")
     if open_browser:
         threading.Timer(_OPEN_AFTER_SECONDS, webbrowser.open, [address]).start()
-    with listening:
+    with listening, contextlib.suppress(KeyboardInterrupt):  # how a server is ended
         uvicorn.Server(config).run(sockets=[listening])
 
 

@@ -90,8 +90,8 @@ class Shelf:
 
     def labels(self) -> list[tuple[str, int]]:
         """Return labels and how many ready videos have each, most frequent first."""
-        counts = Counter(row.facts.label for row in self._refresh().rows if row.facts.label is not None)
-        return counts.most_common()
+        counts = Counter(row.facts.label for row in self._refresh().rows if row.facts.status == "ready")
+        return [(label, count) for label, count in counts.most_common() if label is not None]
 
     def video(self, number: int) -> VideoRow:
         """Return a video.
