@@ -28,7 +28,8 @@ from coview.video.opening import opened_video
 from coview.video.orientation import picture_orientation
 from coview.video.pictures import PictureReader
 from coview.video.probe import VideoInfo, probe
-from coview.video.scaling import RgbConverter, scaled_size
+from coview.video.scaling import RgbConverter, scaled_size, shown_size
+from coview.video.source_settings import SourceSettings
 from coview.views.base import SourceVideo, StorageSettings, View
 from coview.views.persons.stick_figure import BACKGROUND
 
@@ -40,6 +41,7 @@ _PLAYED_FORMATS = {"yuv420p", "yuvj420p"}
 _PLAYED_SUFFIXES = {".mp4", ".m4v", ".mov", ".webm"}
 _SEEK_FROM_SECONDS = 2.0
 """Nearer to the beginning than this, decoding from the beginning is as quick, and never wrong."""
+_AS_PLAYED = SourceSettings(damaged="keep")
 _SHADE = 0.3
 """How bright a picture stays outside the mask that is drawn over it."""
 _STICK_SHADE = 0.55
@@ -51,7 +53,7 @@ def describe_film(path: Path) -> dict[str, Any]:
     Raises:
         VideoError: it cannot be read.
     """
-    info = probe(path)
+    info = probe(path, source=_AS_PLAYED)
     is_played = (
         info.codec in _PLAYED_CODECS
         and info.pixel_format in _PLAYED_FORMATS
@@ -103,8 +105,8 @@ def _frames_of(path: Path, seconds: float, short_side: int, *, seeks: bool) -> I
             container.seek(begin + int(seconds / base), stream=stream)
         usual_gap = 1 / float(stream.average_rate or 25)
         at, last, is_there = -usual_gap, None, False
-        convert = _converter(path, short_side)
-        for picture in PictureReader(path, container, stream):
+        convert = _converter(path, short_side, stream.sample_aspect_ratio)
+        for picture in PictureReader(path, container, stream, keep_sound=True):
             last = picture
             at = at + usual_gap if picture.pts is None else float((picture.pts - begin) * base)
             if at >= seconds - usual_gap / 2:
@@ -114,15 +116,16 @@ def _frames_of(path: Path, seconds: float, short_side: int, *, seeks: bool) -> I
             yield convert(last)
 
 
-def _converter(path: Path, short_side: int) -> Callable[[av.VideoFrame], Frame]:
+def _converter(path: Path, short_side: int, pixel_shape: Fraction | None) -> Callable[[av.VideoFrame], Frame]:
     """Return what scales pictures down to a short side and turns them upright."""
     ready: list[RgbConverter] = []
 
     def convert(picture: av.VideoFrame) -> Frame:
         if not ready:
-            side = max(2, min(short_side, picture.width, picture.height))
+            width, height = shown_size(picture.width, picture.height, pixel_shape)
             try:
-                ready.append(RgbConverter(scaled_size(picture.width, picture.height, side)))
+                size = scaled_size(width, height, max(2, min(short_side, round(width), round(height))))
+                ready.append(RgbConverter(size, maps_tones=True))
             except ValueError as error:
                 raise VideoError("too_large", path, str(error)) from None
         return picture_orientation(picture).apply(ready[0](picture))
@@ -139,11 +142,12 @@ def write_copy(path: Path, out: Path, *, tell: Callable[[float], None]) -> None:
         VideoError: not one frame can be decoded.
         UserError: the disk is full or refuses.
     """
-    info = probe(path)
+    info = probe(path, source=_AS_PLAYED)
     expected = info.num_frames_header or round((info.duration_seconds or 60.0) * info.fps)
     fps = stored_fps(info, 30.0 if info.is_variable_rate else None)
     side = max(2, min(COPY_SIDE, info.width, info.height))
-    with contextlib.closing(decode_frames(path, short_side=side, fps=fps if info.is_variable_rate else None)) as frames:
+    resampled = fps if info.is_variable_rate else None
+    with contextlib.closing(decode_frames(path, short_side=side, fps=resampled, source=_AS_PLAYED)) as frames:
         told = _told(_until_damage(frames), expected, tell)
         _encode(told, out, fps=fps, crf=COPY_CRF, gop=round(2 * fps) or 1)
 
@@ -189,7 +193,7 @@ def write_view(
     Raises:
         UserError: the video cannot be read, has nothing there, or the view cannot be made here.
     """
-    info = probe(path)
+    info = probe(path, source=_AS_PLAYED)
     fps = stored_fps(info, None)
     count = max(2, round((end_seconds - start_seconds) * fps))
     frames = list(itertools.islice(_until_damage(_frames_from(path, start_seconds, VIEW_SIDE)), count))
