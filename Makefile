@@ -19,7 +19,11 @@ $(BASE): pyproject.toml constraints.txt
 
 # mediapipe brings a second OpenCV, which needs libGL; with two installed, the last one installed is the one imported.
 $(STAMP): $(BASE)
+<<<<<<< HEAD
 	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,cluster,pose,serve]'
+=======
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,docs,cluster,pose]'
+>>>>>>> f10e15d (Documentation site: tutorial, how-to, explanation and reference, built by make docs without a warning; its commands and links are tested)
 	$(BIN)/python -m pip install -q -c constraints.txt --force-reinstall --no-deps opencv-contrib-python-headless
 	@touch $@
 
@@ -31,15 +35,16 @@ test: check ## lint, types and every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests
 
 check: $(STAMP) ## lint and types
-	$(BIN)/ruff check src tests benchmarks $(wildcard examples)
-	$(BIN)/ruff format --check src tests benchmarks $(wildcard examples)
+	$(BIN)/ruff check src tests benchmarks docs $(wildcard examples)
+	$(BIN)/ruff format --check src tests benchmarks docs $(wildcard examples)
 	$(BIN)/mypy
 
 bench: $(STAMP) ## every benchmark; results as JSON in benchmarks/results
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
-docs: $(STAMP) ## the reference of commands and settings, from the code, into docs/
+docs: $(STAMP) ## the documentation, into docs/_site; its reference is written from the code
 	$(BIN)/python -m coview.cli.reference docs
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_site
 
 clean: ## remove what make and the demo created
-	rm -rf $(VENV) $(DEMO) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DEMO) docs/_site .mypy_cache .ruff_cache .pytest_cache

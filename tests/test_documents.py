@@ -52,7 +52,43 @@ def test_readme_has_the_two_commands():
     assert {"make demo", "make test"} <= {command.split("#")[0].strip() for command in readme_commands()}
 
 
-@pytest.mark.parametrize("command", [*readme_commands(), *commands_in(EXTENDING)])
+PAGES = {path.relative_to(ROOT / "docs").as_posix(): path for path in sorted((ROOT / "docs").rglob("*.md"))}
+OF_PAGES = [command for path in PAGES.values() for command in commands_in(path.read_text(encoding="utf-8"))]
+
+
+def test_every_page_is_in_the_contents_and_its_links_lead_somewhere():
+    contents = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    for name, path in PAGES.items():
+        assert name == "index.md" or re.search(rf"^{re.escape(name.removesuffix('.md'))}$", contents, re.MULTILINE), (
+            name
+        )
+        prose = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        for link in re.findall(r"\]\(([^)#\s]+)", prose):
+            assert link.startswith("https://") or (path.parent / link).exists(), f"{name}: {link}"
+
+
+def test_the_documentation_builds_without_a_warning(tmp_path):
+    pytest.importorskip("sphinx")
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-q",
+        "-W",
+        "--keep-going",
+        "-b",
+        "html",
+        ROOT / "docs",
+        tmp_path / "site",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "site" / "reference" / "api.html").read_text(encoding="utf-8")
+    assert "coview.pretrain" in page
+    assert "http" not in {part.partition(":")[0] for part in re.findall(r'<script[^>]* src="([^"]+)"', page)}
+
+
+@pytest.mark.parametrize("command", sorted({*readme_commands(), *OF_PAGES}))
 def test_commands_in_documents_parse(command):
     words = shlex.split(command, comments=True)
     if words[0] == "make":
@@ -106,4 +142,4 @@ def test_generated_documents_are_fresh(tmp_path):
     subprocess.run([sys.executable, "-m", "coview.cli.reference", str(tmp_path)], check=True, capture_output=True)
     stale = [page.name for page in tmp_path.iterdir() if page.read_bytes() != (ROOT / "docs" / page.name).read_bytes()]
     assert stale == [], "run make docs"
-    assert {page.name for page in tmp_path.iterdir()} == {"settings.md", "lists.md"}
+    assert {page.name for page in tmp_path.iterdir()} == {"commands.md", "settings.md", "lists.md"}

@@ -161,7 +161,7 @@ def _convolution_gradients() -> Finding:
     from coview.encoders.convolution_fault import CASES, find_fault
 
     fault, here = find_fault(), f"torch {torch.__version__} on {torch.backends.cpu.get_cpu_capability()}"
-    what, page = "convolution gradients", "see docs/convolution-gradients.md"
+    what, page = "convolution gradients", "see docs/explanation/convolution-gradients.md"
     if fault.trouble:
         return Finding(what, "note", f"could not be tried: {fault.trouble}")
     if fault.coview_is_wrong:

@@ -142,15 +142,46 @@ def _settings_text() -> str:
     return "\n\n".join(blocks)
 
 
+def _as_markdown(text: str) -> Iterator[str]:
+    """Yield the lines of a command's docstring, its examples as a block of code."""
+    described, _, examples = text.partition("\nExamples:\n")
+    yield from described.splitlines()
+    if examples:
+        yield from ("", "```bash", *textwrap.dedent(examples).strip().splitlines(), "```")
+
+
+def _options_of(kind: type[Any]) -> Iterator[str]:
+    """Yield a row of a table for each argument of a command."""
+    meanings = _field_meanings(kind)
+    for field in dataclasses.fields(kind):
+        is_needed = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        default = (
+            "" if is_needed else f"`{as_plain(field.default)}`" if field.default is not dataclasses.MISSING else "`[]`"
+        )
+        meaning = meanings.get(field.name, "").replace("|", "/")
+        yield f"| `{field.name.replace('_', '-')}` | {default} | {meaning} |"
+
+
 def _write_reference(folder: Path) -> list[Path]:
-    """Write settings.md and lists.md into a folder; return the files."""
+    """Write commands.md, settings.md and lists.md into a folder; return the files."""
+    from coview.cli import COMMANDS
+
     lines = ["# Settings", "", "Written by `make docs` from the code; change the docstrings there.", ""]
     for heading, settings in all_settings().items():
         lines += [f"## {heading}", "", "| setting | default | meaning |", "|---|---|---|"]
         lines += [f"| `{name}` | `{default}` | {meaning.replace('|', '/')} |" for name, default, meaning in settings]
         lines.append("")
     lists = "# What a config or command may name\n\nWritten by `make docs` from the code.\n\n"
-    pages = {"settings.md": "\n".join(lines), "lists.md": f"{lists}```\n{listing('all')}\n```\n"}
+    commands = ["# Commands", "", "Written by `make docs` from the code; change the docstrings there.", ""]
+    for name, kind in COMMANDS.items():
+        commands += [f"## coview {name}", "", *_as_markdown(inspect.getdoc(kind) or ""), ""]
+        if options := list(_options_of(kind)):
+            commands += ["| option | default | meaning |", "|---|---|---|", *options, ""]
+    pages = {
+        "commands.md": "\n".join(commands),
+        "settings.md": "\n".join(lines),
+        "lists.md": f"{lists}```\n{listing('all')}\n```\n",
+    }
     for name, text in pages.items():
         write_text(folder / name, text)
     return [folder / name for name in pages]

@@ -2,7 +2,7 @@
 
 On processors with AVX-512, oneDNN (3.12, as in torch 2.13.0) computes the weight gradient of a padded convolution
 wrongly, or writes past its memory, where the kernel reaches over the whole input in some dimension. Padding explicitly
-and then convolving without padding is right everywhere. See docs/convolution-gradients.md.
+and then convolving without padding is right everywhere. See docs/explanation/convolution-gradients.md.
 """
 
 from torch import Tensor, nn, ops
