@@ -19,11 +19,7 @@ $(BASE): pyproject.toml constraints.txt
 
 # mediapipe brings a second OpenCV, which needs libGL; with two installed, the last one installed is the one imported.
 $(STAMP): $(BASE)
-<<<<<<< HEAD
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,cluster,pose,serve]'
-=======
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,docs,cluster,pose]'
->>>>>>> f10e15d (Documentation site: tutorial, how-to, explanation and reference, built by make docs without a warning; its commands and links are tested)
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,docs,cluster,pose,serve]'
 	$(BIN)/python -m pip install -q -c constraints.txt --force-reinstall --no-deps opencv-contrib-python-headless
 	@touch $@
 
