@@ -28,10 +28,10 @@ ROAD = [
     "serving",
 ]
 """A folder imports itself and those before it."""
-ANYWHERE = {"config", "compiling", "files", "locks", "registry", "datatypes", "errors", "__version__"}
+ANYWHERE = {"config", "compiling", "files", "locks", "stopping", "registry", "datatypes", "errors", "__version__"}
 KNOW_NOTHING_OF_VIDEO = ("losses", "encoders")
 VIDEO = set(ROAD[: ROAD.index("encoders")])
-NO_FOLDER_OF_THE_ROAD = ("config", "compiling", "files", "locks", "registry", "datatypes", "errors")
+NO_FOLDER_OF_THE_ROAD = ("config", "compiling", "files", "locks", "stopping", "registry", "datatypes", "errors")
 COMMANDS = ("cli", "__main__", "__init__")
 """These know the whole road."""
 

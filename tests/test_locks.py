@@ -3,10 +3,14 @@
 import errno
 import os
 import signal
+import subprocess
+import sys
+import tempfile
 import time
 
 import pytest
 
+from coview import locks
 from coview.errors import UserError
 from coview.locks import folder_lock
 
@@ -55,3 +59,31 @@ def test_a_disk_without_locks_is_used_without_one(tmp_path, monkeypatch):
     with folder_lock(tmp_path / "lock", otherwise="busy"):
         entered.append(True)
     assert entered
+
+
+def test_temporary_folders_of_killed_commands_are_swept_and_no_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(locks, "SHARED_MEMORY", tmp_path / "none")
+    long_ago = time.time() - 3600
+    abandoned, young, foreign = (tmp_path / f"coview-{name}" for name in ("abandoned", "young", "foreign"))
+    for folder in (abandoned, young, foreign):
+        folder.mkdir()
+        (folder / "clip.mp4").write_bytes(b"frames")
+    for folder in (abandoned, young):
+        (folder / ".held").touch()
+    os.utime(abandoned / ".held", (long_ago, long_ago))
+    with locks.temporary_folder() as held:
+        os.utime(held / ".held", (long_ago, long_ago))
+        assert not abandoned.exists()
+        child = subprocess.run([sys.executable, "-c", SWEEP, str(tmp_path)], check=True, timeout=60)
+        assert child.returncode == 0
+        assert held.exists()  # another process does not take it
+    assert sorted(tmp_path.iterdir()) == [foreign, young]
+
+
+SWEEP = """
+import sys, tempfile
+from coview.locks import sweep_temporary_folders
+tempfile.tempdir = sys.argv[1]
+sweep_temporary_folders()
+"""

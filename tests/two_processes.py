@@ -11,7 +11,8 @@ import torch.multiprocessing as mp
 
 WORLD_SIZE = 2
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # children's threads that wait leave the processor to others
-mp.set_forkserver_preload(["torch.distributed", "coview.methods.cpc"])  # imported once, not in every process
+PRELOADED = ["torch.distributed", "coview.methods.cpc", "coview.training.pretrain"]
+mp.set_forkserver_preload(PRELOADED)  # imported once, not in every process
 
 
 def run_in_processes(work: Callable[..., Any], *arguments: Any, folder: Path) -> list[Any]:

@@ -3,6 +3,9 @@
 import contextlib
 import errno
 import logging
+import shutil
+import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,3 +45,45 @@ def folder_lock(path: Path, *, otherwise: str, wait_seconds: float = 0.0) -> Ite
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)
         yield
+
+
+SHARED_MEMORY = Path("/dev/shm")
+"""Where Linux has memory as a file system; other systems have none there."""
+_TEMPORARY, _HELD = "coview-", ".held"
+_YOUNG_SECONDS = 60.0
+
+
+@contextlib.contextmanager
+def temporary_folder(place: Path | None = None) -> Iterator[Path]:
+    """Make a folder for the moment and hold it; removed on leaving, or by `sweep_temporary_folders` after a kill.
+
+    Args:
+        place: where; None: where the system has temporary files.
+
+    Raises:
+        OSError: nothing can be written there.
+    """
+    sweep_temporary_folders()
+    with tempfile.TemporaryDirectory(prefix=_TEMPORARY, dir=place, ignore_cleanup_errors=True) as name:
+        lock = FileLock(Path(name, _HELD), timeout=0, fallback_to_soft=False)
+        with contextlib.suppress(OSError):  # a disk without locks: nobody will take it for abandoned either
+            lock.acquire()
+        try:
+            yield Path(name)
+        finally:
+            lock.release()
+
+
+def sweep_temporary_folders() -> None:
+    """Remove the temporary folders of commands that were killed: those of ours whose lock nobody holds any more."""
+    for folder in [found for place in {Path(tempfile.gettempdir()), SHARED_MEMORY} for found in _temporary_in(place)]:
+        with contextlib.suppress(OSError, Timeout):
+            # One just made may not be held yet.
+            if time.time() - (folder / _HELD).stat().st_mtime < _YOUNG_SECONDS:
+                continue
+            with FileLock(folder / _HELD, timeout=0, fallback_to_soft=False):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _temporary_in(place: Path) -> list[Path]:
+    return list(place.glob(f"{_TEMPORARY}*")) if place.is_dir() else []

@@ -33,3 +33,16 @@ def test_a_new_stage_starts_its_own_clock(clock, capsys):
     left = float(capsys.readouterr().err.splitlines()[-1].split(", ")[-1].split()[0])
     # 8 of 100 steps at ten seconds each; counted from the first stage's start it would be over ten times that
     assert left < 2000
+
+
+def test_time_left_leaves_out_time_in_which_the_process_was_suspended(monkeypatch, capsys):
+    now = 0.0
+    monkeypatch.setattr(terminal.time, "monotonic", lambda: now)
+    show = terminal._lines("train", unit="steps")
+    for step in range(1, 5):
+        now += 50.0
+        show(step, 10, {})
+    now += 24 * 3600.0  # SIGSTOP, and SIGCONT a day later
+    show(5, 10, {})
+    left = float(capsys.readouterr().err.splitlines()[-1].split(", ")[-1].split()[0])
+    assert 200 < left < 400

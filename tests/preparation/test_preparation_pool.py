@@ -1,5 +1,9 @@
 """Workers that die, hang or never start: each deed is done in the worker as it unpickles its task."""
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +13,10 @@ from coview.datatypes import VideoEntry
 from coview.errors import UserError
 from coview.preparation import pool
 from coview.preparation.outcomes import VideoOutcome
+from coview.preparation.plan import plan
 from coview.preparation.pool import run_pool
-from coview.preparation.video import VideoTask
+from coview.preparation.settings import PrepareSettings
+from coview.preparation.video import VideoTask, failed
 from coview.views.base import StorageSettings
 from coview.views.rgb import RgbView
 
@@ -86,3 +92,30 @@ def test_a_view_of_the_script_itself_is_refused_with_workers(make_task: Any, mon
     monkeypatch.setattr(pool.VIEWS, "plugin_of", lambda name: "__main__")
     with pytest.raises(UserError, match="'rgb' is defined in the script .* workers=0"):
         next(pool.run_pool([make_task("a")], workers=1, on_frames=lambda count: None))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="whether a process is suspended cannot be told here")
+def test_a_worker_that_was_suspended_is_not_late(make_task: Any, tmp_path: Path) -> None:
+    told = tmp_path / "pid"
+    deed = f"(open({str(told)!r}, 'w').write(str(__import__('os').getpid())), __import__('signal').raise_signal(19))"
+
+    def wake() -> None:
+        while not told.exists() or not told.read_text():
+            time.sleep(0.05)
+        time.sleep(2.5)
+        os.kill(int(told.read_text()), signal.SIGCONT)
+
+    waker = threading.Thread(target=wake, daemon=True)
+    waker.start()
+    outcomes = run([make_task("sleeps", deed=deed, timeout_seconds=1.0)], workers=1)
+    waker.join()
+    assert outcomes["sleeps"].status == "ready", outcomes["sleeps"].reason
+
+
+def test_what_was_too_slow_is_tried_again_by_the_next_run(make_task: Any, tmp_path: Path) -> None:
+    task = make_task("one")
+    views = {"rgb": RgbView(RgbView.Options())}
+    for kind, is_tried in (("too_slow", True), ("corrupt", False)):
+        known = {"one": failed(task, kind, "seen so")}
+        tasks = plan([task.entry], known, views=views, out=tmp_path, settings=PrepareSettings(views=("rgb",)))
+        assert [one.entry.id for one in tasks] == ["one"] * is_tried, kind

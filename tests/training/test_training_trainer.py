@@ -13,7 +13,6 @@ from coview.datatypes import ViewBatch
 from coview.methods import Stage
 from coview.training.checkpoint import checkpoints, latest_checkpoint, load_checkpoint
 from coview.training.distributed import Processes
-from coview.training.interrupt import StopRequest
 from coview.training.precision import Precision
 from coview.training.runlog import RunLog, read_log
 from coview.training.trainer import NonFiniteLossError, Trainer, split_batch
@@ -129,7 +128,7 @@ def test_a_frozen_encoder_keeps_its_weights_and_statistics_whether_it_is_used_or
     used = []
     trainer.method.encoders["a"].register_forward_hook(lambda module, given, made: used.append(module.training))
     before = weights_of(trainer)
-    trainer._run_stage(trainer.method.stages()[0], None, StopRequest())
+    trainer._run_stage(trainer.method.stages()[0], None)
     assert set(used) == ({False} if method is BesideMethod else set())
     after = weights_of(trainer)
     for name in before:
@@ -149,7 +148,7 @@ def updates(run: Path, clip_norm: float) -> torch.Tensor:
     trainer = make_trainer(run, config)
     before = [parameter.detach().clone() for parameter in trainer.method.encoders["b"].parameters()]
     trainer.position.stage = "b"
-    trainer._run_stage(trainer.method.stages()[0], None, StopRequest())
+    trainer._run_stage(trainer.method.stages()[0], None)
     now = list(trainer.method.encoders["b"].parameters())
     return torch.cat([(one - other.detach()).flatten() for one, other in zip(before, now, strict=True)])
 

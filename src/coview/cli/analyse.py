@@ -28,6 +28,9 @@ class Analyse(Command):
 
     takes_settings: ClassVar[bool] = True
     runs_encoders: ClassVar[bool] = True
+    when_interrupted: ClassVar[str] = (
+        "finished embeddings and analyses are kept; the same command makes all analyses again, from these embeddings"
+    )
 
     run_folder: RunFolder
     """Folder of a run."""

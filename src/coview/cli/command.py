@@ -9,6 +9,8 @@ from typing import Annotated, Any, ClassVar
 import tyro
 
 from coview.errors import UserError
+from coview.locks import sweep_temporary_folders
+from coview.stopping import Interrupted
 
 Settings = dict[str, Any]
 """Dotted name -> value, such as {"views.rgb.size": 64}."""
@@ -32,6 +34,8 @@ class Command(abc.ABC):
     plain_settings: ClassVar[tuple[str, ...]] = ()
     """Settings whose name has no dot."""
     runs_encoders: ClassVar[bool] = False
+    when_interrupted: ClassVar[str] = "the same command starts again from the beginning"
+    """What is told on Ctrl-C, SIGTERM or SIGHUP where what was interrupted does not say it itself."""
 
     @abc.abstractmethod
     def run(self, settings: Settings) -> int:
@@ -43,6 +47,7 @@ def run_words(kind: type[Command], words: Sequence[str], *, name: str) -> int:
 
     Raises:
         UserError: a setting without a value, or whatever the command raises.
+        Interrupted: asked to stop; the message says what is kept.
     """
     settings: Settings = {}
     if kind.takes_settings:
@@ -52,7 +57,11 @@ def run_words(kind: type[Command], words: Sequence[str], *, name: str) -> int:
         from coview.training.freed_memory import keep_freed_memory
 
         keep_freed_memory()
-    return command.run(settings)
+    sweep_temporary_folders()
+    try:
+        return command.run(settings)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(str(stop) or f"interrupted; {kind.when_interrupted}", by=stop) from None
 
 
 def split_settings(words: Sequence[str], plain: Sequence[str]) -> tuple[list[str], Settings]:

@@ -23,6 +23,7 @@ class Demo(Command):
 
     takes_settings: ClassVar[bool] = True
     plain_settings: ClassVar[tuple[str, ...]] = ("seed",)
+    when_interrupted: ClassVar[str] = "the same command goes on from there"
 
     out: Path = Path("demo")
     """Folder for everything the demo makes; a second call continues there."""

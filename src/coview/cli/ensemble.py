@@ -23,6 +23,7 @@ class Ensemble(Command):
 
     takes_settings: ClassVar[bool] = True
     runs_encoders: ClassVar[bool] = True
+    when_interrupted: ClassVar[str] = "embeddings that were finished are kept; the same command makes the rest"
 
     members: Members
     """Two members or more."""

@@ -30,6 +30,9 @@ class Evaluate(Command):
 
     takes_settings: ClassVar[bool] = True
     runs_encoders: ClassVar[bool] = True
+    when_interrupted: ClassVar[str] = (
+        "embeddings and results that were finished are kept; the same command makes the rest"
+    )
 
     run_folder: RunFolder
     """Folder of a run."""

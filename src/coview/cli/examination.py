@@ -5,7 +5,6 @@ import importlib.util
 import os
 import platform
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,10 @@ OPTIONAL = {
     "mediapipe": ("pose", "the views pose and segmentation: finds one person a frame, offline"),
 }
 DECODERS = ("h264", "mpeg4", "vp9", "hevc", "libdav1d")
+
+_CLIP_BYTES = 40 * 128 * 171 * 5
+"""40 stored frames, rgb and flow: a clip of the paper-sized configs."""
+_HELD_CLIPS_A_WORKER = 16
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def examine() -> Iterator[Finding]:
     yield from _codecs()
     yield from _devices()
     yield _disk()
+    yield _shared_memory()
     yield _convolution_gradients()
     yield _self_test()
 
@@ -154,6 +158,18 @@ def _disk() -> Finding:
     return Finding("disk here", "ok" if free > 2 else "note", f"{free:.0f} GB free in {Path.cwd()}")
 
 
+def _shared_memory() -> Finding:
+    """Compare shared memory with what the decoding processes of a run at paper size would hold."""
+    from coview.clips.workers import free_shared_memory, remark_on_shared_memory
+    from coview.training.video_feed import default_workers
+
+    held = _HELD_CLIPS_A_WORKER * default_workers() * _CLIP_BYTES
+    free, short = free_shared_memory(), remark_on_shared_memory(held)
+    if short:
+        return Finding("shared memory", "note", f"for a paper-sized run, {short}")
+    return Finding("shared memory", "ok", "" if free is None else f"{free / 2**30:.1f} GB free")
+
+
 def _convolution_gradients() -> Finding:
     """Say whether this processor and torch compute convolution gradients wrongly, tried in a child that may die."""
     import torch
@@ -179,13 +195,14 @@ def _self_test() -> Finding:
     import torch
 
     from coview.encoders import ENCODERS
+    from coview.locks import temporary_folder
     from coview.video.stored import read_rgb, write_rgb
 
     started = time.perf_counter()
     ramp = np.linspace(40, 200, 64, dtype=np.uint8)
     frames = [np.stack([np.roll(np.tile(ramp, (64, 1)), 4 * t, axis=1)] * 3, axis=2) for t in range(8)]
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "selftest.mp4"
+    with temporary_folder() as folder:
+        path = folder / "selftest.mp4"
         write_rgb(frames, path, fps=25, gop=8)
         read = read_rgb(path, np.arange(8))
     error = float(np.abs(read.astype(int) - np.stack(frames).astype(int)).mean())

@@ -28,6 +28,7 @@ class Index(Command):
     """
 
     runs_encoders: ClassVar[bool] = True
+    when_interrupted: ClassVar[str] = "videos that are in the index stay; the same command goes on from there"
 
     run_folder: RunFolder
     """Folder of a run whose training has ended."""

@@ -30,6 +30,7 @@ class Prepare(Command):
     """
 
     takes_settings: ClassVar[bool] = True
+    when_interrupted: ClassVar[str] = "finished videos are kept; the same command goes on from there"
 
     source: Source
     """Folder of videos, or the table of a csv or kinetics layout."""

@@ -27,6 +27,7 @@ class Pretrain(Command):
     takes_settings: ClassVar[bool] = True
     plain_settings: ClassVar[tuple[str, ...]] = ("seed", "split", "preset", "start-from", "start_from")
     runs_encoders: ClassVar[bool] = True
+    when_interrupted: ClassVar[str] = "--resume goes on from the last checkpoint, or begins where there is none yet"
 
     config: ConfigName
     """Settings of the run."""

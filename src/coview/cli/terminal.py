@@ -11,26 +11,26 @@ from typing import TYPE_CHECKING
 
 from coview.errors import UserError
 from coview.files import refusal
+from coview.stopping import Interrupted, interrupts
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 EXIT_USER_ERROR = 2
-EXIT_INTERRUPTED = 130
 
 
 def run_command(command: Callable[[], int | None]) -> int:
     """Run a command; a user's mistake becomes one line and an exit status, a bug keeps its traceback."""
     _show_messages()
     try:
-        return command() or 0
+        with interrupts():
+            return command() or 0
     except UserError as error:
         _console().print("[bold red]error:[/]", _plain(str(error)))
         return EXIT_USER_ERROR
     except KeyboardInterrupt as interrupt:
-        usual = "interrupted; the same command continues where it stopped (pretrain: with --resume)"
-        print(str(interrupt) or usual, file=sys.stderr)
-        return EXIT_INTERRUPTED
+        print(str(interrupt) or "interrupted", file=sys.stderr)
+        return Interrupted(by=interrupt).exit_status
     except BrokenPipeError:  # `coview list | head`
         sys.stderr.close()
         return 0
@@ -126,11 +126,26 @@ def progress_bar(title: str, *, unit: str) -> Iterator[Callable[[int, int, Mappi
         yield show
 
 
+class _Watch:
+    """Seconds since its making, without those in which the process was suspended: far longer than between any calls."""
+
+    def __init__(self) -> None:
+        self._looked_at, self._seconds, self._longest = time.monotonic(), 0.0, 60.0
+
+    def seconds(self) -> float:
+        """Return the seconds so far; ask often."""
+        before, self._looked_at = self._looked_at, time.monotonic()
+        passed = min(self._looked_at - before, self._longest)
+        self._longest = max(self._longest, 2 * passed)
+        self._seconds += passed
+        return self._seconds
+
+
 class _Meter:
     """Turns amounts into text; counts of frames into a rate."""
 
     def __init__(self) -> None:
-        self._started = time.monotonic()
+        self._watch = _Watch()
         self._first_frames: float | None = None
 
     def describe(self, amounts: Mapping[str, float]) -> str:
@@ -139,7 +154,7 @@ class _Meter:
         if "frames" in amounts:
             if self._first_frames is None:
                 self._first_frames = amounts["frames"]
-            seconds = max(time.monotonic() - self._started, 1e-3)
+            seconds = max(self._watch.seconds(), 1e-3)
             texts.append(f"{(amounts['frames'] - self._first_frames) / seconds:.0f} frames/s")
         if amounts.get("failed"):
             texts.append(f"{amounts['failed']:.0f} failed")
@@ -157,12 +172,13 @@ class _Meter:
 def _lines(title: str, *, unit: str) -> Callable[[int, int, Mapping[str, float]], None]:
     """Return a sink that prints a line now and then, for logs of jobs and builds."""
     meter = _Meter()
-    started = last = time.monotonic()
+    watch = _Watch()
+    started = last = watch.seconds()
     last_done = 0
 
     def show(done: int, total: int, amounts: Mapping[str, float]) -> None:
         nonlocal started, last, last_done
-        now = time.monotonic()
+        now = watch.seconds()
         if done < last_done:  # a new stretch of work, with a pace of its own
             started = last = now
         last_done = done

@@ -14,6 +14,7 @@ from coview.datasets.table import read_table
 from coview.datatypes import ProgressSink, VideoEntry
 from coview.embedding.run import Run
 from coview.errors import UserError
+from coview.stopping import Interrupted
 
 log = logging.getLogger(__name__)
 
@@ -108,9 +109,9 @@ def add_source(
                 done += Added(failed=((video.facts.path, video.facts.reason),))
             else:
                 done += Added(changed=1) if video.replaces is not None else Added(added=1)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"interrupted; {done} so far, which is kept. The same command goes on from here"
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            f"interrupted; {done} so far, which is kept. The same command goes on from here", by=stop
         ) from None
     return done + Added(remarks=listed.remarks)
 

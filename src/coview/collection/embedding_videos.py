@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import itertools
 import json
-import tempfile
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from coview.embedding.cache import FORMAT
 from coview.embedding.extract import embed_entries
 from coview.embedding.run import Run
 from coview.errors import UserError
+from coview.locks import temporary_folder
 from coview.preparation.outcomes import VideoOutcome
 from coview.preparation.pool import run_pool
 from coview.preparation.record import fold_outcome
@@ -148,8 +148,7 @@ def embed_files(
     # Ids may be long or strange; in the temporary folder a number will do.
     names = {f"{number:09d}": entry for number, entry in enumerate(entries)}
     made_with = {name: view.options for name, view in views.items()}
-    with tempfile.TemporaryDirectory(prefix="coview-") as folder:
-        out = Path(folder)
+    with temporary_folder() as out:
         tasks = [
             VideoTask(replace(entry, id=name), out, made_with, tuple(views), None, storage, settings.timeout_seconds)
             for name, entry in names.items()
@@ -197,9 +196,9 @@ def embed_query(
     Raises:
         UserError: the file cannot be read, or has nothing in those seconds.
     """
-    with tempfile.TemporaryDirectory(prefix="coview-") as folder:
+    with temporary_folder() as folder:
         if start_seconds is not None or end_seconds is not None:
-            cut = Path(folder, "segment.mp4")
+            cut = folder / "segment.mp4"
             made_like = run.resolved["data"]["storage"]
             storage = parse(StorageSettings, made_like, source="resolved.yaml", prefix="data.storage.")
             _cut(path, cut, start_seconds or 0.0, end_seconds, storage)

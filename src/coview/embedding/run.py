@@ -23,6 +23,7 @@ from coview.files import as_path
 from coview.methods import Method
 from coview.methods.base import reached_views
 from coview.registry import did_you_mean, require_plugins
+from coview.stopping import Interrupted
 from coview.training.building import build_method
 from coview.training.checkpoint import Position, checkpoints, latest_checkpoint, read_position, read_weights
 from coview.training.distributed import choose_device
@@ -255,7 +256,10 @@ def pretrain(
     opened = PreparedDataset.open(data)
     result = train(changed, data=opened.root, out=folder, resume=resume, device=device, progress=progress)
     if not result.is_complete:
-        raise KeyboardInterrupt(f"stopped; to continue, give the same command with --resume. The run so far: {folder}")
+        raise Interrupted(
+            f"stopped and saved; to continue, give the same command with --resume. The run so far: {folder}",
+            by=result.stopped_by,
+        )
     return Run.load(folder)
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import logging
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,8 +15,10 @@ from coview.config import parse
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ProgressSink
 from coview.errors import UserError
+from coview.locks import temporary_folder
 from coview.preparation.prepare import prepare
 from coview.preparation.settings import PrepareSettings
+from coview.stopping import Interrupted
 from coview.video.stored import write_rgb
 from coview.views.base import StorageSettings
 
@@ -32,6 +33,10 @@ list of them."""
 _MARK = "dataset.yaml"
 _FEW_FILES = 4
 """Up to this many files are prepared in this process: starting workers would take longer than the work."""
+_STARTS_AGAIN = (
+    "interrupted while the views of these videos were made; they were for this command alone and are not kept: it "
+    "starts again. To keep them, run coview prepare first and give the folder that it makes"
+)
 _GOP, _CRF = 8, 4.0
 """Of the files that arrays pass through: closer to the array than any stored view is."""
 
@@ -58,10 +63,10 @@ def prepare_source(
     if isinstance(source, (str, Path)) and (Path(source) / _MARK).is_file():
         yield PreparedDataset.open(Path(source))
         return
-    with tempfile.TemporaryDirectory(prefix="coview-") as folder:
+    with temporary_folder() as folder:
         arrays = _arrays(source)
-        files = _write_arrays(arrays, Path(folder), fps=fps) if arrays else source
-        path, layout, workers = _listed(files, Path(folder))  # type: ignore[arg-type]  # arrays are files by now
+        files = _write_arrays(arrays, folder, fps=fps) if arrays else source
+        path, layout, workers = _listed(files, folder)  # type: ignore[arg-type]  # arrays are files by now
         settings = PrepareSettings(
             layout=layout,
             labels="none",  # nobody is asked here what the folders mean
@@ -70,7 +75,10 @@ def prepare_source(
             options=made_like["views"],
             storage=parse(StorageSettings, made_like["storage"], source="resolved.yaml", prefix="data.storage."),
         )
-        data = prepare(path, Path(folder) / "prepared", settings, progress=progress)
+        try:
+            data = prepare(path, folder / "prepared", settings, progress=progress)
+        except KeyboardInterrupt as stop:
+            raise Interrupted(_STARTS_AGAIN, by=stop) from None
         unread = [entry for entry in data.entries if entry.status != "ready"]
         for entry in unread:
             logger.warning("not embedded: %s: %s", entry.path, entry.reason or entry.status)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from coview.datatypes import unit
+from coview.losses.global_batch import gather_with_gradient
 
 IDLE_ROUNDS = 10
 """A prototype counts as used if it was nearest to one of the last IDLE_ROUNDS * K features."""
@@ -38,9 +39,10 @@ class Prototypes(nn.Module):
 
     @torch.no_grad()
     def note_nearest(self, nearest: Tensor) -> None:
-        """Take in the nearest prototype of some features, (n,) int64."""
-        self.idle += len(nearest)
-        self.idle[nearest] = 0
+        """Take in the nearest prototype of some features of this process, (n,) int64, and of every other one's."""
+        everyones = gather_with_gradient(nearest)  # (processes * n,)
+        self.idle += len(everyones)
+        self.idle[everyones] = 0
 
     def share_in_use(self) -> Tensor:
         """Return the share of prototypes that have been nearest to a feature lately, a scalar."""

@@ -90,4 +90,6 @@ def _is_worth_trying(entry: VideoEntry, before: VideoOutcome, settings: PrepareS
         return True
     if settings.storage.source.damaged == "keep" and KEEP_ADVICE in before.reason:
         return True
+    if before.reason.startswith("too_slow"):  # that may have been the machine's fault
+        return True
     return before.source_stamp is not None and before.source_stamp != source_stamp(entry.path)

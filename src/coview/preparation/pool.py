@@ -23,12 +23,14 @@ from coview.preparation.outcomes import VideoOutcome
 from coview.preparation.video import VideoTask, failed, paths_to_make
 from coview.preparation.worker import SINGLE_THREAD
 from coview.registry import loaded_plugins
+from coview.stopping import is_suspended, stop_signals_held_back
 from coview.views import VIEWS
 
 log = logging.getLogger(__name__)
 
 _START_SECONDS = 600.0
 _MOST_FAILED_STARTS = 3
+_TICK_SECONDS = 1.0
 _COVIEW_IN = str(Path(__file__).resolve().parents[2])
 _START = "import sys; {path}; from coview.preparation.worker import main; main(sys.argv[1:])"
 """What a worker runs. It imports the coview that this process has, and nothing from the folder it is started in."""
@@ -112,9 +114,15 @@ def _supervise(
     failed_starts = 0
     try:
         while crew:
-            spoken = wait([worker.pipe for worker in crew], timeout=1.0)
+            started = time.monotonic()
+            spoken = wait([worker.pipe for worker in crew], timeout=_TICK_SECONDS)
+            # Longer than a tick only when this process was suspended, and its workers with it: no time of theirs.
+            passed_seconds = min(time.monotonic() - started, 2 * _TICK_SECONDS)
             for worker in list(crew):
-                message = worker.hear(waiting, on_frames) if worker.pipe in spoken else worker.check_time()
+                if worker.pipe in spoken:
+                    message = worker.hear(waiting, on_frames)
+                else:
+                    message = worker.check_time(passed_seconds)
                 if message is not None:
                     yield message
                 if worker.has_ended:
@@ -146,19 +154,20 @@ class _Worker:
         path = f"{_COVIEW_IN!r} in sys.path or sys.path.insert(0, {_COVIEW_IN!r})"
         start = [sys.executable, "-P", "-c", _START.format(path=path)]
         command = [*start, str(theirs.fileno()), str(os.getpid()), json.dumps(plugins)]
-        self.process = subprocess.Popen(
-            command,
-            pass_fds=[theirs.fileno()],
-            env=_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=self.errors,
-            stderr=self.errors,
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends its workers
-        )
+        with stop_signals_held_back():  # until the worker has said that it leaves them to this process
+            self.process = subprocess.Popen(
+                command,
+                pass_fds=[theirs.fileno()],
+                env=_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=self.errors,
+                stderr=self.errors,
+                start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends its workers
+            )
         theirs.close()
         self.task: VideoTask | None = None
         self.frames = 0
-        self.heard_at = time.monotonic()
+        self.silent_seconds = 0.0
         self.has_ended = False
         self.never_started = True
         self.last_words = ""
@@ -169,7 +178,7 @@ class _Worker:
             kind, value = self.pipe.recv()
         except (EOFError, OSError):
             return self._bury()
-        self.heard_at = time.monotonic()
+        self.silent_seconds = 0.0
         self.never_started = False
         if kind == "idle":
             self._next(waiting)
@@ -193,9 +202,15 @@ class _Worker:
         with contextlib.suppress(BrokenPipeError):  # a death is met at the next reading
             self.pipe.send(self.task)
 
-    def check_time(self) -> VideoOutcome | None:
-        """End a worker from which nothing has come for too long; return the outcome of its video."""
-        silent_seconds = time.monotonic() - self.heard_at
+    def check_time(self, passed_seconds: float) -> VideoOutcome | None:
+        """End a worker from which nothing has come for too long; return the outcome of its video.
+
+        Args:
+            passed_seconds: since the last look, suspended time left out.
+        """
+        if not is_suspended(self.process.pid):
+            self.silent_seconds += passed_seconds
+        silent_seconds = self.silent_seconds
         limit_seconds = self.task.timeout_seconds if self.task is not None else _START_SECONDS
         if silent_seconds <= limit_seconds or self.pipe.poll():
             return None

@@ -40,6 +40,7 @@ from coview.preparation.record import (
 )
 from coview.preparation.settings import PrepareSettings, build_views, resolve_settings
 from coview.preparation.video import VideoTask, prepare_video
+from coview.stopping import Interrupted
 from coview.video.synthetic_files import write_synthetic
 from coview.views.base import View
 
@@ -185,10 +186,11 @@ def _work(
                 if outcome.status == "failed":
                     log.warning("%s: %s", outcome.id, outcome.reason)
                 report.add_video(outcome)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
+        except KeyboardInterrupt as stop:
+            raise Interrupted(
                 f"interrupted with {len(tasks) - len(done)} videos left; finished ones are kept. "
-                "The same command goes on from here"
+                "The same command goes on from here",
+                by=stop,
             ) from None
     return done
 

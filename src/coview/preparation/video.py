@@ -23,6 +23,7 @@ from coview.views.base import SourceVideo, StorageSettings, View
 
 _KEPT_BYTES = 128 * 2**20
 _UNKNOWN_NUM_FRAMES = 3600
+_LONGEST_FRAME_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -198,10 +199,13 @@ def _within_limit(task: VideoTask, info: VideoInfo, on_frame: Callable[[], None]
     """Return `on_frame` with a bound on the whole: a stream without an end must not hold a worker for ever."""
     expected = info.num_frames_header or _UNKNOWN_NUM_FRAMES
     limit_seconds = 10 * task.timeout_seconds + float(expected * len(task.missing))
-    started = time.monotonic()
+    looked_at, own_seconds = time.monotonic(), 0.0
 
     def count_frame() -> None:
-        if time.monotonic() - started > limit_seconds:
+        nonlocal looked_at, own_seconds
+        before, looked_at = looked_at, time.monotonic()
+        own_seconds += min(looked_at - before, _LONGEST_FRAME_SECONDS)  # more is time in which this process was paused
+        if own_seconds > limit_seconds:
             raise VideoError("too_slow", task.entry.path, f"not finished after {limit_seconds:.0f} s")
         on_frame()
 

@@ -5,9 +5,7 @@ script, and however it ends, its pipe ends with it.
 """
 
 import json
-import os
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Sequence
@@ -17,6 +15,7 @@ from coview.errors import UserError
 from coview.preparation.outcomes import VideoOutcome
 from coview.preparation.video import VideoTask, prepare_video
 from coview.registry import load_plugins
+from coview.stopping import leave_stopping_to_parent
 
 _THREAD_COUNTS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 SINGLE_THREAD = dict.fromkeys(_THREAD_COUNTS, "1")
@@ -44,7 +43,7 @@ def main(arguments: Sequence[str]) -> None:
         arguments: descriptor of the pipe, process number of the parent, JSON of plugin -> folder it lies in.
     """
     descriptor, parent, plugins = arguments
-    threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
+    leave_stopping_to_parent(int(parent))  # what it wrote aside is swept later
     use_one_thread()
     folders: dict[str, str] = json.loads(plugins)
     sys.path += [folder for folder in dict.fromkeys(folders.values()) if folder not in sys.path]
@@ -81,10 +80,3 @@ def _work(task: VideoTask, pipe: Connection) -> None:
     else:
         pipe.send(("frames", frames))
         pipe.send(("done", outcome))
-
-
-def _end_with(parent: int) -> None:
-    """End this process soon after its parent, even in the middle of a video: what it wrote aside is swept later."""
-    while os.getppid() == parent:
-        time.sleep(_REPORT_SECONDS)
-    os._exit(1)

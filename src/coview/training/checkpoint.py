@@ -47,7 +47,8 @@ class Position:
         step: optimiser step within the stage.
         global_step: optimiser step within the run.
         is_stage_finished: the stage has done its last step.
-        epoch_loss_sum: of the steps of this epoch so far, for the plateau schedule without validation videos.
+        epoch_loss_sum: of the steps of this epoch so far, for the plateau schedule without validation videos; the
+            mean over the processes, each of which has its own in state.pt.
     """
 
     stage_index: int = 0

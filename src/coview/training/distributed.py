@@ -1,15 +1,27 @@
 """One process or many: started by torchrun, they train as one on the global batch."""
 
+import logging
 import os
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import torch
 from torch import Tensor, distributed
 
 from coview.errors import UserError
+from coview.stopping import when_parent_ends
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE = timedelta(days=30)
+"""How long a process waits for the others: they may all be suspended together; one that dies is noticed at once."""
+_SAVING_SECONDS = 60.0
+"""How long a process may go on without its launcher, to save."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +80,41 @@ def joined_processes(device: str = "auto") -> Iterator[Processes]:
         device: "cpu", "cuda", "cuda:1" or "auto" (a GPU where there is one).
 
     Raises:
-        UserError: a GPU is asked for and there is none.
+        UserError: a GPU is asked for and there is none; or another process has ended in the middle of the block.
     """
     rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     chosen = choose_device(device, local_rank=int(os.environ.get("LOCAL_RANK", 0)))
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        when_parent_ends(_stop_without_launcher)
     if world_size > 1:
-        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=_PATIENCE)
     try:
         yield Processes(rank, world_size, chosen)
+    except RuntimeError as error:
+        if world_size > 1 and _has_lost_another(error):
+            raise UserError(
+                f"another of the {world_size} processes has ended, and this one (rank {rank}) with it; what it says "
+                "above or below is the reason. The last checkpoint is intact: go on with --resume"
+            ) from error
+        raise
     finally:
         if world_size > 1:
             distributed.destroy_process_group()
+
+
+def _has_lost_another(error: RuntimeError) -> bool:
+    """Whether a collective failed because another process is gone. gloo raises plain RuntimeErrors."""
+    text = str(error)
+    is_collective = isinstance(error, distributed.DistError) or "gloo" in text
+    return is_collective and any(word in text for word in ("Connection closed", "Connection reset", "Broken pipe"))
+
+
+def _stop_without_launcher() -> None:
+    """Stop as on SIGTERM, and in any case soon: nobody would ever end a process whose torchrun was killed."""
+    logger.warning("torchrun, which started this process, has ended")
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_SAVING_SECONDS)
+    os._exit(128 + signal.SIGTERM)
 
 
 def choose_device(wanted: str = "auto", *, local_rank: int = 0) -> torch.device:

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from coview import __version__
+from coview.clips.workers import remark_on_shared_memory
 from coview.config import RunConfig, ViewInput, as_plain, write_yaml
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.splits import hold_out
@@ -38,11 +39,16 @@ class PretrainResult:
 
     Attributes:
         run: the run's folder.
-        is_complete: all stages are done; False: stopped on request, to go on with `resume`.
+        stopped_by: the signal that asked to stop before the end, to go on with `resume`; 0: all stages are done.
     """
 
     run: Path
-    is_complete: bool
+    stopped_by: int
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all stages are done."""
+        return self.stopped_by == 0
 
 
 def pretrain(
@@ -100,8 +106,8 @@ def pretrain(
         torch.manual_seed(config.seed + 1 + processes.rank)  # dropout differs between processes, weights do not
         start = None if newest is None else load_checkpoint(newest)
         with closing(feed):
-            is_complete = _train(config, method, feed, out, processes, precision, progress, start)
-        return PretrainResult(out, is_complete)
+            stopped_by = _train(config, method, feed, out, processes, precision, progress, start)
+        return PretrainResult(out, stopped_by)
 
 
 def _train(
@@ -113,8 +119,8 @@ def _train(
     precision: Precision,
     progress: ProgressSink | None,
     start: Checkpoint | None,
-) -> bool:
-    """Run the loop with its log open."""
+) -> int:
+    """Run the loop with its log open; return the signal that stopped it, 0 at its end."""
     last_step = 0 if start is None else start.position.global_step
     log = RunLog(out, is_main=processes.is_main, last_step=last_step)
     shown = progress if processes.is_main else None
@@ -129,7 +135,7 @@ def _train(
         log.write("end" if is_complete else "stopped", global_step=trainer.position.global_step)
     finally:
         log.close()
-    return is_complete
+    return trainer.stopped_by
 
 
 def _begin(method: Method, config: RunConfig, out: Path, *, is_resumed: bool) -> dict[str, Any]:
@@ -224,6 +230,9 @@ def _announce(trainer: Trainer, start: Checkpoint | None) -> None:
         logger.info("view %s: encoder %s, %.2f M parameters", name, config.encoder["name"], count)
     if isinstance(feed, VideoFeed):
         logger.info(feed.describe())
+        short = remark_on_shared_memory(feed.held_bytes())
+        if short:
+            logger.warning(short)
     logger.info(trainer.precision.describe())
     stages = ", ".join(f"{stage.name} ({trainer.num_steps(stage)} steps)" for stage in method.stages())
     logger.info("stages: %s", stages)

@@ -62,6 +62,10 @@ class Trainer:
         self.method, self.feed, self.config, self.run_folder = method, feed, config, run
         self.processes, self.precision, self.log, self.progress = processes, precision, log, progress
         self.position = Position()
+        self.stopped_by = 0
+        """The signal by which all processes have agreed to stop, 0 where there was none."""
+        self._stop = StopRequest()
+        self.saved_at = time.monotonic()
 
     def num_steps(self, stage: Stage) -> int:
         """Return the optimiser steps of a stage."""
@@ -82,20 +86,23 @@ class Trainer:
             self.method.load_state_dict(dict(start.weights))
             self.position = start.position
             self._restore_random_state(start.state["random"])
-        with StopRequest() as stop:
+        with self._stop:
             for index, stage in enumerate(self.method.stages()):
                 if index < self.position.stage_index:
                     continue
+                if self.stopped_by:
+                    return False
                 if start is not None and index == self.position.stage_index:
-                    is_complete = start.position.is_stage_finished or self._run_stage(stage, start.state, stop)
+                    is_complete = start.position.is_stage_finished or self._run_stage(stage, start.state)
                 else:
                     self.position = Position(index, stage.name, global_step=self.position.global_step)
-                    is_complete = self._run_stage(stage, None, stop)
+                    is_complete = self._run_stage(stage, None)
                 if not is_complete:
                     return False
+        self.stopped_by = 0  # asked for when nothing was left to do
         return True
 
-    def _run_stage(self, stage: Stage, state: Mapping[str, Any] | None, stop: StopRequest) -> bool:
+    def _run_stage(self, stage: Stage, state: Mapping[str, Any] | None) -> bool:
         """Train one stage from its beginning, or go on inside it; return False when asked to stop before its end."""
         at, num_steps = self.position, self.num_steps(stage)
         learning = stage.trainable_at(at.epoch)
@@ -105,7 +112,10 @@ class Trainer:
         self.plateau = Plateau()
         if state is not None:
             self._restore(state)
-        self.epoch_loss = torch.tensor(at.epoch_loss_sum, dtype=torch.float64, device=self.processes.device)
+        losses: Sequence[float] = () if state is None else state.get("epoch_losses", ())
+        is_own = len(losses) == self.processes.world_size  # else saved by other processes than these
+        own = losses[self.processes.rank] if is_own else at.epoch_loss_sum
+        self.epoch_loss = torch.tensor(own, dtype=torch.float64, device=self.processes.device)
         self.saved_at = time.monotonic()
         model = self._over_processes()
         reporter = Reporter(
@@ -121,7 +131,7 @@ class Trainer:
             logger.info("stage %s: step %d of %d", stage.name, at.step, num_steps)
         self.log.write("stage", stage=stage.name, step=at.step, global_step=at.global_step, num_steps=num_steps)
 
-        while at.step < num_steps:
+        while at.step < num_steps or at.step_in_epoch == self.feed.steps_per_epoch:
             first = at.step
             if stage.trainable_at(at.epoch) != learning:
                 learning = stage.trainable_at(at.epoch)
@@ -134,16 +144,16 @@ class Trainer:
                 )
                 at.step, at.step_in_epoch, at.global_step = at.step + 1, at.step_in_epoch + 1, at.global_step + 1
                 reporter.step(at, output, learning_rate=learning_rate, num_videos=batch.num_videos)
-                should_stop, should_save = self._agree(stop)
-                if at.step == num_steps or should_stop:
+                should_save = self._agree()
+                if at.step == num_steps or self.stopped_by:
                     break
                 if should_save:
                     self._save()
             batches.close()
             assert at.step > first or at.step_in_epoch == self.feed.steps_per_epoch, "the feed gave no batch"
-            if at.step_in_epoch == self.feed.steps_per_epoch:
+            if at.step_in_epoch == self.feed.steps_per_epoch and not self.stopped_by:
                 self._end_epoch(stage, reporter)
-            if stop.is_set and at.step < num_steps:
+            if self.stopped_by and (at.step < num_steps or at.step_in_epoch == self.feed.steps_per_epoch):
                 self._save()
                 return False
         at.is_stage_finished = True
@@ -203,23 +213,28 @@ class Trainer:
             "training.precision fp32"
         )
 
-    def _agree(self, stop: StopRequest) -> tuple[bool, bool]:
-        """Decide, the same in every process, whether to stop and whether to save now."""
+    def _agree(self) -> bool:
+        """Decide, the same in every process, whether to save now, and in `stopped_by` whether to stop."""
+        asked = self._stop.signal_number  # may come at any moment, in one process alone: read once
         settings, every = self.config.training, self.config.training.checkpoint_every_steps
         is_due = time.monotonic() - self.saved_at > settings.checkpoint_every_seconds
         is_due = is_due or (every > 0 and self.position.step % every == 0)
         if self.processes.world_size > 1:
-            flags = torch.tensor([float(stop.is_set), float(is_due)], device=self.processes.device)
+            flags = torch.tensor([asked, int(is_due)], device=self.processes.device)
             distributed.all_reduce(flags, op=distributed.ReduceOp.MAX)
-            stop.is_set, is_due = bool(flags[0]), bool(flags[1])
-        return stop.is_set, is_due
+            asked, is_due = int(flags[0]), bool(flags[1])
+        self.stopped_by = asked
+        return is_due
 
     def _end_epoch(self, stage: Stage, reporter: Reporter) -> None:
-        """Validate, move the plateau schedule, go to the next epoch."""
+        """Validate, move the plateau schedule, go to the next epoch; asked to stop meanwhile, leave all as it is."""
         at = self.position
         values = {"loss": float(self.processes.mean(self.epoch_loss)) / self.feed.steps_per_epoch}
         if (at.epoch + 1) % self.config.training.validate_every == 0:
-            values.update(self._validate(stage))
+            found = self._validate(stage)
+            if self.stopped_by:
+                return
+            values.update(found)
             judged = values.get("validation_loss", values["loss"])
             self.plateau.observe(judged, patience=self.config.schedule.patience)
         reporter.epoch(at, values)
@@ -236,14 +251,17 @@ class Trainer:
         for batch in self.feed.validation(stage.views):
             with self.precision.autocast(self.processes.device):
                 losses.append(self.method(batch, now).total)
+            self._agree()
+            if self.stopped_by:
+                break
         freeze_all_but(self.method, stage.trainable_at(at.epoch))
         return {"validation_loss": float(self.processes.mean(torch.stack(losses).mean()))} if losses else {}
 
     def _save(self) -> None:
         """Write a checkpoint. Every process takes part, since each has a random state of its own."""
         self.saved_at = time.monotonic()
-        self.position.epoch_loss_sum = float(self.epoch_loss)
         state = self._state()
+        self.position.epoch_loss_sum = sum(state["epoch_losses"]) / self.processes.world_size
         if self.processes.is_main:
             keep = 1 if self.position.is_stage_finished else self.config.training.keep_checkpoints
             save_checkpoint(self.run_folder, self.position, weights=self.method.state_dict(), state=state, keep=keep)
@@ -256,6 +274,7 @@ class Trainer:
             "plateau": self.plateau.state_dict(),
             "scaler": self.scaler.state_dict(),
             "random": self.processes.gather_objects(random_state(self.processes.device)),
+            "epoch_losses": self.processes.gather_objects(float(self.epoch_loss)),
         }
 
     def _restore(self, state: Mapping[str, Any]) -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from coview.augmentation.batch import augment
-from coview.clips.loader import TrainingLoader, steps_per_epoch, validation_loader
+from coview.clips.loader import PIECE, TrainingLoader, steps_per_epoch, validation_loader
 from coview.clips.samples import ClipSamples
+from coview.clips.workers import PREFETCH
 from coview.config import RunConfig
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ClipBatch, VideoEntry, ViewBatch
@@ -87,6 +88,15 @@ class VideoFeed:
             f"{size} an epoch; clips of {clip.num_blocks} x {clip.block_length} frames, every {clip.frame_stride}; "
             f"{self.workers} decoding process(es)"
         )
+
+    def held_bytes(self) -> int:
+        """Return about how much the decoding processes of this machine hold at a time: stored frames are uint8."""
+        clip, local = self.config.clip, int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        widest = max((entry.width or 0) * (entry.height or 0) for entry in self.train)
+        channels = sum(view.channels for view in self.views.values())
+        a_video = widest * channels * clip.clips_per_video * clip.num_blocks * clip.block_length
+        batch = min(self.config.training.batch_size, len(self.train)) // self.processes.world_size
+        return a_video * (PIECE * PREFETCH * self.workers + batch) * local if self.workers else 0
 
     def _training_loader(self, views: tuple[str, ...]) -> TrainingLoader:
         """Return the loader of these views; its workers live as long as the views stay the same."""

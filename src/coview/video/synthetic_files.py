@@ -5,8 +5,6 @@ import csv
 import io
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +20,7 @@ from coview.datasets.synthetic.settings import SyntheticSettings, action_of, cli
 from coview.datasets.synthetic.truth import TRUTH_FOLDER, Truth, write_truth
 from coview.errors import UserError
 from coview.files import atomic_path, remove_parts
+from coview.stopping import leave_stopping_to_parent
 from coview.video.stored import write_rgb
 
 SETTINGS_FILE = "synthetic.yaml"
@@ -144,16 +143,8 @@ def _importing_nothing_from_here() -> Iterator[None]:
 
 def _start_worker() -> None:
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops, and lets the clips in work be finished
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this process when its parent has been killed; it would wait for work for ever."""
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    leave_stopping_to_parent(None if parent is None else parent.pid)  # which lets the clips in work be finished
 
 
 def _write_clip(out: Path, settings: SyntheticSettings, index: int) -> None:

@@ -74,7 +74,7 @@ def test_a_stopped_child_goes_on_though_the_run_has_moved(own, tmp_path, monkeyp
         original(config, **options)
         last = max((options["out"] / "checkpoints").iterdir(), key=lambda path: path.stat().st_mtime_ns)
         shutil.rmtree(last)  # the second stage is not done
-        return PretrainResult(options["out"], is_complete=False)
+        return PretrainResult(options["out"], stopped_by=15)
 
     monkeypatch.setattr(finetuning, "pretrain", stopped)
     with pytest.raises(KeyboardInterrupt, match="the same command goes on there"):

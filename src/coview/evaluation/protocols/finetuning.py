@@ -26,6 +26,7 @@ from coview.evaluation.results.result import ScoreRow
 from coview.evaluation.results.runs import without_speed_settings
 from coview.methods.base import ClassificationHead
 from coview.registry import did_you_mean
+from coview.stopping import Interrupted
 from coview.training.checkpoint import WEIGHTS, latest_checkpoint
 from coview.training.pretrain import pretrain
 from coview.training.runfolder import RESOLVED, read_resolved
@@ -144,7 +145,7 @@ def finetune_run(task: Task, settings: FinetuneSettings, start: Start) -> Run:
     logger.info("to be %s: %s", STARTS[start], folder)
     result = pretrain(config, data=task.data.root, out=folder, resume=True, device=task.device, progress=task.progress)
     if not result.is_complete:
-        raise KeyboardInterrupt(f"stopped; the same command goes on there: {folder}")
+        raise Interrupted(f"stopped; the same command goes on there: {folder}", by=result.stopped_by)
     return Run.load(folder)
 
 

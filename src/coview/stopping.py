@@ -1,0 +1,126 @@
+"""Asked to stop: by Ctrl-C (SIGINT), a scheduler or container (SIGTERM), a terminal that closes (SIGHUP).
+
+The process that the user started decides what is saved. Processes that work for it leave these signals to it, since
+they come to the whole group, and end when it ends.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+SAME_REQUEST_SECONDS = 1.0
+"""A launcher passes on a signal that the whole group got already: what follows so soon asks nothing new."""
+_LOOK_SECONDS = 0.5
+
+Handler = Callable[[int, FrameType | None], None]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Stopped on request; the message says what is kept and how to go on.
+
+    Args:
+        message: for the user.
+        by: the signal, or the interrupt that this one explains.
+    """
+
+    def __init__(self, message: str = "", *, by: int | BaseException = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.signal_number = int(by if isinstance(by, int) else getattr(by, "signal_number", signal.SIGINT))
+
+    @property
+    def exit_status(self) -> int:
+        """128 + the signal's number, as shells and schedulers expect."""
+        return 128 + self.signal_number
+
+
+@contextmanager
+def stop_signals_to(handler: Handler) -> Iterator[None]:
+    """Let `handler` take the stop signals inside the block.
+
+    Only the main thread may do so; elsewhere the caller's own handling stays. SIGHUP that is ignored stays ignored:
+    that is what nohup is for.
+    """
+    previous = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in STOP_SIGNALS:
+            if number == signal.SIGINT or signal.getsignal(number) is not signal.SIG_IGN:
+                previous[number] = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, before in previous.items():
+            signal.signal(number, before)
+
+
+@contextmanager
+def interrupts() -> Iterator[None]:
+    """Raise `Interrupted` on a stop signal inside the block, so that whatever is open is closed and said."""
+    raised_at = -SAME_REQUEST_SECONDS
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal raised_at
+        before, raised_at = raised_at, time.monotonic()
+        if raised_at - before > SAME_REQUEST_SECONDS:
+            raise Interrupted(by=number)
+
+    with stop_signals_to(interrupt):
+        yield
+
+
+@contextmanager
+def stop_signals_held_back() -> Iterator[None]:
+    """Keep stop signals waiting inside the block; processes started in it begin so (see `leave_stopping_to_parent`)."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def leave_stopping_to_parent(parent: int | None = None, *, at_its_end: Callable[[], None] | None = None) -> None:
+    """Ignore the stop signals in this process, and end it soon after its parent, even in the middle of work.
+
+    Args:
+        parent: process number of the parent, as the parent knows it; None: the parent of now.
+        at_its_end: called before this process ends with its parent.
+    """
+
+    def end() -> None:
+        if at_its_end is not None:
+            at_its_end()
+        os._exit(1)
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+    when_parent_ends(end, parent=parent)
+
+
+def when_parent_ends(act: Callable[[], None], *, parent: int | None = None) -> None:
+    """Call `act` in a thread of its own soon after this process has lost its parent."""
+    known = os.getppid() if parent is None else parent
+
+    def watch() -> None:
+        while os.getppid() == known:
+            time.sleep(_LOOK_SECONDS)
+        act()
+
+    threading.Thread(target=watch, daemon=True, name="watch-parent").start()
+
+
+def is_suspended(pid: int) -> bool:
+    """Whether a process of this machine is stopped (SIGSTOP, a debugger); False where that cannot be told."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:  # noqa: PTH123
+            return file.read().rpartition(")")[2].split()[0] in "tT"
+    except (OSError, IndexError):
+        return False

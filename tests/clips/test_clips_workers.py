@@ -1,0 +1,71 @@
+"""How batches come back from decoding processes: through shared memory, or without it, and always the same."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from clips_fakes import NumberedView, OtherView, numbered_data
+
+from coview.clips.loader import training_loader
+from coview.clips.samples import ClipSamples
+from coview.clips.workers import _Packed, remark_on_shared_memory
+from coview.config import ClipSettings
+from coview.locks import SHARED_MEMORY
+
+CLIP = ClipSettings(num_blocks=2, block_length=2, frame_stride=1)
+LARGE = {f"v{number}": (90, 120) for number in range(20)}
+
+
+def large_clips(root: Path) -> ClipSamples:
+    data = numbered_data(root, [9] * 6)
+    views = {"numbered": NumberedView(sizes=LARGE), "other": OtherView()}
+    return ClipSamples(data, data.ready, views, CLIP, seed=3)
+
+
+def shared_folders() -> set[str]:
+    return {path.name for path in SHARED_MEMORY.glob("coview-*")} if SHARED_MEMORY.is_dir() else set()
+
+
+def refuse(descriptor: int, offset: int, size: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_a_batch_arrives_whole_whether_shared_memory_has_room_or_not(tmp_path, monkeypatch, has_room):
+    if not has_room:
+        monkeypatch.setattr(os, "posix_fallocate", refuse)
+    large, small = torch.arange(100_000).reshape(4, -1).T, torch.tensor([1.5, -2.0])
+    packed = _Packed.of({"large": large, "small": [small]}, tmp_path)
+    assert len(list(tmp_path.iterdir())) == int(has_room)
+    found = packed.open()
+    assert torch.equal(found["large"], large)
+    assert torch.equal(found["small"][0], small)
+    assert list(tmp_path.iterdir()) == []
+    assert found["large"].sum() == large.sum()  # the memory outlives the name
+
+
+@pytest.mark.parametrize("has_room", [True, False])
+def test_little_shared_memory_changes_no_batch_and_nothing_is_left_in_it(tmp_path, monkeypatch, has_room):
+    if not has_room:
+        monkeypatch.setattr(os, "posix_fallocate", refuse)  # in the workers too, which are forked
+    before = shared_folders()
+    expected = list(training_loader(large_clips(tmp_path), batch_size=3, epoch=0))
+    found = list(training_loader(large_clips(tmp_path), batch_size=3, epoch=0, workers=2))
+    assert len(found) == len(expected) == 2
+    for one, other in zip(found, expected, strict=True):
+        assert torch.equal(one.views["numbered"], other.views["numbered"])
+        assert torch.equal(one.entry_indices, other.entry_indices)
+    assert shared_folders() <= before
+
+
+def test_too_little_shared_memory_is_said(monkeypatch):
+    monkeypatch.setattr("coview.clips.workers.free_shared_memory", lambda: 64 * 2**20)
+    assert remark_on_shared_memory(64 * 2**20) == ""
+    said = remark_on_shared_memory(300 * 2**20)
+    assert "64 MB free" in said
+    assert "300 MB" in said
+    assert "--shm-size" in said
+    monkeypatch.setattr("coview.clips.workers.free_shared_memory", lambda: None)
+    assert remark_on_shared_memory(300 * 2**20) == ""

@@ -1,0 +1,134 @@
+"""Asked to stop, by whatever signal and to whomever it is sent: saved, said, and nothing is left running."""
+
+import contextlib
+import dataclasses
+import multiprocessing
+import os
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from coview.config import RunConfig, TrainingSettings, as_plain
+from coview.locks import SHARED_MEMORY
+from coview.training.checkpoint import latest_checkpoint, load_checkpoint
+from small_run import make_data, small_config
+from two_processes import PRELOADED
+
+FOR_EVER = 10**6
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    root = tmp_path_factory.mktemp("prepared")
+    make_data(root, root / "videos")
+    return root
+
+
+def endless(workers: int) -> RunConfig:
+    """A run that takes steps for ever and saves none of them by itself."""
+    base = small_config()
+    training = TrainingSettings(batch_size=2, workers=workers, log_every=1, precision="fp32", channels_last="never")
+    return dataclasses.replace(base, method={**base.method, "epochs": FOR_EVER}, training=training)
+
+
+def run_command_line(words: list[str], folder: Path) -> None:
+    """Be a command in a session of its own; called in a process that has imported the heavy libraries already."""
+    import torch
+
+    from coview.cli import run_arguments
+    from coview.cli.terminal import run_command
+
+    os.setsid()
+    torch.set_num_threads(1)
+    tempfile.tempdir = str(folder)
+    said = (folder / "said.txt").open("w", buffering=1)
+    sys.stdout = sys.stderr = said
+    sys.exit(run_command(lambda: run_arguments(words)))
+
+
+def steps_logged(out: Path) -> int:
+    log = out / "log.jsonl"
+    return log.read_text().count('"event": "step"') if log.exists() else 0
+
+
+def shared_folders() -> set[str]:
+    return {path.name for path in SHARED_MEMORY.glob("coview-*")} if SHARED_MEMORY.is_dir() else set()
+
+
+def wait_until(holds, *, seconds: float = 120.0) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return bool(holds())
+
+
+def group_is_empty(group: int) -> bool:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, 0)
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("number", "to_group", "workers"),
+    [
+        (signal.SIGTERM, True, 2),
+        (signal.SIGTERM, False, 0),
+        (signal.SIGINT, True, 2),
+        (signal.SIGHUP, True, 1),
+        (signal.SIGHUP, False, 0),
+    ],
+)
+def test_a_signal_saves_says_so_and_leaves_nothing_running(data, tmp_path, number, to_group, workers):
+    out, settings = tmp_path / "run", tmp_path / "config.yaml"
+    settings.write_text(yaml.safe_dump(as_plain(endless(workers)), sort_keys=False))
+    words = ["pretrain", str(settings), "--data", str(data), "--out", str(out)]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    process = context.Process(target=run_command_line, args=(words, tmp_path))
+    process.start()
+    try:
+        has_begun = wait_until(lambda: steps_logged(out) >= 2 or not process.is_alive())
+        assert has_begun and process.is_alive(), (tmp_path / "said.txt").read_text()  # noqa: PT018
+        (os.killpg if to_group else os.kill)(process.pid, number)
+        process.join(60)
+        said = (tmp_path / "said.txt").read_text()
+        assert process.exitcode == 128 + number, said
+        assert f"{number.name}: saving after this step" in said
+        assert "--resume" in said
+        assert not any(word in said for word in ("Traceback", "died", "memory"))
+        saved = load_checkpoint(latest_checkpoint(out)).position
+        assert saved.global_step >= steps_logged(out) >= 2
+        assert wait_until(lambda: group_is_empty(process.pid), seconds=10)
+        assert not [path for path in tmp_path.iterdir() if path.name.startswith(("coview-", "pymp-"))]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.join()
+
+
+def test_workers_of_a_killed_command_end_and_leave_nothing(data, tmp_path):
+    out, settings = tmp_path / "run", tmp_path / "config.yaml"
+    settings.write_text(yaml.safe_dump(as_plain(endless(2)), sort_keys=False))
+    words = ["pretrain", str(settings), "--data", str(data), "--out", str(out)]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    before = shared_folders()
+    process = context.Process(target=run_command_line, args=(words, tmp_path))
+    process.start()
+    try:
+        has_begun = wait_until(lambda: steps_logged(out) >= 1 or not process.is_alive())
+        assert has_begun and process.is_alive(), (tmp_path / "said.txt").read_text()  # noqa: PT018
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        assert wait_until(lambda: group_is_empty(process.pid), seconds=10)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(("coview-", "pymp-"))]
+    assert shared_folders() <= before
