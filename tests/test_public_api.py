@@ -333,9 +333,9 @@ def test_the_sample_in_the_readme_runs(data, videos, tmp_path, monkeypatch):
         folder.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, folder)
     shutil.copy(file, "query.mp4")
-    end = '"runs/mine")'
+    end = 'data, "runs/mine")'
     assert sample.count(end) == 1
-    quick = sample.replace(end, f'"runs/mine", max_steps=1, settings={SMALL!r})')
+    quick = sample.replace(end, f'data, "runs/mine", max_steps=1, settings={SMALL!r})')
     exec(quick.replace("analyse(run, data)", "analyse(run, data, ['similarity'])"), {})
     assert Path("runs/mine/report.html").is_file()
 
