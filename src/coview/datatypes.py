@@ -75,8 +75,8 @@ class VideoEntry:
     counts: Mapping[str, int] = field(default_factory=dict)
     """What was counted while views were made, such as "pose.frames_with_person"; without a key: not counted."""
     checksums: Mapping[str, str] = field(default_factory=dict)
-    """View -> beginning of the SHA-256 of its stored file, which is compared when the file is first read; views stored
-    by an older coview have none."""
+    """View -> "<bytes>-<beginning of the SHA-256>" of its stored file; the size is compared when a run starts, the rest
+    when the file is first read. Views stored by an older coview have none."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coview.datasets.manifest import read_manifest, write_manifest
+from coview.datasets.manifest import is_inside, read_manifest, write_manifest
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
 
@@ -54,7 +54,7 @@ def test_what_is_read_is_what_was_written(tmp_path, entries):
 text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 entry_rows = st.builds(
     VideoEntry,
-    id=text,
+    id=text.filter(is_inside),
     path=text,
     label=st.none() | text,
     group=st.none() | text,
@@ -157,3 +157,16 @@ def test_a_manifest_the_size_of_ucf101_is_read_at_once(tmp_path):
     back = read_manifest(tmp_path / "v.parquet")
     assert time.process_time() - started < 1
     assert back == tuple(entries)
+
+
+@pytest.mark.parametrize("video_id", ["../a", "a/../../b", "/etc/a", "", "..", "a/..", "C:\\a", "..\\a", "a\0b", "."])
+def test_ids_of_strangers_cannot_leave_the_folder(tmp_path, video_id):
+    write_manifest([VideoEntry("fine", "/a.mp4"), VideoEntry(video_id, "/b.mp4")], tmp_path / "videos.parquet")
+    with pytest.raises(UserError, match="would lead out of the folder"):
+        read_manifest(tmp_path / "videos.parquet")
+
+
+def test_ids_that_only_look_strange_are_read(tmp_path):
+    entries = tuple(VideoEntry(name, "/a.mp4") for name in ("a..b", "...", "x/.y", "ü\u2028 z", "a.mp4", "c: d", "%2e"))
+    write_manifest(entries, tmp_path / "videos.parquet")
+    assert read_manifest(tmp_path / "videos.parquet") == entries

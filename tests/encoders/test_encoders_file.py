@@ -50,3 +50,10 @@ def test_other_files_are_named(saved, tmp_path):
         load_encoder(tmp_path / "plain.safetensors")
     with pytest.raises(UserError, match="cannot write the encoder"):
         save_encoder(saved[0], tmp_path / "text" / "flow", built_from={"name": "tiny3d"}, description={})
+
+
+@pytest.mark.parametrize("told", ["{", "[]", '{"encoder": 3}', '{"encoder": {}, "in_channels": -1, "feature_size": 8}'])
+def test_what_a_damaged_file_says_of_itself_is_not_believed(tmp_path, told):
+    save_file({"w": torch.ones(1)}, tmp_path / "odd.safetensors", metadata={"coview": told})
+    with pytest.raises(UserError, match="is not as Run.save_encoder writes it"):
+        load_encoder(tmp_path / "odd.safetensors")

@@ -1,6 +1,8 @@
+import io
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -132,3 +134,38 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         assert f"text{suffix}" in untouched(encoder, tmp_path / f"text{suffix}")
     torch.save([1, 2], tmp_path / "list.pth")
     assert "holds a list" in untouched(encoder, tmp_path / "list.pth")
+
+
+def test_files_that_are_not_what_they_claim(tmp_path: Path) -> None:
+    """Bytes changed, cut or added anywhere, and pickles of anything else, are refused in words; nothing is loaded."""
+    weights = {"0.conv1.weight": torch.ones(2, 2), "b": torch.ones(3)}
+    within: dict[str, object] = {}
+    within["state_dict"] = within
+    strange = [{1: torch.ones(2, 2)}, {("a",): torch.ones(2, 2)}, {b"a": torch.ones(2)}, within, "text", None]
+    strange += [{"0.conv1.weight": torch.ones(2, 2).to_sparse()}, {"0.conv1.weight": torch.empty(2, 2, device="meta")}]
+    contents = [_saved(thing) for thing in strange]
+    draw = np.random.default_rng(0)
+    for content in (_saved(weights), _saved(weights, _use_new_zipfile_serialization=False)):
+        for _ in range(60):
+            place, value = int(draw.integers(min(len(content), 600))), bytes([int(draw.integers(256))])
+            contents += [content[:place], content[:place] + value + content[place + 1 :]]
+    encoder = r2plus1d10(in_channels=3)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    path = tmp_path / "weights.pth"
+    for content in contents:
+        path.write_bytes(content)
+        with pytest.raises(UserError):
+            load_published_weights(encoder, path)
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+
+
+def _saved(thing: object, **options: bool) -> bytes:
+    file = io.BytesIO()
+    torch.save(thing, file, **options)
+    return file.getvalue()
+
+
+def test_weights_that_are_not_finite() -> None:
+    state = published_states.vicc_r2plus1d()
+    state["0.conv1.spatial_conv.weight"][0, 0, 0, 0, 0] = torch.nan
+    assert "not finite, such as 0.conv1.spatial_conv.weight" in untouched(r2plus1d10(in_channels=3), state)

@@ -1,6 +1,7 @@
 """What is done about odd files is told, and repeated where a run makes views of its own."""
 
 import logging
+import shlex
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from coview.cli import run_arguments
+from coview.clips import ClipDataset
+from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
 from coview.preparation.prepare import PrepareSettings, prepare
 from coview.video.source_settings import SourceSettings
@@ -83,3 +86,36 @@ def test_reasons_are_printed(lossy: Path, tmp_path: Path, capsys: pytest.Capture
     assert (second, counts) == ("ready   sound", "2 ready")
     with pytest.raises(UserError, match="coview list videos DATA"):
         run_arguments(["list", "videos"])
+
+
+def test_what_is_lost_is_found_at_the_start_and_the_command_named_makes_it_anew(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "the data"
+    settings = {"storage.short_side": 32, "workers": 0, "flow.algorithm": "farneback", "rgb.crf": 20.0}
+    data = prepare(source, out, settings, views=["rgb", "flow"])
+    data.require_files(["rgb", "flow"])
+    sound = {path: path.read_bytes() for path in (out / "views").rglob("*.mp4")}
+    gone = data.view_path("rgb", "walk/clip1", ".mp4")
+    cut = data.view_path("flow", "jump/clip2", ".mp4")
+    gone.unlink()
+    cut.write_bytes(cut.read_bytes()[:-1])
+    with pytest.raises(UserError, match="rgb of walk/clip1, flow of jump/clip2 are missing or damaged") as caught:
+        PreparedDataset.open(out).require_files(["rgb", "flow"])
+    with pytest.raises(UserError, match="rgb of walk/clip1 is missing or damaged"):
+        ClipDataset(out, views=["rgb"])
+    words = shlex.split(str(caught.value).partition(" with: ")[2])
+    assert words[:2] == ["coview", "prepare"]
+    assert run_arguments([*words[1:], "--workers", "0"]) == 0
+    PreparedDataset.open(out).require_files(["rgb", "flow"])
+    assert {path: path.read_bytes() for path in (out / "views").rglob("*.mp4")} == sound
+
+
+def test_a_damaged_file_of_the_right_size_is_named_with_the_command(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    data = prepare(source, out, HERE)
+    path = data.view_path("rgb", "walk/clip1", ".mp4")
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    clips = ClipDataset(out, views=["rgb"], frames=4, stride=1)
+    place = [entry.id for entry in clips.entries].index("walk/clip1")
+    with pytest.raises(UserError, match="its checksum differs. Delete .*, and make it anew with: coview prepare"):
+        clips[place]

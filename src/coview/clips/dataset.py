@@ -80,7 +80,7 @@ class ClipDataset(Dataset[Item]):
                 raise UserError(f"ClipDataset: {name} is {value!r}, expected a whole number of at least 1")
         self.data = data if isinstance(data, PreparedDataset) else PreparedDataset.open(Path(data))
         names = tuple(self.data.view_options) if views is None else tuple(views)
-        self.data.require_views(names)
+        self.data.require_files(names)
         known = sorted({name for entry in self.data.entries for name in entry.splits})
         if split is not None and split not in known:
             raise UserError(f"{self.data.root} has no split {split!r}; it has: {', '.join(known) or 'none'}")

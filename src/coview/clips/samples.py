@@ -67,11 +67,12 @@ class VideoTable:
                 raise UserError(f"video {entry.id!r} of {data.root} has no frames recorded; run coview prepare again")
         rows = {entry.id: row for row, entry in enumerate(data.entries)}
         self.root = data.root
+        self._command = data.prepare_command()
         self.entry_indices = np.array([rows[entry.id] for entry in entries], dtype=np.int64)
         self.num_frames = np.array([entry.num_frames or 0 for entry in entries], dtype=np.int64)
         names = sorted({name for entry in entries for name in entry.checksums})
         self._checksums = {
-            name: np.array([entry.checksums.get(name, "") for entry in entries], dtype="S16") for name in names
+            name: np.array([entry.checksums.get(name, "") for entry in entries], dtype=np.bytes_) for name in names
         }
         self._ids = "".join(entry.id for entry in entries)
         self._ends = np.cumsum([0, *(len(entry.id) for entry in entries)])
@@ -97,7 +98,10 @@ class VideoTable:
                 return self.frame_cache.read(view, path, frame_indices, num_frames=int(self.num_frames[index]))
             return view.read(path, frame_indices)
         except (VideoError, OSError) as error:
-            raise UserError(_unreadable(view.name, self.video_id(index), path, error)) from error
+            raise UserError(
+                f"the stored view {view.name!r} of video {self.video_id(index)!r} cannot be read: {error}. Delete "
+                f"{path}, and make it anew with: {self._command}"
+            ) from error
 
     def read_once(self, view: View, index: int, frame_indices: Indices) -> NDArray[Any]:
         """Return (M, T, ...) for frame indices (M, T), decoding each frame once however the M clips overlap."""
@@ -156,13 +160,6 @@ class ClipSamples(Dataset[ClipSample]):
             random_key=(self.seed, epoch, index),
             frame_indices=frame_indices,
         )
-
-
-def _unreadable(view: str, video_id: str, path: Path, error: Exception) -> str:
-    return (
-        f"the stored view {view!r} of video {video_id!r} cannot be read: {error}. "
-        f"Delete {path} and run the same coview prepare command again: it makes what is missing"
-    )
 
 
 def collate(samples: Sequence[ClipSample]) -> ClipBatch:

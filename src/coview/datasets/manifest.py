@@ -1,6 +1,7 @@
 """The manifest: one Parquet file, a row a video, readable by any data tool."""
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ CHECKSUM_PREFIX = "sha256:"
 FORMAT = 1
 """Raised when older versions of coview could no longer read the file."""
 
+_OUTSIDE = re.compile(r"^$|^/|\0|(^|[/\\])\.{1,2}([/\\]|$)|^[A-Za-z]:[/\\]|^\\")
 _FORMAT_KEY = b"coview.manifest"
 _TEXTS = ("id", "path", "label", "group", "status", "reason")
 _INTEGERS = ("num_frames", "width", "height")
@@ -73,7 +75,19 @@ def read_manifest(path: Path) -> tuple[VideoEntry, ...]:
             f"{path} is damaged or not a Parquet file ({_first_line(error)}); run the same coview prepare command again"
         ) from error
     _check_format(path, table)
-    return tuple(_entries(table))
+    entries = tuple(_entries(table))
+    for entry in entries:
+        if not is_inside(entry.id):
+            raise UserError(
+                f"{path} holds the id {entry.id!r}, which would lead out of the folder of the data set; ids are "
+                "relative paths without '..'. coview does not write such ids: do not use this data set"
+            )
+    return entries
+
+
+def is_inside(name: object) -> bool:
+    """Say whether an id is a relative path that stays in its folder, whatever system reads it."""
+    return isinstance(name, str) and _OUTSIDE.search(name) is None
 
 
 def _first_line(error: BaseException) -> str:

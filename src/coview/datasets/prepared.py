@@ -1,8 +1,9 @@
 """A prepared data set, as every later stage opens it."""
 
+import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 
 from coview.config import read_yaml
 from coview.datasets.listing import is_video_name
-from coview.datasets.manifest import read_manifest
+from coview.datasets.manifest import is_inside, read_manifest
 from coview.datatypes import VideoEntry
 from coview.errors import UserError, VideoError
 from coview.files import as_path, check_format, hash_file
@@ -31,12 +32,17 @@ def stored_path(root: Path, view: str, video_id: str, suffix: str) -> Path:
 
 
 def stored_checksum(path: Path) -> str:
-    """Return the checksum of a stored view as the manifest has it: a quarter of a SHA-256 is enough against damage.
+    """Return the checksum of a stored view as the manifest has it: its bytes and a quarter of their SHA-256.
 
-    Taken once in a process, as long as the file's size and time stay.
+    Taken once in a process, as long as the file's size and time stay. The size alone is compared when a run starts.
     """
     found = path.stat()
-    return _checksum(path, found.st_size, found.st_mtime_ns)
+    return f"{found.st_size}-{_checksum(path, found.st_size, found.st_mtime_ns)}"
+
+
+def has_stored_size(size: int, checksum: str) -> bool:
+    """Say whether a stored file has as many bytes as its checksum says; "": it has none."""
+    return not checksum or checksum.partition("-")[0] == str(size)
 
 
 @lru_cache(maxsize=2**16)
@@ -58,6 +64,24 @@ def require_as_stored(path: Path, checksum: str) -> None:
         raise VideoError("missing", path, error.strerror or str(error)) from None
     if found != checksum:
         raise VideoError("corrupt", path, "it is not what was stored: its checksum differs")
+
+
+def _stored_sizes(folder: Path) -> dict[str, int]:
+    """Return path below a folder, without the extension -> bytes, of every file."""
+    sizes = {}
+    waiting = [(str(folder), "")]
+    while waiting:
+        place, prefix = waiting.pop()
+        try:
+            with os.scandir(place) as files:
+                for file in files:
+                    if file.is_dir():
+                        waiting.append((file.path, f"{prefix}{file.name}/"))
+                    else:
+                        sizes[prefix + os.path.splitext(file.name)[0]] = file.stat().st_size  # noqa: PTH122
+        except FileNotFoundError:  # the folder, or a file that went meanwhile
+            continue
+    return sizes
 
 
 @dataclass(frozen=True, repr=False)
@@ -158,15 +182,45 @@ class PreparedDataset:
             stored = [*self.view_options, *missing]
             raise UserError(
                 f"{self.root} does not hold the view {' and '.join(repr(view) for view in missing)}; it holds "
-                f"{', '.join(self.view_options) or 'none'}. Add it with: {self._prepare_command(stored)}"
+                f"{', '.join(self.view_options) or 'none'}. Add it with: {self.prepare_command(stored)}"
             )
 
-    def _prepare_command(self, views: Iterable[str]) -> str:
-        words = ["coview", "prepare", str(self.info.get("source", "SOURCE")), str(self.root)]
-        words += ["--layout", str(self.info.get("layout", "folder"))]
-        if self.info.get("lists"):
-            words += ["--lists", str(self.info["lists"])]
-        return shlex.join([*words, "--views", *views])
+    def require_files(self, views: Iterable[str]) -> None:
+        """Check that views are stored, and that every file of theirs is there in its full size; quick.
+
+        Raises:
+            UserError: some are not; the message names them and the command that makes them anew.
+        """
+        views = tuple(dict.fromkeys(views))
+        self.require_views(views)
+        lost = [name for view in views for name in self._lost_files(view)]
+        if lost:
+            shown = ", ".join(lost[:3]) + (f" and {len(lost) - 3:,} more" if len(lost) > 3 else "")
+            raise UserError(
+                f"of the stored views of {self.root}, {shown} {'is' if len(lost) == 1 else 'are'} missing or damaged. "
+                f"Make anew what is lacking with: {self.prepare_command()}"
+            )
+
+    def _lost_files(self, view: str) -> Iterator[str]:
+        sizes = _stored_sizes(self.root / VIEWS_FOLDER / view)
+        for entry in self.ready:
+            size = sizes.get(entry.id)
+            if size is None or not has_stored_size(size, entry.checksums.get(view, "")):
+                yield f"{view} of {entry.id}"
+
+    def prepare_command(self, views: Iterable[str] | None = None) -> str:
+        """Return the command that prepares this data set again, for a shell; it makes what is missing.
+
+        Args:
+            views: in place of those it holds.
+        """
+        words = list(map(str, self.info.get("command", ())))
+        if not words:
+            words = ["coview", "prepare", str(self.info.get("source", "SOURCE")), "OUT"]
+            words += ["--layout", str(self.info.get("layout", "folder"))]
+            words += ["--lists", str(self.info["lists"])] if self.info.get("lists") else []
+        words[3] = str(self.root)  # it may have been moved
+        return shlex.join([*words, "--views", *(self.view_options if views is None else views)])
 
     def part_counts(self, split: str) -> Mapping[str, int]:
         """Return how many ready videos each part ("train", "test", "validation") of a split has."""
@@ -211,8 +265,12 @@ class PreparedDataset:
 
 def _check_info(path: Path, info: Mapping[str, Any]) -> None:
     version = info.get("format")
-    if not isinstance(version, int) or not isinstance(info.get("views"), dict):
-        raise UserError(f"{path} is damaged: 'format' or 'views' is missing; run the same coview prepare command again")
+    views = info.get("views")
+    if not isinstance(version, int) or not isinstance(views, dict) or not all(is_inside(str(name)) for name in views):
+        raise UserError(
+            f"{path} is damaged: 'format' or 'views' is missing or not as coview writes it; run the same coview "
+            "prepare command again"
+        )
     check_format(version, known=FORMAT, what=str(path.parent), remedy="prepare the videos again, into a new folder")
 
 

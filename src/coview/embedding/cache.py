@@ -83,7 +83,7 @@ def identity_of(
     Raises:
         UserError: the data set lacks a view of the run.
     """
-    data.require_views(run.views)
+    data.require_files(run.views)
     return {
         "format": FORMAT,
         "weights": hash_file(run.checkpoint / WEIGHTS) if weights == "trained" else "random",

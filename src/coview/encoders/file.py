@@ -13,6 +13,8 @@ from coview.errors import UserError
 from coview.files import atomic_path
 
 DESCRIPTION = "coview"
+MAX_CHANNELS = 2**16
+"""Of clips and features; a larger number in a file is damage."""
 
 
 def save_encoder(
@@ -75,5 +77,15 @@ def describe_encoder(path: Path | str) -> dict[str, Any]:
         raise UserError(f"{path} is not a file of weights: {error}") from None
     if told is None:
         raise UserError(f"{path} holds weights, but does not say of which encoder; write it with Run.save_encoder")
-    about: dict[str, Any] = json.loads(told)
+    try:
+        about = json.loads(told)
+    except (ValueError, RecursionError):
+        about = None
+    sizes = [about.get(name) for name in ("in_channels", "feature_size")] if isinstance(about, dict) else [None]
+    if not isinstance(about, dict) or not isinstance(about.get("encoder"), dict) or not all(map(_is_size, sizes)):
+        raise UserError(f"{path} is not as Run.save_encoder writes it: what it says of its encoder is damaged")
     return about
+
+
+def _is_size(value: object) -> bool:
+    return isinstance(value, int) and 0 < value <= MAX_CHANNELS

@@ -1,6 +1,5 @@
 """Weights that others published for S3D and R(2+1)D, put into our encoders by name where shapes agree."""
 
-import pickle
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -174,7 +172,7 @@ def load_published_weights(encoder: Encoder, state: Mapping[str, Any] | Path | s
         state: name -> tensor, or a .pth or .safetensors file of it; a training checkpoint that holds it will do.
 
     Raises:
-        UserError: the file cannot be read, or nothing in it fits this encoder.
+        UserError: the file cannot be read, nothing in it fits this encoder, or numbers in it are not finite.
     """
     found = read_state(state) if isinstance(state, (str, Path)) else _tensors(state)
     source = str(state) if isinstance(state, (str, Path)) else "the given weights"
@@ -188,6 +186,9 @@ def load_published_weights(encoder: Encoder, state: Mapping[str, Any] | Path | s
             f"nothing in {source} fits the encoder {type(encoder).__name__}: its {len(found)} tensors are named like "
             f"{', '.join(list(found)[:3]) or 'nothing'}. Known are: {', '.join(known.source for known in NAMINGS)}"
         )
+    broken = [name for name, value in fitting.items() if not value.isfinite().all()]
+    if broken:
+        raise UserError(f"{source} holds weights that are not finite, such as {theirs[broken[0]]}; it is of no use")
     _copy(encoder, fitting, eps=naming.eps)
     return WeightsReport(
         source=naming.source,
@@ -221,7 +222,7 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, SafetensorError) as error:
+    except Exception as error:  # noqa: BLE001  (damaged or foreign bytes make an unpickler raise anything)
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(
             f"cannot read weights from {path}: {reason}; give a .safetensors file, or a .pth file of tensors alone"
@@ -232,11 +233,16 @@ def read_state(path: Path | str) -> dict[str, Tensor]:
 
 
 def _tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Return the tensors by name, from within a training checkpoint where that is what it is."""
-    for nest in NESTS:
-        if isinstance(state.get(nest), Mapping):
-            return _tensors(state[nest])
-    return {name: value for name, value in state.items() if isinstance(value, Tensor)}
+    """Return the dense tensors of numbers by name, from within a training checkpoint where that is what it is."""
+    for _ in NESTS:  # at most one within another of each
+        state = next((state[nest] for nest in NESTS if isinstance(state.get(nest), Mapping)), state)
+    return {name: value for name, value in state.items() if isinstance(name, str) and _is_plain(value)}
+
+
+def _is_plain(value: object) -> bool:
+    if not isinstance(value, Tensor) or value.is_quantized or value.is_meta or value.is_complex():
+        return False
+    return value.layout == torch.strided
 
 
 def _recognise(ours: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> tuple[Naming, str]:

@@ -45,7 +45,7 @@ class VideoOutcome:
     counts: Mapping[str, int] = field(default_factory=dict)
     """"<view>.<what>" -> what was counted while that view was made (`View.counts`)."""
     checksums: Mapping[str, str] = field(default_factory=dict)
-    """View -> beginning of the SHA-256 of its stored file."""
+    """View -> bytes and beginning of the SHA-256 of its stored file, as in `VideoEntry`."""
     source_stamp: tuple[int, int] | None = None
     """Size and modification time of the source file, by which a mended file is known."""
     finished_at: float = field(default_factory=time.time)

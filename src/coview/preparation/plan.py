@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from coview.datasets.prepared import VIEWS_FOLDER
+from coview.datasets.prepared import VIEWS_FOLDER, has_stored_size, stored_path
 from coview.datatypes import VideoEntry
 from coview.files import stored_files
 from coview.preparation.outcomes import VideoOutcome, read_outcomes, source_stamp
@@ -16,7 +16,7 @@ from coview.views.base import View
 
 
 def known_outcomes(out: Path, views: Mapping[str, View], *, finished_views: Sequence[str]) -> dict[str, VideoOutcome]:
-    """Return what is known of each video; a view counts as stored only if its file is there.
+    """Return what is known of each video; a view counts as stored only if its file is there in its full size.
 
     The outcome files come first; the manifest speaks for videos they do not name (in a data set that was copied
     without them). Temporary files that dead processes left are removed on the way.
@@ -39,11 +39,17 @@ def known_outcomes(out: Path, views: Mapping[str, View], *, finished_views: Sequ
             views=tuple(
                 name
                 for name, view in views.items()
-                if name in outcome.views and f"{video}{view.suffix}" in stored[name]
+                if name in outcome.views
+                and f"{video}{view.suffix}" in stored[name]
+                and _is_whole(stored_path(out, name, video, view.suffix), outcome.checksums.get(name, ""))
             ),
         )
         for video, outcome in known.items()
     }
+
+
+def _is_whole(path: Path, checksum: str) -> bool:
+    return not checksum or has_stored_size(path.stat().st_size, checksum)
 
 
 def _from_manifest(entry: VideoEntry, views: Sequence[str]) -> VideoOutcome:

@@ -6,6 +6,7 @@ when it ends, and only where something changed.
 
 import contextlib
 import datetime
+import json
 import logging
 import platform
 from collections import Counter
@@ -25,7 +26,8 @@ from coview.files import remove_parts
 from coview.locks import folder_lock
 from coview.preparation.outcomes import VideoOutcome
 from coview.preparation.settings import PrepareSettings
-from coview.views.base import View
+from coview.views import VIEWS
+from coview.views.base import StorageSettings, View
 
 log = logging.getLogger(__name__)
 
@@ -226,6 +228,7 @@ def describe(entries: Sequence[VideoEntry], *, record: Mapping[str, Any], remark
         "lists": record["lists"],
         "folds": record["folds"],
         "label_rule": record["label_rule"],
+        "command": _command(record),
         "labels_from": record["labels_from"],
         "storage": dict(record["storage"]),
         "views": {name: dict(options) for name, options in record["views"].items()},
@@ -240,6 +243,24 @@ def describe(entries: Sequence[VideoEntry], *, record: Mapping[str, Any], remark
         "splits": splits,
         "remarks": list(remarks),
     }
+
+
+def _command(record: Mapping[str, Any]) -> list[str]:
+    """Return the words of the command that goes on with a data set, but for its views: what differs from defaults."""
+    words = ["coview", "prepare", record["source"], "OUT", "--layout", record["layout"]]
+    storage, defaults = record["storage"], as_plain(StorageSettings())
+    flat, usual = ({**each, **each["source"]} for each in (storage, defaults))
+    chosen = {name: value for name, value in flat.items() if name not in ("source", "gop") and value != usual[name]}
+    chosen |= {name: record[name] for name in ("lists", "folds") if record[name] is not None}
+    chosen |= {"labels": record["label_rule"]} if record["label_rule"] not in (None, "auto") else {}
+    chosen |= {"storage.gop": storage["gop"]} if storage["gop"] != defaults["gop"] else {}
+    for view, options in record["views"].items():
+        kind = VIEWS.load(view)
+        usual = kind(kind.Options()).resolve_for(record["layout"]).recorded_options()
+        chosen |= {f"{view}.{name}": value for name, value in options.items() if value != usual.get(name)}
+    for name, value in chosen.items():
+        words += [f"--{name.replace('_', '-')}", value if isinstance(value, str) else json.dumps(value)]
+    return words
 
 
 def rate_remarks(entries: Sequence[VideoEntry]) -> list[str]:

@@ -76,7 +76,7 @@ def pretrain(
         UserError: settings, data or `out` cannot be used; the message says what to do.
     """
     dataset = PreparedDataset.open(data)
-    dataset.require_views(config.views)
+    dataset.require_files(config.views)
     views = open_views(dataset.view_options, config.views)
     channels = input_channels(views, config.views)
     share = config.training.val_fraction

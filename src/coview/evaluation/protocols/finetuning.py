@@ -134,7 +134,7 @@ def finetune_run(task: Task, settings: FinetuneSettings, start: Start) -> Run:
         KeyboardInterrupt: it was asked to stop; the same call goes on where it stands.
     """
     config = _finetune_config(task.run, settings, split=task.split)
-    task.data.require_views(config.views)
+    task.data.require_files(config.views)
     folder = task.run.path / FOLDER / _name(task, settings, config, start=start)
     finished = _finished(folder)
     if finished is not None:

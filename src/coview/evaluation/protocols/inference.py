@@ -210,7 +210,7 @@ def _class_probabilities(task: Task, entries: Sequence[VideoEntry], *, crops: in
     """
     run, method, device = task.run, _classifier_of(task), choose_device(task.device)
     assert isinstance(method, Method)
-    task.data.require_views(run.views)
+    task.data.require_files(run.views)
     views = open_views(task.data.view_options, run.views)
     windows = WindowDataset(task.data, entries, views, run.config.clip, max_windows=run.config.evaluation.max_windows)
     rows = {int(row): place for place, row in enumerate(windows.videos.entry_indices)}
