@@ -58,6 +58,10 @@ LATE = {
     ): "torch takes two seconds to import, and a search among vectors needs none",
     ("collection.index", "collection.embedding_videos"): "so too",
     ("collection.index", "embedding.run"): "so too",
+    ("collection.about", "collection.embedding_videos"): "so too",
+    ("collection.about", "embedding.run"): "so too",
+    ("collection.index", "collection.duplicates"): "OpenCV and PyAV take half a second to import, so too",
+    ("collection.curation", "sklearn"): "HDBSCAN takes a second to import, and one question needs it",
     ("collection.vectors", "collection.half_product"): "numba takes a second to import, which few vectors do not need",
 }
 """(file, what it imports inside a function) -> why. Commands may: that is what keeps `coview --help` quick."""

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import pytest
 
@@ -80,3 +81,36 @@ def test_mistakes_are_named(words, message, index, small_run, videos):
     places = {"IDX": str(index), "RUN": str(small_run.run), "VIDEOS": str(videos)}
     with pytest.raises(UserError, match=message):
         run_arguments([places.get(word, word) for word in words])
+
+
+def test_an_index_is_looked_over(index, videos, capsys):
+    def printed(*words):
+        assert run_arguments([words[0], str(index), *words[1:]]) == 0
+        return capsys.readouterr().out
+
+    lines = printed("outliers", "--top", "3", "--neighbours", "2").splitlines()
+    assert lines[0].split() == ["video", "label", "score", "distance", "nearest"]
+    assert lines[-1] == "3 outliers of 6 videos"
+    rows = json.loads(printed("outliers", "--json", "--view", "flow"))
+    assert [row["rank"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    table = [*csv.DictReader(io.StringIO(printed("sample", "4", "--csv", "--where", "label=slow")))]
+    assert len(table) == 3
+    assert all(row["path"].startswith(str(videos / "slow")) for row in table)
+    clusters = json.loads(printed("clusters", "--min-size", "2", "--json"))
+    assert {row["id"] for row in clusters} <= {f"{'fast' if n % 2 else 'slow'}/v{n}" for n in range(6)}
+    assert printed("duplicates", "--csv", "--where", "label=nobody") == "rank,confidence,id,path,other_id,other_path\n"
+    assert printed("outliers", "--where", "label=nobody") == "nothing found: 0 outliers of 0 videos\n"
+    with pytest.raises(UserError, match="--json and --csv were both given"):
+        printed("sample", "2", "--json", "--csv")
+
+
+def test_duplicates_are_printed_with_their_times(index, small_run, videos, capsys):
+    shutil.copy(videos / "fast" / "v1.mp4", videos / "fast" / "copy.mp4")
+    run_arguments(["index", str(small_run.run), str(videos), str(index), "--workers", "0"])
+    capsys.readouterr()
+    assert run_arguments(["duplicates", str(index)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["confidence", "video", "when"]
+    assert "1.00" in lines[1]
+    assert {"fast/v1", "fast/copy"} <= set(lines[1].split())
+    assert "[0.0 s to 0.8 s]" in lines[1]

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from safetensors.torch import load_file
 
 import coview
 from coview.collection import embedding_videos
@@ -22,6 +23,7 @@ from coview.collection.index import open_index
 from coview.datasets.prepared import PreparedDataset
 from coview.embedding.run import Run
 from coview.errors import UserError
+from coview.training.checkpoint import save_checkpoint
 from small_index import write_square
 from small_run import FRAMES, make_run, small_config
 
@@ -301,7 +303,7 @@ def test_a_file_that_is_not_in_the_index_is_embedded(index, tmp_path):
 
 def test_hits_go_to_tables_and_notebooks(index):
     hits = index.search("fast/v1", top=3)
-    assert repr(hits).startswith("IndexHits(3 for fast/v1)\n  1. fast/v1 [")
+    assert repr(hits).startswith("IndexHits(3: fast/v1)\n  1. fast/v1 [")
     assert len(repr(hits[:2]).splitlines()) == 3
     table = hits.to_pandas()
     assert list(table["rank"]) == [1, 2, 3]
@@ -379,10 +381,11 @@ def test_another_run_is_refused(index, small_run, tmp_path, videos):
     with pytest.raises(UserError, match="holds vectors of .*run, checkpoint flow-00000010; those of .*other"):
         open_index(index.path, run=tmp_path / "other")
     shutil.copytree(small_run.run, tmp_path / "trained on")
-    weights = tmp_path / "trained on" / "checkpoints" / "flow-00000010" / "model.safetensors"
-    whole = bytearray(weights.read_bytes())
-    whole[-1] ^= 1
-    weights.write_bytes(whole)
+    folder = tmp_path / "trained on" / "checkpoints" / "flow-00000010"
+    weights, at = load_file(folder / "model.safetensors"), Run.load(tmp_path / "trained on").position
+    next(iter(weights.values())).view(-1)[0] += 1
+    shutil.rmtree(folder)
+    save_checkpoint(tmp_path / "trained on", at, weights=weights, state={}, keep=1)
     with pytest.raises(UserError, match="cannot be compared with them"):
         open_index(index.path, run=tmp_path / "trained on")
     shutil.copytree(small_run.run, tmp_path / "moved")

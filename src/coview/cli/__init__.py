@@ -7,17 +7,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from coview.cli.analyse import Analyse
+from coview.cli.clusters import Clusters
 from coview.cli.command import Command, run_words, split_plugins
 from coview.cli.compare import Compare
 from coview.cli.demo import Demo
 from coview.cli.doctor import Doctor
+from coview.cli.duplicates import Duplicates
 from coview.cli.embed import Embed
 from coview.cli.ensemble import Ensemble
 from coview.cli.evaluate import Evaluate
 from coview.cli.index import Index
 from coview.cli.list import List
+from coview.cli.outliers import Outliers
 from coview.cli.prepare import Prepare
 from coview.cli.pretrain import Pretrain
+from coview.cli.sample import Sample
 from coview.cli.search import Search
 from coview.cli.serve import Serve
 from coview.cli.table import Table
@@ -36,6 +40,10 @@ COMMANDS: dict[str, type[Command]] = {
     "embed": Embed,
     "index": Index,
     "search": Search,
+    "duplicates": Duplicates,
+    "outliers": Outliers,
+    "clusters": Clusters,
+    "sample": Sample,
     "serve": Serve,
     "demo": Demo,
     "doctor": Doctor,
@@ -77,6 +85,6 @@ def _print_overview(version: str) -> None:
     """Print the commands, a line each."""
     print(f"coview {version}: learn from unlabelled video by letting several views of it teach each other\n")
     for name, kind in COMMANDS.items():
-        print(f"  coview {name:9} {(inspect.getdoc(kind) or '').splitlines()[0]}")
+        print(f"  coview {name:10} {(inspect.getdoc(kind) or '').splitlines()[0]}")
     print("\nEvery command takes --plugin MODULE, a package that registers methods, views, encoders, ... of its own.")
     print("Start with: coview demo. Each command explains itself: coview prepare --help")

@@ -1,8 +1,5 @@
 """`coview search`."""
 
-import csv
-import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,9 +7,9 @@ from typing import Annotated
 import tyro
 
 from coview.cli.command import Command, Settings
+from coview.cli.findings import IndexFolder, check_format, one_line, print_findings
 from coview.errors import UserError
 
-IndexFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="INDEX")]
 Query = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="QUERY")]
 
 
@@ -66,8 +63,7 @@ class Search(Command):
 
         if self.moments and self.videos:
             raise UserError("--moments and --videos were both given; choose one")
-        if self.json and self.csv:
-            raise UserError("--json and --csv were both given; choose one")
+        check_format(as_json=self.json, as_csv=self.csv)
         hits = coview.open_index(self.index, run=self.run_folder).search(
             self.query,
             start=self.start,
@@ -79,24 +75,13 @@ class Search(Command):
             per_video=self.per_video,
             device=self.device,
         )
-        rows = hits.rows()
-        if self.json:
-            print(json.dumps(rows, indent=1))
-        elif self.csv:
-            names = list(rows[0]) if rows else ["rank", "id", "path"]
-            writer = csv.DictWriter(sys.stdout, names, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        if self.json or self.csv:
+            print_findings(hits, as_json=self.json, as_csv=self.csv, columns=("rank", "id", "path"))
         else:
             for hit in hits:
                 times = "" if hit.start_seconds is None else f"{hit.start_seconds:8.1f} s to {hit.end_seconds:.1f} s"
                 mark = "  the query itself" if hit.is_query else ""
-                print(f"{hit.rank:3} {hit.cosine:.3f}{times}  {_one_line(hit.path)}{mark}")
+                print(f"{hit.rank:3} {hit.cosine:.3f}{times}  {one_line(hit.path)}{mark}")
             if not hits:
                 print("nothing found")
         return 0
-
-
-def _one_line(text: str) -> str:
-    """Return text that a terminal shows as it is: no line breaks, no control characters."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

@@ -5,38 +5,43 @@ INDEX/index.sqlite    videos, windows, labels, what became of each
 INDEX/vectors/        float16 rows of windows and of whole videos, a file a view
 """
 
-import datetime
-import importlib.metadata
 import os
-import re
-import secrets
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coview.collection.file_identity import shown_path, stored_path
+from coview.collection.about import ABOUT, check_run, describe_index, explain_absence, load_run, open_run, read_about
+from coview.collection.curation import (
+    Clusters,
+    Outliers,
+    Sample,
+    Selection,
+    check_counts,
+    list_clusters,
+    list_outliers,
+    list_sample,
+    select_videos,
+)
+from coview.collection.file_identity import shown_path
 from coview.collection.filters import parse_filter
 from coview.collection.hits import IndexHit, IndexHits
-from coview.collection.local_store import LOCK, LocalStore
-from coview.collection.queries import Query, resolve_query, unknown_video
+from coview.collection.local_store import LOCK, LocalStore, Part
+from coview.collection.queries import Query, choose_views, find_videos, resolve_query
 from coview.collection.store import Candidate, Floats, Store
-from coview.config import read_yaml, write_yaml
+from coview.config import write_yaml
 from coview.errors import UserError
-from coview.files import as_path, check_format, disk_errors
+from coview.files import as_path, disk_errors
 from coview.locks import folder_lock
-from coview.registry import did_you_mean
 
 if TYPE_CHECKING:
     from coview.collection.adding import Added
+    from coview.collection.duplicates import Duplicates
     from coview.collection.sources import Source
     from coview.datatypes import ProgressSink
     from coview.embedding.run import Run
 
-FORMAT = 1
-"""The "format" of index.yaml; raised when older versions of coview could no longer read the folder."""
-_ABOUT = "index.yaml"
-_OWN_FILES = {_ABOUT, "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "vectors", LOCK}
+_OWN_FILES = {ABOUT, "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "vectors", LOCK}
 
 
 class Index:
@@ -83,20 +88,8 @@ class Index:
         Raises:
             UserError: it is not where it was, or its weights are no longer those of the vectors.
         """
-        from coview.embedding.run import Run
-
         if self._given_run is None:
-            known = self._about["run"]
-            path = shown_path(str(known["path"]), self.path)
-            try:
-                opened = Run.load(path, str(known["checkpoint"]))
-            except UserError as error:
-                raise UserError(
-                    f"the run of {self.path} cannot be opened: {error}. If it was moved, say where it is: "
-                    f"open_index({str(self.path)!r}, run=...), or --run RUN"
-                ) from error
-            _check_run(self._about, opened, self.path)
-            self._given_run = opened
+            self._given_run = load_run(self._about, self.path)
         return self._given_run
 
     def add(
@@ -163,13 +156,7 @@ class Index:
         """
         names = [videos] if isinstance(videos, str) else list(videos)
         with self._store.writing():
-            by_id = {row.facts.id: row.number for row in self._store.rows(id=names)}
-            others = {stored_path(name, self.path): name for name in names if name not in by_id}
-            by_path = {others[row.facts.path]: row.number for row in self._store.rows(path=list(others))}
-            unknown = [name for name in others.values() if name not in by_path]
-            if unknown:
-                raise unknown_video(unknown[0], self._store, self.path)
-            numbers = {*by_id.values(), *by_path.values()}
+            numbers = find_videos(names, self._store, self.path)
             self._store.remove(numbers)
         return len(numbers)
 
@@ -223,7 +210,7 @@ class Index:
         """
         if isinstance(top, bool) or not isinstance(top, int) or top < 1 or per_video < 1:
             raise UserError(f"top is {top!r}, per_video is {per_video!r}; ask for at least 1 hit")
-        views = self._choose_views(view)
+        views = choose_views(view, self.views, self.path)
         conditions = parse_filter(where, folder=self.path, fields=self._store.field_names())
         resolved = resolve_query(
             query,
@@ -241,7 +228,107 @@ class Index:
             where=conditions,
             per_video=per_video,
         )
-        return IndexHits([self._hit(rank, one, resolved) for rank, one in enumerate(found, 1)], query=resolved.words)
+        return IndexHits([self._hit(rank, one, resolved) for rank, one in enumerate(found, 1)], title=resolved.words)
+
+    def duplicates(
+        self,
+        *,
+        min_confidence: float = 0.5,
+        candidates: int = 12,
+        view: str | Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+        threads: int | None = None,
+        progress: "ProgressSink | None" = None,
+    ) -> "Duplicates":
+        """Find pairs of videos that show one event: encoded again, cropped, mirrored, cut, sped up or slowed down.
+
+        Every video is decoded once or twice, at a small size: pairs whose vectors or pictures are near are laid on
+        each other.
+
+        Args:
+            min_confidence: pairs less sure than this, 0 to 1, are left out.
+            candidates: how many videos each one is compared with: its nearest by vectors, and by pictures.
+            view: as for `search`.
+            where: as for `search`, without "time".
+            threads: that decode; not given: one a core, at most 4.
+            progress: told (work done, all of it, {"unreadable": videos}).
+
+        Raises:
+            UserError: an unknown view or condition, or numbers that make no sense.
+        """
+        from coview.collection.duplicates import list_duplicates
+
+        chosen: dict[str, Any] = {"min_confidence": min_confidence, "candidates": candidates, "threads": threads}
+        return list_duplicates(self._select(view, where, part="windows"), **chosen, progress=progress)
+
+    def outliers(
+        self,
+        *,
+        top: int = 20,
+        neighbours: int = 10,
+        view: str | Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> Outliers:
+        """Find the videos that are farthest from their nearest neighbours.
+
+        Args:
+            top: how many.
+            neighbours: how many neighbours are looked at; fewer look-alikes than that do not hide each other.
+            view: as for `search`.
+            where: as for `search`, without "time".
+
+        Raises:
+            UserError: an unknown view or condition, or a number below 1.
+        """
+        check_counts(top=top, neighbours=neighbours)
+        return list_outliers(self._select(view, where), top=top, neighbours=neighbours)
+
+    def clusters(
+        self,
+        *,
+        min_size: int = 5,
+        central: int = 3,
+        view: str | Sequence[str] | None = None,
+        where: Mapping[str, Any] | None = None,
+    ) -> Clusters:
+        """Find groups of videos, as many as there are; each is named by its most central ones.
+
+        Args:
+            min_size: fewer videos than this are no cluster.
+            central: how many videos name it.
+            view: as for `search`.
+            where: as for `search`, without "time".
+
+        Raises:
+            UserError: an unknown view or condition, or numbers that make no sense.
+        """
+        check_counts(min_size=min_size, central=central)
+        if min_size < 2:
+            raise UserError("min_size is 1: a cluster has at least 2 videos")
+        return list_clusters(self._select(view, where), min_size=min_size, central=central)
+
+    def sample(
+        self, count: int, *, view: str | Sequence[str] | None = None, where: Mapping[str, Any] | None = None
+    ) -> Sample:
+        """Choose videos that differ from each other, such that none that is left out is far from all of them.
+
+        Args:
+            count: how many.
+            view: as for `search`.
+            where: as for `search`, without "time".
+
+        Raises:
+            UserError: an unknown view or condition, or a count below 1.
+        """
+        check_counts(count=count)
+        return list_sample(self._select(view, where), count)
+
+    def _select(
+        self, view: str | Sequence[str] | None, where: Mapping[str, Any] | None, part: Part = "videos"
+    ) -> Selection:
+        views = choose_views(view, self.views, self.path)
+        conditions = parse_filter(where, folder=self.path, fields=self._store.field_names())
+        return select_videos(self._store, conditions, folder=self.path, views=views, part=part)
 
     def embed_query(
         self, path: Path, start: float | None = None, end: float | None = None, device: str = "auto"
@@ -260,16 +347,6 @@ class Index:
         path = shown_path(facts.path, self.path)
         times = found.start_seconds, found.end_seconds
         return IndexHit(rank, facts.id, path, facts.label, found.cosine, found.cosines, *times, query.is_in(found))
-
-    def _choose_views(self, view: str | Sequence[str] | None) -> tuple[str, ...]:
-        chosen = self.views if view is None else (view,) if isinstance(view, str) else tuple(view)
-        for one in chosen:
-            if one not in self.views:
-                hint = did_you_mean(one, self.views) or "."
-                raise UserError(f"{self.path} has no view {one!r}{hint} It has: {', '.join(self.views)}")
-        if not chosen:
-            raise UserError(f"no view given to search by; {self.path} has: {', '.join(self.views)}")
-        return chosen
 
 
 def open_index(path: Path | str, *, run: "Run | Path | str | None" = None, checkpoint: str | None = None) -> Index:
@@ -290,101 +367,30 @@ def open_index(path: Path | str, *, run: "Run | Path | str | None" = None, check
         UserError: no index there, a damaged one, one of another run, or a run that is not finished.
     """
     folder = as_path(path, name="path", what="the folder of an index")
-    opened = None if run is None else _open_run(run, checkpoint)
-    if (folder / _ABOUT).is_file():
-        about = _read_about(folder)
+    opened = None if run is None else open_run(run, checkpoint)
+    if (folder / ABOUT).is_file():
+        about = read_about(folder)
         if opened is not None:
-            _check_run(about, opened, folder)
+            check_run(about, opened, folder)
         return Index(folder, about=about, run=opened)
     if opened is None:
-        raise UserError(_why_none(folder))
+        raise UserError(explain_absence(folder))
     return _create(folder, opened)
 
 
 def _create(folder: Path, run: "Run") -> Index:
     """Begin an index; what a process that died while it began one has left is removed."""
-    from coview.collection.embedding_videos import run_identity
-
     inside = {child.name for child in folder.iterdir()} if folder.is_dir() else set()
     if (folder.exists() and not folder.is_dir()) or inside - _OWN_FILES:
         raise UserError(f"{folder} is there already and is no index; choose a new folder")
-    known = {"path": stored_path(run.path, folder), "checkpoint": run.checkpoint.name, "identity": run_identity(run)}
-    about = {
-        "format": FORMAT,
-        "coview": importlib.metadata.version("coview"),
-        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "id": secrets.token_hex(16),
-        "run": known,
-        "views": {view: int(run.encoders[view].feature_size) for view in run.views},
-    }
+    about = describe_index(folder, run)
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with folder_lock(folder / LOCK, otherwise=f"another process is beginning the index {folder}; try again"):
-            if (folder / _ABOUT).is_file():  # another process was quicker
+            if (folder / ABOUT).is_file():  # another process was quicker
                 return open_index(folder, run=run)
             for name in inside - {LOCK}:
                 (shutil.rmtree if (folder / name).is_dir() else os.unlink)(folder / name)
             index = Index(folder, about=about, run=run, create=True)
-            write_yaml(folder / _ABOUT, about, is_sealed=True)
+            write_yaml(folder / ABOUT, about, is_sealed=True)
             return index
-
-
-def _open_run(run: "Run | Path | str", checkpoint: str | None) -> "Run":
-    """Open the run that is to embed; its weights must stay, so that videos can be embedded for a search later.
-
-    Raises:
-        UserError: its training has not ended, and no checkpoint that stays was named.
-    """
-    from coview.embedding.run import Run
-
-    opened = run if isinstance(run, Run) else Run.load(as_path(run, name="run", what="the folder of a run"), checkpoint)
-    at = opened.position
-    is_named = checkpoint is not None or isinstance(run, Run)
-    if not at.is_stage_finished or not (is_named or at.stage_index == len(opened.stages) - 1):
-        raise UserError(
-            f"the run {opened.path} is not finished: its newest checkpoint is {opened.checkpoint.name}. Finish it "
-            "with: coview pretrain ... --resume; or name the last checkpoint of a finished stage: --checkpoint NAME"
-        )
-    return opened
-
-
-def _check_run(about: Mapping[str, Any], run: "Run", folder: Path) -> None:
-    """Refuse another run, or other weights of the same: their vectors cannot be compared."""
-    from coview.collection.embedding_videos import run_identity
-
-    known = about["run"]
-    if run_identity(run) != known["identity"]:
-        raise UserError(
-            f"{folder} holds vectors of {shown_path(str(known['path']), folder)}, checkpoint {known['checkpoint']}; "
-            f"those of {run.path}, checkpoint {run.checkpoint.name}, cannot be compared with them (other weights or "
-            "settings). Give that run, or a new folder for an index"
-        )
-
-
-def _read_about(folder: Path) -> Mapping[str, Any]:
-    """Read index.yaml.
-
-    Raises:
-        UserError: damaged, or made by another coview.
-    """
-    about = read_yaml(folder / _ABOUT)
-    run, views = about.get("run"), about.get("views") or {}
-    is_whole = isinstance(run, Mapping) and all(
-        isinstance(run.get(key), str) for key in ("path", "checkpoint", "identity")
-    )
-    is_whole = is_whole and isinstance(views, Mapping) and bool(views) and isinstance(about.get("id"), str)
-    if not is_whole or not all(isinstance(size, int) and size > 0 for size in views.values()):
-        raise UserError(f"{folder / _ABOUT} is damaged; bring it back from a copy, or make the index again")
-    if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", str(view)) for view in views):
-        raise UserError(f"{folder / _ABOUT} is damaged: {', '.join(map(repr, views))} are no names of views")
-    check_format(about.get("format"), known=FORMAT, what=str(folder), remedy="make the index again, in a new folder")
-    return about
-
-
-def _why_none(folder: Path) -> str:
-    make = f"make one with: coview index RUN SOURCE {folder}"
-    if not folder.exists():
-        return f"there is no index at {folder}; {make}"
-    if folder.is_dir() and (folder / "index.sqlite").exists():
-        return f"{folder} has lost its {_ABOUT}; bring it back from a copy, or make the index again in a new folder"
-    return f"{folder} is no index: it has no {_ABOUT}; {make.replace(str(folder), 'INDEX')}"

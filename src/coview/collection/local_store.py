@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from coview.collection.catalogue import Catalogue
 from coview.collection.filters import Filter
 from coview.collection.moments import find_moments
-from coview.collection.store import Candidate, Floats, NewVideo, Status, VideoFacts, VideoRow, VideoVectors
+from coview.collection.store import Candidate, Floats, NewVideo, Status, VideoFacts, VideoRow, VideoTable, VideoVectors
 from coview.collection.vectors import VectorFile, cosines
 from coview.errors import UserError
 from coview.files import disk_errors
@@ -201,6 +201,22 @@ class LocalStore:
         for number in dict.fromkeys(candidate.number for candidate in found):
             self.check(number)
         return found
+
+    def table(self, part: Part, where: Filter) -> VideoTable:
+        """Return the vectors of many videos; see `Store.table`."""
+        self._refresh()
+        selected = self.catalogue.select(where)
+        places = self._places[selected[selected < len(self._places)]]  # (V, 4)
+        total = int(self._places[:, 3].sum()) if part == "windows" else len(self._places)
+        counts = places[:, 3] if part == "windows" else np.ones(len(places), np.int64)
+        chosen = np.zeros(total, dtype=bool)
+        if part == "videos":
+            chosen[places[:, 0]] = True
+        else:
+            chosen = np.repeat(np.isin(self._places[:, 0], places[:, 0]), self._places[:, 3])
+        every = chosen.all()
+        rows = {view: self._files[view, part].rows(total) for view in self.views}
+        return VideoTable(places[:, 1], counts, rows if every else {view: rows[view][chosen] for view in rows})
 
     def _search_videos(self, query: Mapping[str, Floats], allowed: NDArray[np.bool_], *, top: int) -> list[Candidate]:
         rows = {view: self._files[view, "videos"].rows(len(allowed)) for view in query}

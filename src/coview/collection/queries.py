@@ -102,6 +102,36 @@ def resolve_query(
     return Query(f"{facts.id}{segment}", vectors, _numbers([rows[0], *own]), start, end)
 
 
+def find_videos(names: Sequence[str], store: Store, folder: Path) -> set[int]:
+    """Return the numbers of videos that are named by id or path.
+
+    Raises:
+        UserError: one of them is not in the index.
+    """
+    by_id = {row.facts.id: row.number for row in store.rows(id=names)}
+    others = {stored_path(name, folder): name for name in names if name not in by_id}
+    by_path = {others[row.facts.path]: row.number for row in store.rows(path=list(others))}
+    unknown = [name for name in others.values() if name not in by_path]
+    if unknown:
+        raise unknown_video(unknown[0], store, folder)
+    return {*by_id.values(), *by_path.values()}
+
+
+def choose_views(view: str | Sequence[str] | None, views: Sequence[str], folder: Path) -> tuple[str, ...]:
+    """Return the views that a user asked for, all where none is named.
+
+    Raises:
+        UserError: the index of that folder does not have one of them, or an empty list was given.
+    """
+    chosen = tuple(views) if view is None else (view,) if isinstance(view, str) else tuple(view)
+    for one in chosen:
+        if one not in views:
+            raise UserError(f"{folder} has no view {one!r}{did_you_mean(one, views) or '.'} It has: {', '.join(views)}")
+    if not chosen:
+        raise UserError(f"no view given to search by; {folder} has: {', '.join(views)}")
+    return chosen
+
+
 def unknown_video(name: str, store: Store, folder: Path) -> UserError:
     """Return the error that names what an index does not hold."""
     ids = [row.facts.id for row in store.rows(status="ready")]

@@ -114,6 +114,21 @@ class Candidate:
     """Where it ends."""
 
 
+@dataclass(frozen=True)
+class VideoTable:
+    """Vectors of many videos.
+
+    Attributes:
+        numbers: (V,) of the videos.
+        counts: (V,) how many rows each has, one after the other: its windows, or 1.
+        rows: view name -> (n, D) unit rows, float16.
+    """
+
+    numbers: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    rows: Mapping[str, NDArray[np.float16]]
+
+
 def mean_vector(rows: Floats) -> Floats:
     """Return the unit vector (D,) that is the mean of unit rows (W, D); zero where they cancel out."""
     mean = rows.astype(np.float32).mean(axis=0)
@@ -155,6 +170,9 @@ class Store(Protocol):
         Raises:
             UserError: they are damaged.
         """
+
+    def table(self, part: Literal["windows", "videos"], where: Filter) -> VideoTable:
+        """Return the vectors of all ready videos that meet a filter, of their windows or as a whole."""
 
     def damaged(self) -> list[int]:
         """Return the ready videos whose vectors are not what was written, reading all of them."""

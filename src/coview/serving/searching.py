@@ -78,7 +78,7 @@ class Searches:
             )
             numbers = self._shelf.numbers([hit.id for hit in found])
             hits = [_marked(hit, number, query) for hit, number in zip(found, numbers, strict=True)]
-            self._answers[key] = answer = IndexHits(hits, query=query.words)
+            self._answers[key] = answer = IndexHits(hits, title=query.words)
             if len(self._answers) > _KEPT_ANSWERS:
                 self._answers.popitem(last=False)
         return answer
