@@ -57,7 +57,6 @@ LATE = {
         "collection.adding",
     ): "torch takes two seconds to import, and a search among vectors needs none",
     ("collection.index", "collection.embedding_videos"): "so too",
-    ("collection.index", "embedding.run"): "so too",
     ("collection.about", "collection.embedding_videos"): "so too",
     ("collection.about", "embedding.run"): "so too",
     ("collection.index", "collection.duplicates"): "OpenCV and PyAV take half a second to import, so too",
