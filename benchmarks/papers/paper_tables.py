@@ -106,8 +106,8 @@ def paper_tables(
     found += _after_single_view_stages(found)
     found += average_splits(found)
     tables = []
-    for data in dict.fromkeys(one.result.data["root"] for one in found):
-        of_data = [one for one in found if one.result.data["root"] == data]
+    for data in dict.fromkeys(one.result.data_name for one in found):
+        of_data = [one for one in found if one.result.data_name == data]
         columns = _columns(published, data, of_data, protocol=protocol, metrics=metrics)
         for split in _splits(published, [one.result.split for one in of_data]):
             of_split = [one for one in of_data if one.result.split == split]

@@ -35,6 +35,8 @@ _REFUSALS = {
     errno.ESTALE: "the network disk has lost the file",
 }
 """What the operating system answers where the place or the user's rights are at fault, and never our code."""
+_FOLDERS = re.compile(r"""(?<![\w.:/~\\-])(?:/|[A-Za-z]:[/\\])(?:[^\s/\\:'"<>,;()]+[/\\])*(?=\w)""")
+"""The folders of an absolute path inside a text; what follows is the file's own name."""
 
 
 def as_path(given: object, *, name: str, what: str) -> Path:
@@ -57,6 +59,18 @@ def short(given: object) -> str:
     """Return a value as it stands in a message: itself where that is short, and its type."""
     text, kind = repr(given), type(given).__name__
     return f"{text} ({kind})" if len(text) <= 60 and "\n" not in text else f"of type {kind}"
+
+
+def without_folders(values: Any) -> Any:
+    """Return a text with every absolute path in it cut down to its last name; in lists and mappings each text.
+
+    What people share (results, reports, embeddings) tells nobody how their disks and accounts are called.
+    """
+    if isinstance(values, str):
+        return _FOLDERS.sub("", values)
+    if isinstance(values, Mapping):
+        return {key: without_folders(value) for key, value in values.items()}
+    return [without_folders(value) for value in values] if isinstance(values, list | tuple) else values
 
 
 def check_format(found: object, *, known: int, what: str, remedy: str) -> None:

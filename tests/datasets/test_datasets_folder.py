@@ -85,3 +85,18 @@ def test_real_folders(real_data):
     ucf10 = read_folder(real_data / "ucf10")
     assert len(ucf10.entries) == 362
     assert len({entry.label for entry in ucf10.entries}) == 10
+
+
+def test_groups_are_read_from_names_as_ucf101_gives_them(tmp_path):
+    for name in ("Biking/v_Biking_g01_c01.mp4", "Biking/v_Biking_g01_c02.avi", "v_Long_Jump_g12_c03.mp4", "a_g01.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    listing = read_folder(tmp_path)
+    groups = {entry.id: entry.group for entry in listing.entries}
+    assert groups == {
+        "Biking/v_Biking_g01_c01": "Biking_g01",
+        "Biking/v_Biking_g01_c02": "Biking_g01",
+        "v_Long_Jump_g12_c03": "Long_Jump_g12",
+        "a_g01": None,
+    }
+    assert any(remark.startswith("2 groups of clips of one recording") for remark in listing.remarks)

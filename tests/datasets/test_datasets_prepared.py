@@ -76,8 +76,33 @@ def test_parts_that_are_not_there(tmp_path, split, part, message):
 def test_without_any_split_training_takes_all(tmp_path):
     data = prepared(tmp_path, [VideoEntry("a", "/a.mp4", status="ready")])
     assert ids(data.part("split1", "train")) == ["a"]
-    with pytest.raises(UserError, match="'test' needs a split, and .* has no split column 'split1'; prepare it with"):
+    with pytest.raises(UserError, match="'test' needs a split, and .* has no split column 'split1'.* --folds 5"):
         data.part("split1", "test")
+
+
+def test_folds_leave_what_worked_before(tmp_path):
+    """A config that names split1 takes all videos without splits; so it does once folds have been dealt."""
+    entries = [
+        VideoEntry(name, f"/{name}.mp4", status="ready", splits={"fold1": part, "fold2": other})
+        for name, part, other in (("a", "train", "test"), ("b", "test", "train"))
+    ]
+    data = prepared(tmp_path, entries, folds=2)
+    assert (data.splits, data.given_splits) == (("fold1", "fold2"), ())
+    assert ids(data.part("split1", "train")) == ["a", "b"]
+    assert ids(data.part("fold1", "train")) == ["a"]
+    assert [data.split_of_run(name) for name in ("split1", "fold2", None)] == [None, "fold2", None]
+    with pytest.raises(UserError, match=r"no split 'fold3'; did you mean 'fold\d'\? It has: fold1, fold2"):
+        data.part("fold3", "train")
+    with pytest.raises(UserError, match="'test' needs a split, and has no split 'split1'; .* has: fold1, fold2"):
+        data.part("split1", "test")
+
+
+def test_a_split_that_is_not_there_is_an_error_that_says_how_to_get_one(tmp_path):
+    data = prepared(tmp_path, [VideoEntry("a", "/a.mp4", status="ready")])
+    with pytest.raises(UserError, match=r"has no split 'split1'. It has none. .* coview prepare .* --folds 5"):
+        data.require_split("split1")
+    with pytest.raises(UserError, match="has no split 'fold1'"):
+        data.part("fold1", "train")
 
 
 def test_nothing_ready_is_said(tmp_path):

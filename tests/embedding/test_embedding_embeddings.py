@@ -1,5 +1,8 @@
 """Embeddings are indexed and iterated, come back from files as they were, and damage is named."""
 
+import dataclasses
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -61,7 +64,10 @@ def test_what_is_read_is_what_was_written(tmp_path, count, windows, name):
     path = tmp_path / "new" / name
     assert given.save(str(path)) == path
     back = Embeddings.load(str(path))
-    assert (back.ids, back.labels, back.groups, back.paths) == (given.ids, given.labels, given.groups, given.paths)
+    assert (back.ids, back.labels, back.groups, back.sources) == (given.ids, given.labels, given.groups, given.sources)
+    assert back.paths == tuple(Path(one).name for one in given.paths)
+    whole = Embeddings.load(given.save(tmp_path / "whole" / name, full_paths=True))
+    assert (whole.paths, whole.sources) == (given.paths, given.sources)
     assert list(back.features) == ["rgb", "flow"]
     for view, features in given.features.items():
         np.testing.assert_array_equal(back.features[view], features)
@@ -78,8 +84,31 @@ def test_what_is_read_is_what_was_written(tmp_path, count, windows, name):
 def test_a_table_of_text_is_read_by_other_programs(tmp_path):
     given = some_embeddings(2)
     frame = pd.read_csv(given.save(tmp_path / "e.csv"))
-    assert list(frame.columns)[4:] == [*(f"feature:rgb:{n}" for n in range(4)), "feature:flow:0", "feature:flow:1"]
+    assert list(frame.columns)[5:] == [*(f"feature:rgb:{n}" for n in range(4)), "feature:flow:0", "feature:flow:1"]
     np.testing.assert_allclose(frame["feature:rgb:2"], given["rgb"][:, 2])
+
+
+def test_files_tell_nobody_where_videos_lie(tmp_path):
+    features = {"rgb": np.eye(3, dtype=np.float32)}
+    paths = ("/home/me/films/a/1.mp4", "/home/me/films/b/1.mp4", "")
+    reason = {"failed": {"x": "/home/me/films/x.mp4: corrupt: cut off"}, "run": "mine"}
+    given = Embeddings(("a", "b", "c"), features, (None,) * 3, (None,) * 3, paths, reason)
+    for name in ("e.parquet", "e.csv"):
+        path = given.save(tmp_path / name)
+        assert b"/home/me" not in path.read_bytes()
+        back = Embeddings.load(path)
+        assert back.paths == ("a/1.mp4", "b/1.mp4", "")
+        assert back.sources[0] != back.sources[1] != "" == back.sources[2]
+    assert Embeddings.load(tmp_path / "e.parquet").description["failed"] == {"x": "x.mp4: corrupt: cut off"}
+    mixed = dataclasses.replace(given, paths=("/a/1.mp4", "b/2.mp4", "")).save(tmp_path / "m.parquet")
+    assert Embeddings.load(mixed).paths == ("1.mp4", "2.mp4", "")
+
+
+@pytest.mark.parametrize("name", ["vectors", "vectors.npy", "vectors.txt"])
+def test_a_name_that_promises_another_kind_of_file_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match=r"written as \.parquet or \.csv, .* call it vectors\.parquet"):
+        some_embeddings(1).save(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_missing_damaged_and_foreign_files_are_the_users_error(tmp_path):

@@ -49,7 +49,7 @@ def test_scores_equal_plain_loops_and_counts_tell_both(small_run, other):
     assert (counts["queries_scored"], counts["queries"]) == (4, 5)
     assert (counts["gallery_used"], counts["gallery"], counts["gallery_videos"]) == (8, 10, 10)
     assert (counts["shared_classes"], counts["classes"]) == (2, 3)
-    assert counts["gallery_data"] == str(other)
+    assert counts["gallery_data"] == other.name
     assert (counts["gallery_not_ready"], counts["gallery_unlabelled"]) == ({"failed": 1}, 1)
     assert {row.kind for row in result.rows} == {"trained", "random", "pixels", "chance"}
     assert result.examples == {}

@@ -104,7 +104,7 @@ def test_the_file_names_every_member_and_another_ensemble_gets_another(small_run
         ("run:flow", "flow-00000010", "flow", 2.0, 3),
         ("other:rgb", "rgb-00000010", "rgb", 1.0, 4),
     ]
-    assert [m["run"] for m in members] == [str(small_run.run), str(other_run)]
+    assert [m["run"] for m in members] == [small_run.run.name, other_run.name]
     other = evaluate([words[0], f"{other_run}:rgb"], small_run.data, settings={"baselines": False})
     assert "retrieval-split1-ensemble-" in other.path
     assert other.path != result.path

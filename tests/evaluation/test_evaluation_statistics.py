@@ -53,8 +53,13 @@ def test_standard_error_grows_where_groups_succeed_together():
     hits = np.repeat(np.arange(15) % 3 == 0, 10)
     groups = np.repeat(np.arange(15), 10).astype(str)
     assert bootstrap_error(hits, groups) == pytest.approx(np.sqrt(1 / 3 * 2 / 3 / 15), rel=0.15)
-    assert bootstrap_error(np.ones(20, bool), ["x"] * 20) == 0
+
+
+def test_certainty_is_never_claimed_of_one_group_nor_where_all_are_right():
+    assert np.isnan(bootstrap_error(np.ones(20, bool), ["x"] * 20))
     assert np.isnan(bootstrap_error(np.zeros(0, bool), []))
+    for hits in (np.ones(3, bool), np.zeros(3, bool)):
+        assert bootstrap_error(hits, ["a", "b", "c"]) == pytest.approx(np.sqrt(0.2 * 0.8 / 5))
 
 
 def plain_intervals(gains, groups, classes, wanted, *, draws):

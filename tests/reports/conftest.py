@@ -1,5 +1,6 @@
 """A run folder and a data set made up of nothing, for reports."""
 
+import dataclasses
 import json
 import zlib
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class RunFolder:
         ]
         (self.path / "log.jsonl").write_text("\n".join(lines) + "\n")
 
-    def train(self, *, steps=20, stages=("rgb", "flow"), end="end", loss=5.0, std=0.9, rank=30.0, validation=True):
+    def train(self, *, steps=60, stages=("rgb", "flow"), end="end", loss=5.0, std=0.9, rank=30.0, validation=True):
         events = [{"event": "start"}]
         for number, stage in enumerate(stages):
             events.append(
@@ -81,7 +82,9 @@ class RunFolder:
             events.append({"event": end, "global_step": len(stages) * steps})
         self.log(*events)
 
-    def evaluate(self, *, trained=0.5, random=0.3, pixels=0.25, error=0.03, labels=True, rows=None):
+    def evaluate(
+        self, *, trained=0.5, random=0.3, pixels=0.25, error=0.03, labels=True, rows=None, counts=None, **more
+    ):
         def row(kind, name, value):
             metrics = {f"R@{k}": min(1.0, value * (1 + k / 50)) for k in (1, 5, 10, 20, 50)}
             return ScoreRow(kind, name, {**metrics, "R@1": value}, {"R@1": error}, "made up")
@@ -106,7 +109,7 @@ class RunFolder:
             variant="",
             run=str(self.path),
             checkpoint={"checkpoint": "flow-00000020", "global_step": 40},
-            data={"root": "data", "views": {}, "storage": {}},
+            data={"name": "data", "views": {}, "storage": {}},
             split="split1",
             preset="cpu",
             seed=0,
@@ -114,8 +117,9 @@ class RunFolder:
             counts={
                 "videos": 8,
                 "not_in_this_split": 0,
-                "queries": 3,
-                "queries_scored": 2,
+                "queries": 151,
+                "queries_scored": 150,
+                "query_groups": 70,
                 "queries_without_their_class_in_gallery": 0,
                 "gallery": 5,
                 "gallery_used": 5,
@@ -133,6 +137,7 @@ class RunFolder:
             created_at="2026-01-01T00:00:00+00:00",
             path=str(self.path / "evaluation" / "retrieval-split1.json"),
         )
+        result = dataclasses.replace(result, counts={**result.counts, **(counts or {})}, **more)
         write_result(result)
         return result
 
@@ -160,7 +165,9 @@ def run_folder(tmp_path, monkeypatch):
     """A run that has been set up but not begun: log and results are added by the test."""
     folder = tmp_path / "my <run>"
     folder.mkdir()
-    config = as_plain(RunConfig(views={"rgb": {"size": 64}, "flow": {"size": 64}}))
+    config = as_plain(
+        RunConfig(views={"rgb": {"size": 64}, "flow": {"size": 64}}, method={"name": "cpc", "epochs": 10})
+    )
     resolved = {
         "format": FORMAT,
         "config": config,

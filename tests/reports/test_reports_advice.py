@@ -10,8 +10,12 @@ from coview.reports.facts import StageFacts, gather
 from coview.reports.overview import overview
 
 
+def seen(run_folder, **given):
+    return overview(gather(run_folder.path), **{"run": "R", "data": "D", **given})
+
+
 def texts(run_folder, **given):
-    first = overview(gather(run_folder.path), **given)
+    first = seen(run_folder, **given)
     return [step.text for step in [*first.next_steps, *first.more_steps]]
 
 
@@ -40,7 +44,7 @@ def test_collapsed_lower_the_learning_rate(run_folder):
 
 def test_unfinished_go_on(run_folder):
     run_folder.train(end="stopped")
-    step = overview(gather(run_folder.path)).next_steps[0]
+    step = seen(run_folder).next_steps[0]
     assert step.text == "Training has not come to its end: go on."
     assert step.command.startswith("coview pretrain ")
     assert step.command.endswith("--resume")
@@ -52,7 +56,7 @@ def test_not_evaluated_then_evaluated_then_trained_on(run_folder):
     run_folder.evaluate()
     assert not has(texts(run_folder), "Not evaluated yet")
     assert has(texts(run_folder), "See what it learnt")
-    run_folder.train(steps=40)
+    run_folder.train(steps=80)
     assert has(texts(run_folder), "Training went on after the newest evaluation")
 
 
@@ -69,10 +73,10 @@ def test_a_view_that_beats_another_can_teach_it(run_folder):
 def test_views_that_training_has_not_helped(run_folder):
     run_folder.train()
     scored(run_folder, rgb=0.3, flow=0.8)
-    first = overview(gather(run_folder.path), data="D")
+    first = seen(run_folder)
     (step,) = [step for step in first.next_steps if "random weights" in step.text]
     assert step.text.startswith("rgb: not clearly better than random weights. Train longer, or leave it out")
-    assert step.command == f"coview evaluate {run_folder.path} --data D --retrieval.weights.rgb 0"
+    assert step.command == "coview evaluate R --data D --retrieval.weights.rgb 0"
     scored(run_folder, rgb=0.3, flow=0.3)
     assert has(texts(run_folder), "No view is clearly better than its random weights (retrieval)")
     scored(run_folder, rgb=0.8, flow=0.8)
@@ -123,7 +127,7 @@ def test_a_validation_loss_that_rises_again(run_folder):
     facts = gather(run_folder.path)
     judged = [{"step": n, "validation_loss": loss} for n, loss in ((5, 3.0), (10, 2.0), (15, 2.5))]
     stages = [dataclasses.replace(stage, epochs=judged) for stage in facts.stages]
-    steps = overview(dataclasses.replace(facts, stages=stages))
+    steps = overview(dataclasses.replace(facts, stages=stages), run="R", data="D")
     found = [step.text for step in [*steps.next_steps, *steps.more_steps]]
     assert has(found, "The validation loss of stage rgb was lowest at step 10 and has risen since")
 

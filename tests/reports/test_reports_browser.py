@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from browser import EXECUTABLE, look
 
-from coview.analysis.base import Findings
+from coview.analysis.base import Findings, FoundTable
 from coview.analysis.figure import Figure
 from coview.analysis.thumbnails import jpeg_uri
 from coview.reports import write_report
@@ -92,7 +92,7 @@ def test_the_page_in_a_browser(page, tmp_path):
     assert seen["focus"] == "jump · v2"
     assert [seen["right"], seen["down"], seen["end"]] == ["wave · v3", "wave · v1", "wave · v1"]
     assert seen["legend"].split() == ["jump", "wave"]
-    assert seen["chart"].startswith("step 20: ")
+    assert seen["chart"].startswith("step 60: ")
     assert seen["size"] == [375, 375]
     assert seen["over"] == []
     assert seen["first"] == "Skip to the scores"
@@ -111,3 +111,54 @@ def test_dark_is_dark_and_a_wide_screen_holds_too(page, tmp_path):
 
 def brightness(colour):
     return sum(map(int, colour.removeprefix("rgb(").removesuffix(")").split(",")))
+
+
+ATTACK = "<script>window.ran = 1</script><img src=x onerror='window.ran = 2'>"
+
+
+def test_nothing_that_a_strangers_run_holds_runs_in_the_page(run_folder, tmp_path):
+    """Scripts in a figure, a title, a name, a log and a map; style that loads; and one put into the page by hand."""
+    run_folder.train(stages=(ATTACK, "rgb"))
+    made = run_folder.evaluate(remarks=(ATTACK,), variant=ATTACK, data={"name": ATTACK, "views": {}, "storage": {}})
+    run_folder.log({"event": "warning", "stage": ATTACK, "step": 1, "text": ATTACK})
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9" onload="window.ran = 3">'
+        "<script>window.ran = 4; document.title = '!'</script>"
+        '<foreignObject><img xmlns="http://www.w3.org/1999/xhtml" src="x" onerror="window.ran = 5"/></foreignObject>'
+        '<image href="https://somewhere.invalid/x.png" width="9" height="9"/><path d="M0 0H9"/></svg>'
+    )
+    point = {"x": 0, "y": 0, "video": ATTACK, "label": ATTACK, "group": ATTACK}
+    payload = {
+        "maps": [{"title": ATTACK, "points": [point, {**point, "x": 1}]}],
+        "colours": {ATTACK: "url(https://somewhere.invalid/)"},
+        "thumbnails": {ATTACK: "https://somewhere.invalid/x.jpg"},
+    }
+    table = FoundTable(ATTACK, (ATTACK,), ((ATTACK,),))
+    figure = Figure("f", ATTACK, ATTACK, svg, b"a picture that is longer than the drawing" * 30)
+    run_folder.analyse(made, Findings((ATTACK,), (table,), {}, (), figures=(figure,)), analysis="similarity")
+    run_folder.analyse(made, Findings((ATTACK,), (), {}, (), payload=payload), analysis="map")
+    page = write_report(run_folder.path, run_folder.data)
+    probe = """
+      const blocked = [];
+      document.addEventListener("securitypolicyviolation", (event) => blocked.push(event.violatedDirective));
+      const put = (tag, given) => document.body.append(Object.assign(document.createElement(tag), given));
+      put("script", {textContent: "window.ran = 6"});
+      put("img", {src: "https://somewhere.invalid/y.png"});
+      await new Promise((done) => setTimeout(done, 300));
+      document.querySelector("figure.map svg").focus();
+      const drawn = [...document.querySelectorAll("#analyses svg.figure path, #analyses svg path[d='M0 0H9']")].length;
+      const reading = document.querySelector("figure.map .reading").textContent;
+      const loaded = window.performance.getEntriesByType("resource").map((one) => one.name);
+      return {ran: window.ran ?? null, title: document.title, drawn, reading, blocked: blocked.sort(),
+              scripts: document.querySelectorAll("script:not([type])").length,
+              foreign: loaded.filter((name) => name.includes("somewhere") && !name.includes("y.png"))};
+    """
+    seen, problems = look(page, probe, folder=tmp_path / "attack")
+    assert seen["ran"] is None
+    assert seen["title"] == "my <run> · coview report"
+    assert seen["drawn"] == 1
+    assert seen["reading"] == f"{ATTACK} · {ATTACK}"
+    assert seen["blocked"] == ["img-src", "script-src-elem"]
+    assert seen["scripts"] == 3  # the listener of this test, the page's own, the one put in and not run
+    assert seen["foreign"] == []
+    assert [problem for problem in problems if "somewhere" not in problem] == []

@@ -37,16 +37,28 @@ def analysed(made, payload, name="map"):
 
 def test_maps_of_a_payload():
     maps = [{"title": "rgb", "points": points(2)}, {"title": "flow", "points": []}]
-    (one,) = maps_of({"maps": maps, "colours": {"a": "#000"}})
-    assert (one.title, len(one.points), one.colours) == ("rgb", 2, {"a": "#000"})
+    (one,) = maps_of({"maps": maps, "colours": {"a": "#00ff00", "b": "url(https://x)", "c": 3}})
+    assert (one.title, len(one.points), one.colours) == ("rgb", 2, {"a": "#00ff00"})
     assert maps_of({}) == []
 
 
-def test_the_newest_picture_of_a_video_counts(run_folder):
+def test_points_that_are_none_are_left_out():
+    odd = [3, {}, {"x": "far", "y": 0, "video": "v", "group": "g"}, *points(1)]
+    (one,) = maps_of({"maps": [{"points": odd}], "colours": [1]})
+    assert [point["video"] for point in one.points] == ["v0"]
+
+
+def jpeg(name):
+    return f"data:image/jpeg;base64,{name}"
+
+
+def test_the_newest_picture_of_a_video_counts_in_its_own_data_set(run_folder):
     made = run_folder.evaluate()
-    newest = analysed(made, {"thumbnails": {"v0": "new"}})
-    older = analysed(made, {"thumbnails": {"v0": "old", "v1": "x"}})
-    assert thumbnails([newest, older, analysed(made, {})]) == {"v0": "new", "v1": "x"}
+    newest = analysed(made, {"thumbnails": {"v0": jpeg("new"), "v2": "https://somewhere/x.jpg", "v3": 1}})
+    older = analysed(made, {"thumbnails": {"v0": jpeg("old"), "v1": jpeg("x")}})
+    other = analysed(dataclasses.replace(made, data={"name": "other"}), {"thumbnails": {"v0": jpeg("theirs")}})
+    found = thumbnails([other, newest, older, analysed(made, {})])
+    assert found == {"data": {"v0": jpeg("new"), "v1": jpeg("x")}, "other": {"v0": jpeg("theirs")}}
 
 
 def textured(material, entry, places, *, height):

@@ -1,15 +1,21 @@
 """The page holds what the run's folder says, whatever is missing from it."""
 
+import base64
 import dataclasses
+import hashlib
 import html.parser
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
+import coview
+from coview.analysis import analyse
 from coview.analysis.base import Findings, FoundTable
-from coview.analysis.figure import draw
+from coview.analysis.figure import Figure, draw
 from coview.datasets.prepared import PreparedDataset
+from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.evaluation import evaluate
 from coview.evaluation.metrics.clusters import SCALES as ENTROPY
@@ -78,7 +84,7 @@ def test_a_whole_run(run_folder):
         "What to try next?",
         "coview evaluate",
         "Protocols that have not been run: ",
-        "2 of 3 query videos scored against 5 of 5 gallery videos",
+        "150 of 151 query videos scored against 5 of 5 gallery videos",
         "corrupt: <made so>",
         "a remark.",
         "1 failed",
@@ -191,7 +197,7 @@ def test_an_analysis_and_a_protocol_without_errors_are_shown(run_folder):
         "Views agree on <much>.",
         "nearest <classes>",
         "wave & jump",
-        "3 of 8 videos (test of split1), 2 classes. a remark.",
+        "3 of 8 videos of data (test of split1), 2 classes. a remark.",
         "mean entropy (nats)",
         "1.25",
         "a 2",
@@ -210,3 +216,73 @@ def test_real_views_and_a_real_evaluation(small_run):
     assert "Some pictures are missing" not in words
     assert "4 of 5 query videos scored" in words
     assert path.read_text(encoding="utf-8").count("data:image/jpeg;base64,") >= 10
+
+
+def test_what_is_shared_tells_nothing_of_the_machine(small_run, tmp_path, monkeypatch):
+    """Page, results, analyses and embeddings of a real run name folders, not where they lie, nor the host."""
+    folder = tmp_path / "home" / "somebody"
+    shutil.copytree(small_run.data, folder / "films")
+    shutil.copytree(small_run.run, folder / "mine")
+    resolved = folder / "mine" / "resolved.yaml"
+    resolved.write_text(resolved.read_text().replace(str(small_run.data), str(folder / "films")))
+    shutil.rmtree(folder / "mine" / "evaluation", ignore_errors=True)
+    monkeypatch.setattr("socket.gethostname", lambda: "a-host-of-mine")
+    evaluate(folder / "mine", folder / "films", settings={"weights.rgb": 3})
+    evaluate([f"{folder / 'mine'}:rgb", f"{folder / 'mine'}:flow=2"], folder / "films")
+    evaluate(folder / "mine", folder / "films", protocol="clusters")
+    analyse(folder / "mine", folder / "films", ["similarity", "health", "neighbours", "stages"])
+    Run.load(folder / "mine").embed(folder / "films").save(folder / "mine" / "vectors.parquet")
+    made = [write_report(folder / "mine", folder / "films")]
+    made += [*folder.rglob("evaluation/*"), *folder.rglob("analysis/*"), *folder.rglob("embeddings/*")]
+    made += [folder / "mine" / "vectors.parquet"]
+    assert len(made) > 20
+    for path in made:
+        told = path.read_bytes()
+        for word in (str(tmp_path), "somebody", "a-host-of-mine", str(small_run.source.parent)):
+            assert word.encode() not in told, (path.name, word)
+    asked = write_report(folder / "mine", folder / "films", full_paths=True).read_text()
+    assert f"--data {folder / 'films'}" in asked
+
+
+def test_every_page_has_a_policy_that_allows_its_own_script_alone(run_folder):
+    run_folder.train()
+    source = write_report(run_folder.path, run_folder.data).read_text(encoding="utf-8")
+    (policy,) = re.findall(r'<meta http-equiv="Content-Security-Policy" content="([^"]+)">', source)
+    rules = dict(rule.split(" ", 1) for rule in policy.replace("&#39;", "'").split("; "))
+    (script,) = re.findall(r"<script>(.*?)</script>", source, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert rules.pop("script-src") == f"'sha256-{digest}'"
+    assert rules.pop("style-src") == "'unsafe-inline'"
+    assert rules == {
+        "default-src": "'none'",
+        "img-src": "data:",
+        "media-src": "data:",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    assert source.index("Content-Security-Policy") < source.index("<title>")
+    pages = [path for path in Path(coview.__file__).parent.rglob("*.j2") if "<head>" in path.read_text()]
+    assert all("Content-Security-Policy" in path.read_text() for path in pages)
+
+
+def test_pictures_of_one_data_set_stand_under_no_other(run_folder):
+    """Another data set may call other videos by the same names."""
+    run_folder.train()
+    run_folder.evaluate(data={"name": "other", "is_of_run": False, "views": {}, "storage": {}})
+    page = outline(write_report(run_folder.path, run_folder.data))
+    assert "retrieval, split1, on other" in page.words
+    assert "These are other videos than those the run learnt from." in page.words
+    assert "✓ same class" not in page.words
+    run_folder.evaluate()
+    page = outline(write_report(run_folder.path, run_folder.data))
+    assert "retrieval, split1, on data" in page.words
+    assert "Videos of data." in page.words
+
+
+def test_a_figure_that_is_no_drawing_is_left_out_with_a_word(run_folder):
+    run_folder.train()
+    made = run_folder.evaluate()
+    broken = Figure("f", "t", "c", "<html>no</html>", b"no png")
+    run_folder.analyse(made, Findings(("Said.",), (), {}, (), figures=(broken,)))
+    page = outline(write_report(run_folder.path, run_folder.data))
+    assert "Left out: the file of this figure is no drawing." in page.words

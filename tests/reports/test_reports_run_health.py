@@ -15,6 +15,8 @@ from coview.reports.run_health import ViewHealth, conditions, health
         ({}, "good", "Yes: features are spread out and every loss is below that of a guess."),
         ({"std": 0.01}, "bad", "No: rgb and flow have collapsed, all features are nearly alike."),
         ({"rank": 1.2}, "bad", "No: rgb and flow have collapsed, all features are nearly alike."),
+        ({"steps": 49}, "note", "Too early to tell: rgb and flow have had 49 steps of training."),
+        ({"steps": 49, "std": 0.01}, "bad", "No: rgb and flow have collapsed, all features are nearly alike."),
         ({"loss": 7.0}, "note", "Alive, but rgb and flow have not learnt anything yet."),
     ],
 )
@@ -33,8 +35,8 @@ def test_the_newest_stage_that_measured_a_view_counts():
     stages = [stage("rgb", "rgb", 0.1, "rgb/cpc"), stage("flow", "flow", 0.2, "cpc_flow")]
     stages.append(stage("cycle1-rgb", "rgb", 0.9, "rgb/swapped"))
     assert conditions(stages) == [
-        ViewHealth("rgb", "cycle1-rgb", 0.9, 9.0, 2.0, 4.0),
-        ViewHealth("flow", "flow", 0.2, 9.0, 2.0, 4.0),
+        ViewHealth("rgb", "cycle1-rgb", 0.9, 9.0, 2.0, 4.0, steps=4),
+        ViewHealth("flow", "flow", 0.2, 9.0, 2.0, 4.0, steps=2),
     ]
     assert conditions(stages)[0].learnt_share == 0.5
     assert ViewHealth("rgb", "s", 0.9, 9.0).learnt_share is None
@@ -70,6 +72,8 @@ def test_what_the_analysis_of_health_found_stands_beside(run_folder):
     run_folder.train()
     facts = gather(run_folder.path)
     assert health(facts).looked == ()
-    result = SimpleNamespace(analysis="health", findings=SimpleNamespace(sentences=("a.", "b.", "c.")))
-    other = SimpleNamespace(analysis="map", findings=SimpleNamespace(sentences=("x.",)))
+    result = SimpleNamespace(
+        analysis="health", is_on_own_data=True, findings=SimpleNamespace(sentences=("a.", "b.", "c."))
+    )
+    other = SimpleNamespace(analysis="map", is_on_own_data=True, findings=SimpleNamespace(sentences=("x.",)))
     assert health(dataclasses.replace(facts, analyses=[other, result])).looked == ("a.", "b.")

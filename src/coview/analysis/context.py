@@ -96,6 +96,7 @@ class AnalysisContext:
         split: split column, if any.
         device: "auto", "cpu", "cuda" or "cuda:<n>".
         progress: told of long work.
+        stem: what the names of all files of the result begin with; another one for other data or an older checkpoint.
     """
 
     run: Run
@@ -108,6 +109,7 @@ class AnalysisContext:
     split: str | None = None
     device: str = "auto"
     progress: ProgressSink | None = None
+    stem: str = "analysis"
 
     @property
     def labels(self) -> list[str]:
@@ -206,10 +208,9 @@ class AnalysisContext:
     def about(self, *, view: str | None = None, settings: Any = None, whose: str | None = None) -> str:
         """Say what a figure shows: which videos, view, run and settings; its caption."""
         where = f"{self.part} of {self.split}" if self.split else self.part
-        parts = [f"{len(self.entries):,} videos ({where}) of {self.data.root.resolve().name}"]
+        parts = [f"{len(self.entries):,} videos ({where}) of {self.data.name}"]
         parts += [view] if view else []
-        name = self.run.path.resolve().name
-        parts.append(f"{whose or name} at {self.run.checkpoint.name}" if whose in (None, OWN) else whose)
+        parts.append(f"{whose or self.run.name} at {self.run.checkpoint.name}" if whose in (None, OWN) else whose)
         parts += [settings_in_words(settings)] if settings is not None else []
         return " · ".join(part for part in parts if part)
 

@@ -24,6 +24,7 @@ from coview.analysis.health_words import health_sentences
 from coview.analysis.projection import nearest_rows, shared_neighbours
 from coview.config import Count, Positive
 from coview.errors import UserError
+from coview.evaluation.statistics import bootstrap_error
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,9 @@ class ViewReading:
         shares: name -> how far that is, 0 not seen, 1 as far as another video.
         alignment: mean squared distance of the first and the last clip of a video (Wang and Isola's alignment).
         still_neighbours: share of a clip's nearest neighbours, among the chosen videos, that are those of its still.
+        same_video: share of last clips whose nearest first clip, among those of the chosen videos, is of their own
+            video: what can be scored without labels. The background helps, so it is read beside random weights.
+        same_video_error: its standard error.
     """
 
     whose: str
@@ -78,6 +82,8 @@ class ViewReading:
     shares: Mapping[str, float]
     alignment: float
     still_neighbours: float
+    same_video: float
+    same_video_error: float
 
 
 class HealthAnalysis(Analysis):
@@ -101,7 +107,7 @@ class HealthAnalysis(Analysis):
         if seen:
             figures.append(time_figure(context, seen, clips=clips))
         return Findings(
-            sentences=health_sentences(found, seen, k=k, chance=chance),
+            sentences=health_sentences(found, seen, k=k, chance=chance, clips=clips),
             tables=(_spread_table(found, k), *_neighbour_tables(found, k, chance), *_time_tables(seen, clips)),
             values={
                 "neighbours": k,
@@ -160,6 +166,7 @@ def _seen_by(whose: str, view: str, clips: Rows) -> ViewReading:
     pairs = {name: share_of_distance(originals[name], rows) for name, rows in zip(CHANGES, changed, strict=True)}
     k = max(1, min(5, len(middle) - 2))
     later, still = changed[list(CHANGES).index("later")], changed[list(CHANGES).index("still")]
+    is_found = (later @ first.T).argmax(axis=1) == np.arange(len(first))  # (n,)
     return ViewReading(
         whose,
         view,
@@ -167,6 +174,8 @@ def _seen_by(whose: str, view: str, clips: Rows) -> ViewReading:
         {name: share for name, (_, share) in pairs.items()},
         alignment(first, later),
         shared_neighbours(nearest_rows(middle, k), nearest_rows(still, k)),
+        same_video=float(is_found.mean()),
+        same_video_error=bootstrap_error(is_found, [str(place) for place in range(len(first))]),
     )
 
 
@@ -209,7 +218,12 @@ def _time_tables(seen: Sequence[ViewReading], clips: int) -> list[FoundTable]:
         for one in seen
     ]
     title = f"how far a changed clip is, 0: not seen, 1: as far as another video (cosine); {clips} videos"
-    return [FoundTable(title, ("features", "view", *CHANGES), tuple(rows))]
+    found = [(one.whose, one.view, f"{one.same_video:.1%} ± {one.same_video_error:.1%}") for one in seen]
+    again = f"last clips whose nearest first clip is of their own video, among {clips} (chance {1 / clips:.1%})"
+    return [
+        FoundTable(title, ("features", "view", *CHANGES), tuple(rows)),
+        FoundTable(again, ("features", "view", "own video found"), tuple(found)),
+    ]
 
 
 def _plain(one: OfView) -> dict[str, Any]:
@@ -246,6 +260,7 @@ def _records(found: Sequence[OfView], seen: Sequence[ViewReading]) -> list[dict[
         numbers |= {f"{name}: share of distance": value for name, value in changed.shares.items()}
         numbers |= {"first and last clip: squared distance": changed.alignment}
         numbers |= {"neighbours of stills": changed.still_neighbours}
+        numbers |= {"last clips that find their own video": changed.same_video}
         rows += [(changed.whose, changed.view, name, value) for name, value in numbers.items()]
     return [
         {"features": whose, "view": view, "what": name, "value": round(value, 6)} for whose, view, name, value in rows

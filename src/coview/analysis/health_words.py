@@ -1,7 +1,7 @@
 """What the numbers of a representation's health mean, in sentences."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from coview.analysis.context import OWN, RANDOM
@@ -21,7 +21,7 @@ UNSEEN, SEEN = 0.1, 0.3
 
 
 def health_sentences(
-    found: Sequence["OfView"], seen: Sequence["ViewReading"], *, k: int, chance: float
+    found: Sequence["OfView"], seen: Sequence["ViewReading"], *, k: int, chance: float, clips: int
 ) -> tuple[str, ...]:
     """Say what was found of this run, the most telling first.
 
@@ -30,31 +30,49 @@ def health_sentences(
         seen: of changed clips; may be empty.
         k: neighbours in a list.
         chance: share of common neighbours by chance.
+        clips: videos of which changed clips were looked at.
     """
     own = [one for one in found if one.whose == OWN]
     random = {one.view: one for one in found if one.whose == RANDOM}
-    stills = [sentence for one in seen if one.whose == OWN for sentence in [_of_time(one, seen)]]
+    stills = [_of_time(one, seen) for one in seen if one.whose == OWN]
+    again = [_of_same_video(one, seen, clips=clips) for one in seen if one.whose == OWN]
     spreads = [_of_spread(one, random.get(one.view)) for one in own]
-    return (*stills, *_of_neighbours(own, k=k, chance=chance), *spreads, *_of_hubs(own, k=k))
+    return (*stills, *again, *_of_neighbours(own, k=k, chance=chance), *spreads, *_of_hubs(own, k=k))
 
 
 def _of_time(one: "ViewReading", seen: Sequence["ViewReading"]) -> str:
     """Tell scene from motion."""
-    still, shuffled, backward = (one.shares[name] for name in ("still", "shuffled", "reversed"))
-    if math.isnan(still):
+    verdict = motion_verdict(one.shares)
+    if not verdict:
         return f"{one.view}: all videos are the same to the encoder; whether motion matters cannot be told."
-    if still < UNSEEN:
-        verdict = "looks at pictures, hardly at motion"
-    elif shuffled < UNSEEN and backward < UNSEEN:
-        verdict = "sees that something moves, not in which order"
-    elif shuffled < SEEN and backward < SEEN:
-        verdict = "sees motion, and a little of its order"
-    else:
-        verdict = "sees motion and its order"
     random = next((other for other in seen if other.whose == RANDOM and other.view == one.view), None)
     beside = f" (random weights {_three(random)})" if random else ""
     return (
         f"{one.view} {verdict}: still, shuffled, reversed clips are {_three(one)} of the way to another video{beside}."
+    )
+
+
+def motion_verdict(shares: Mapping[str, float]) -> str:
+    """Say what an encoder looks at, by how far still, shuffled and reversed clips are; "" where that is not known."""
+    still, shuffled, backward = (shares[name] for name in ("still", "shuffled", "reversed"))
+    if math.isnan(still):
+        return ""
+    if still < UNSEEN:
+        return "looks at pictures, hardly at motion"
+    if shuffled < UNSEEN and backward < UNSEEN:
+        return "sees that something moves, not in which order"
+    if shuffled < SEEN and backward < SEEN:
+        return "sees motion, and a little of its order"
+    return "sees motion and its order"
+
+
+def _of_same_video(one: "ViewReading", seen: Sequence["ViewReading"], *, clips: int) -> str:
+    """Say how often a video is found again by another part of it: a score that needs no labels."""
+    random = next((other for other in seen if other.whose == RANDOM and other.view == one.view), None)
+    beside = f"random weights {random.same_video:.0%} ± {random.same_video_error:.0%}, " if random else ""
+    return (
+        f"{one.view} finds a video again by its other end for {one.same_video:.0%} ± {one.same_video_error:.0%} of "
+        f"{clips} ({beside}chance {1 / clips:.0%})."
     )
 
 

@@ -6,6 +6,7 @@ A figure is <name>.svg, or <name>-<figure>.svg where there are several.
 import csv
 import io
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,11 +16,13 @@ from coview.analysis.base import Findings, FoundTable
 from coview.analysis.figure import Figure
 from coview.config import as_plain
 from coview.errors import UserError
-from coview.files import write_bytes, write_json, write_text
+from coview.files import check_format, without_folders, write_bytes, write_json, write_text
+
+logger = logging.getLogger(__name__)
 
 FOLDER = "analysis"
-FORMAT = 2
-"""Before 2, figures stood in the JSON file itself."""
+FORMAT = 3
+"""Of the JSON files; raise it when older ones can no longer be read."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +32,10 @@ class AnalysisResult:
     Attributes:
         analysis: name in `coview.analysis.ANALYSES`.
         findings: what was found.
-        run: the run's folder.
+        run: the name of the run's folder.
         checkpoint: folder name, stage, step and views trained so far.
         beside: other runs that stand beside it, with their checkpoints.
-        data: the prepared data set and how its views were made.
+        data: the prepared data set by its folder's name, how its views were made, and whether the run learnt from it.
         split: split column, None without one.
         part: which of its videos took part: "test", "train" or "all".
         preset: which reading of the papers the run spells.
@@ -66,6 +69,16 @@ class AnalysisResult:
     created_at: str
     path: str
 
+    @property
+    def data_name(self) -> str:
+        """The folder's name of the data set."""
+        return str(self.data["name"])
+
+    @property
+    def is_on_own_data(self) -> bool:
+        """Whether the run learnt from the data set that was looked at."""
+        return bool(self.data.get("is_of_run", True))
+
     def figure_path(self, figure: Figure) -> Path:
         """Return where a figure's files are, without their suffix."""
         path = Path(self.path)
@@ -94,6 +107,7 @@ def write_analysis(result: AnalysisResult) -> None:
         figures.append({"name": figure.name, "title": figure.title, "caption": figure.caption, "file": stem})
     values = {field.name: as_plain(getattr(result, field.name)) for field in fields(result) if field.name != "findings"}
     del values["path"]  # it moves with the run's folder
+    values |= {name: without_folders(values[name]) for name in ("checkpoint", "data", "settings", "beside", "remarks")}
     found = {
         "sentences": findings.sentences,
         "tables": [as_plain(table) for table in findings.tables],
@@ -115,8 +129,7 @@ def read_analysis(path: Path) -> AnalysisResult:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        if values.pop("format") > FORMAT:
-            raise UserError(f"{path} was written by a newer coview; update coview to read it")
+        check_format(values.pop("format"), known=FORMAT, what=str(path), remedy="run coview analyse again")
         found = values.pop("findings")
         tables = tuple(
             FoundTable(table["title"], tuple(table["columns"]), tuple(tuple(row) for row in table["rows"]))
@@ -137,14 +150,17 @@ def read_analysis(path: Path) -> AnalysisResult:
 
 
 def read_analyses(run: Path) -> list[AnalysisResult]:
-    """Return the analyses of a run, the newest first."""
-    results = [read_analysis(path) for path in sorted((run / FOLDER).glob("*.json"))]
+    """Return the analyses of a run, the newest first; a file that cannot be used is left out with a warning."""
+    results = []
+    for path in sorted((run / FOLDER).glob("*.json")):
+        try:
+            results.append(read_analysis(path))
+        except UserError as error:
+            logger.warning("left out: %s", error)
     return sorted(results, key=lambda result: result.created_at, reverse=True)
 
 
-def _read_figures(path: Path, described: Sequence[Mapping[str, str]] | Mapping[str, str]) -> tuple[Figure, ...]:
-    if isinstance(described, Mapping):  # format 1: title -> SVG element
-        return tuple(Figure("", title, "", svg, b"") for title, svg in described.items())
+def _read_figures(path: Path, described: Sequence[Mapping[str, str]]) -> tuple[Figure, ...]:
     found = []
     for figure in described:
         svg, png = (path.with_name(figure["file"] + suffix) for suffix in (".svg", ".png"))

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -212,8 +212,9 @@ class _Subject:
         started, whole = time.monotonic(), self.context
         kind = ANALYSES.load(name)
         settings = parse(kind.Settings, dict(options), source=f"analysis {name}")
-        context = _material_for(kind, name, whole)
         run, data = whole.run, whole.data
+        path = run.path / FOLDER / _file_name(name, run=run, data=data, checkpoint=self.checkpoint)
+        context = replace(_material_for(kind, name, whole), stem=path.stem)
         result = AnalysisResult(
             analysis=name,
             findings=kind(settings).analyse(context),
@@ -227,7 +228,7 @@ class _Subject:
                 "classes": len({label for label in context.labels if label}),
             },
             remarks=_remarks([run, *self.beside], data),
-            path=str(run.path / FOLDER / _file_name(name, run=run, data=data, checkpoint=self.checkpoint)),
+            path=str(path),
             **describe_origin(run, data, device=whole.device, started=started),
         )
         write_analysis(result)
@@ -308,7 +309,7 @@ def _material_for(kind: type[Analysis], name: str, context: AnalysisContext) -> 
 
 def _owners(run: Run, others: Sequence[Run]) -> dict[str, Owner]:
     """Return name -> owner of every set of features; folders of one name are told apart by their path."""
-    names = [other.path.resolve().name for other in others]
+    names = [other.name for other in others]
     named = [name if names.count(name) == 1 else str(other.path) for name, other in zip(names, others, strict=True)]
     return {
         OWN: Owner(run, "trained"),
@@ -323,6 +324,5 @@ def _remarks(runs: Sequence[Run], data: PreparedDataset) -> tuple[str, ...]:
 
 def _file_name(analysis: str, *, run: Run, data: PreparedDataset, checkpoint: str | None) -> str:
     """Return <analysis>[-<other data set>][-<older checkpoint>].json: what differs from the default."""
-    root = data.root.resolve()
-    parts = [analysis, "" if str(root) == run.resolved["data"]["root"] else root.name, checkpoint or ""]
+    parts = [analysis, "" if run.learnt_from(data) else data.name, checkpoint or ""]
     return "-".join(part.replace("/", "_") for part in parts if part) + ".json"

@@ -106,10 +106,9 @@ class Saliency(Analysis):
                 if context.progress is not None:
                     context.progress(len(found), len(places) * len(views), {})
         by_video = [[one for one in found if one.entry is context.entries[place]] for place in places]
-        names = {
-            f"saliency-clip{place}-{one.view}.mp4": one for place, own in enumerate(by_video, start=1) for one in own
-        }
-        videos = write_overlays(context, names, stem="saliency-clip")
+        stem = f"{context.stem}-clip"
+        names = {f"{stem}{place}-{one.view}.mp4": one for place, own in enumerate(by_video, start=1) for one in own}
+        videos = write_overlays(context, names, stem=stem)
         return Findings(
             sentences=_sentences(found),
             tables=_tables(found),
@@ -181,7 +180,7 @@ class Saliency(Analysis):
         return wall_figure(
             name,
             title=f"where it looks: {_named(first.entry)}",
-            caption=f"{first.entry.id}, the window in the middle · {context.run.path.resolve().name} at "
+            caption=f"{first.entry.id}, the window in the middle · {context.run.name} at "
             f"{context.run.checkpoint.name} · {words} · red: what makes the clip like its neighbour",
             rows=rows,
         )

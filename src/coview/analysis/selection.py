@@ -36,16 +36,16 @@ def who_takes_part(run: Run, data: PreparedDataset, *, split: str | None, part: 
     Args:
         run: its own split is taken where none is named.
         data: the videos.
-        split: split column; None: the run's own, where the data set has splits at all.
+        split: split column; None: the run's own, where the data set came with splits or has that one.
         part: "auto": the test videos where there is a split, else all.
 
     Raises:
         UserError: no such split or part, or no video of it is ready.
     """
-    chosen = split or (run.config.split if data.splits else None)
+    chosen = split or data.split_of_run(run.config.split)
     settled: Literal["test", "train", "all"] = ("test" if chosen else "all") if part == "auto" else part
-    if chosen is not None and chosen not in data.splits:
-        data.part(chosen, "train")  # its error names the splits there are
+    if chosen is not None:
+        data.require_split(chosen)
     entries = data.ready if settled == "all" else data.part(chosen, settled)
     if not entries:
         raise UserError(f"none of the {len(data.entries)} videos of {data.root} is ready; see videos.parquet")

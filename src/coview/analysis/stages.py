@@ -1,7 +1,6 @@
 """How retrieval grew from stage to stage of a run (ViCC, Figure 3), from the newest evaluation that scored stages."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from coview.analysis.base import Analysis, AnalysisContext, Findings, FoundTable
@@ -76,8 +75,8 @@ class Stages(Analysis):
         return draw(
             "",
             title=f"{result.protocol} after each stage",
-            caption=f"{result.counts['queries_scored']} videos scored ({place}) of {Path(result.data['root']).name} · "
-            f"{Path(result.run).name} at {result.checkpoint['checkpoint']} · dots: the views that a stage taught",
+            caption=f"{result.counts['queries_scored']} videos scored ({place}) of {result.data_name} · "
+            f"{result.run} at {result.checkpoint['checkpoint']} · dots: the views that a stage taught",
             size=(6.6, 4.0),
             paint=paint,
         )

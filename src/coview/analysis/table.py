@@ -20,7 +20,7 @@ def caption(result: AnalysisResult) -> str:
     place = f"{result.part} of {result.split}" if result.split else result.part
     counts = result.counts
     classes = f"{counts['classes']} classes" if counts["classes"] else "no labels"
-    text = f"{counts['videos']} of {counts['of']} videos ({place}), {classes}."
+    text = f"{counts['videos']} of {counts['of']} videos of {result.data_name} ({place}), {classes}."
     return text + "".join(f" {remark}." for remark in result.remarks)
 
 

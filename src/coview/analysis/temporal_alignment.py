@@ -163,8 +163,8 @@ class TemporalAlignment(Analysis):
         return draw(
             f"{kind}{place}",
             title=f"alignment of {title}",
-            caption=f"{first.id} | {second.id} of {context.data.root.resolve().name} · {words}, {smoothing} · "
-            f"{context.run.path.resolve().name} at {context.run.checkpoint.name}",
+            caption=f"{first.id} | {second.id} of {context.data.name} · {words}, {smoothing} · "
+            f"{context.run.name} at {context.run.checkpoint.name}",
             size=(8.2, 6.0) if found.repetition else (6.6, 6.2),
             paint=partial(paint_alignment, shown=shown),
         )

@@ -103,7 +103,7 @@ class ViewsGallery(Analysis):
         return wall_figure(
             f"clip{place}",
             title=f"the views of {entry.label or entry.id}",
-            caption=f"{entry.id} of {context.data.root.resolve().name}, {self.settings.frames} frames evenly spread"
+            caption=f"{entry.id} of {context.data.name}, {self.settings.frames} frames evenly spread"
             + (" · flow: the hue is the direction, see the wheel, the strength is the speed" if wheel else ""),
             rows=rows,
         )

@@ -23,18 +23,22 @@ class Embed(Command):
     videos: Videos
     """What to embed."""
     out: Path
-    """Parquet file to write; if its name ends in .csv, a table of text."""
+    """File to write: .parquet, or a table of text where its name ends in .csv."""
+    full_paths: bool = False
+    """Write where each video lies on this machine; not set: from the folder on that holds them all."""
     device: str = "auto"
     """auto, cpu, cuda, or cuda:N."""
 
     def run(self, settings: Settings) -> int:
         """Embed and store."""
         import coview
+        from coview.embedding.embeddings import check_file_name
 
+        check_file_name(self.out)  # before an hour of work, not after it
         run = coview.load(self.run_folder)
         with progress_bar("embed", unit="videos") as progress:
             vectors = run.embed(self.videos, device=self.device, progress=progress)
-        vectors.save(self.out)
+        vectors.save(self.out, full_paths=self.full_paths)
         views = ", ".join(f"{view} ({vectors[view].shape[1]}-d)" for view in run.views)
         print(f"{len(vectors)} videos, views {views}: {self.out}")
         for video, reason in vectors.description["failed"].items():

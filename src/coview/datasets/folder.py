@@ -10,6 +10,7 @@ from coview.datasets.listing import (
     PLAIN_SPLIT,
     Listing,
     counted,
+    group_in_name,
     refuse_lists,
     split_part,
     unique_ids,
@@ -25,9 +26,9 @@ Folders = tuple[str, ...]
 def read_folder(source: Path, *, lists: Path | None = None) -> Listing:
     """List the videos below `source`.
 
-    `wave/a.mp4` has the label "wave", `a.mp4` none; whether folders are classes at all, `decide_labels` judges. Folders
-    above that hold everything are passed over. Where the top folders are called train and test (or val), they are the
-    split "split1" and the next ones the classes.
+    `wave/a.mp4` has the label "wave", `a.mp4` none, `v_wave_g01_c02.mp4` the group "wave_g01"; whether folders are
+    classes at all, `decide_labels` judges. Folders above that hold everything are passed over. Where the top folders
+    are called train and test (or val), they are the split "split1" and the next ones the classes.
 
     Raises:
         UserError: no such folder, no video in it, or lists were given.
@@ -43,6 +44,7 @@ def read_folder(source: Path, *, lists: Path | None = None) -> Listing:
             id=video_id,
             path=files.path(name),
             label=here[0] if here else None,
+            group=group_in_name(Path(name).stem),
             splits={PLAIN_SPLIT: parts[place]} if parts else {},
             status="missing" if name in files.broken else "listed",
             reason=MISSING_REASON if name in files.broken else "",
@@ -73,6 +75,10 @@ def _remarks(files: VideoFiles, entries: Sequence[VideoEntry], passed: str) -> l
         counts = Counter(entry.splits[PLAIN_SPLIT] for entry in entries)
         parts = ", ".join(f"{count:,} {part}" for part, count in counts.items())
         remarks.append(f"the top folders are read as the split {PLAIN_SPLIT!r}: {parts}")
+    groups = {entry.group for entry in entries if entry.group is not None}
+    if groups:
+        found = counted(len(groups), "group")
+        remarks.append(f"{found} of clips of one recording, read from names such as v_Biking_g01_c02")
     labels = {entry.label for entry in entries if entry.label is not None}
     unlabelled = sum(entry.label is None for entry in entries)
     if labels and unlabelled:

@@ -30,6 +30,7 @@ PLAIN_SPLIT = "split1"
 MISSING_REASON = "missing: no such file"
 """Reason of a video that is listed but is not there."""
 
+_GROUP = re.compile(r"v_(?P<group>.+_g\d+)_c\d+")
 _PARTS = {
     "train": ("train", "training"),
     "test": ("test", "testing"),
@@ -159,6 +160,12 @@ def some(names: Sequence[str], count: int = 3) -> str:
     """Return the first few names, for messages: "a, b, c and 4 more"."""
     rest = len(names) - count
     return ", ".join(names[:count]) + (f" and {rest:,} more" if rest > 0 else "")
+
+
+def group_in_name(stem: str) -> str | None:
+    """Return the group of a clip that is named as UCF101 names its own: "v_Biking_g01_c02" is of group "Biking_g01"."""
+    match = _GROUP.fullmatch(stem)
+    return match["group"] if match else None
 
 
 def counted(count: int, noun: str) -> str:

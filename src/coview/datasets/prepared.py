@@ -139,6 +139,17 @@ class PreparedDataset:
         return tuple(sorted({name for entry in self.entries for name in entry.splits}))
 
     @cached_property
+    def given_splits(self) -> tuple[str, ...]:
+        """The split columns that the videos came with: `splits` without the folds of `coview prepare --folds`."""
+        dealt = {f"fold{number}" for number in range(1, (self.info.get("folds") or 0) + 1)}
+        return tuple(name for name in self.splits if name not in dealt)
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.root.resolve().name
+
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes of the ready videos, sorted; empty where nothing is labelled."""
         return tuple(sorted({entry.label for entry in self.ready if entry.label is not None}))
@@ -226,11 +237,30 @@ class PreparedDataset:
         """Return how many ready videos each part ("train", "test", "validation") of a split has."""
         return Counter(entry.splits[split] for entry in self.ready if split in entry.splits)
 
+    def require_split(self, split: str) -> None:
+        """Check that there is a split column of this name.
+
+        Raises:
+            UserError: there is none; says which there are, and how to get one.
+        """
+        if split not in self.splits:
+            hint = did_you_mean(split, self.splits) or "."
+            has = f"It has: {', '.join(self.splits)}" if self.splits else "It has none"
+            raise UserError(f"{self.root} has no split {split!r}{hint} {has}. {self._how_to_split()}")
+
+    def split_of_run(self, split: str | None) -> str | None:
+        """Return the split that a run's settings mean on these videos.
+
+        That is their own, where the videos came with splits or have one of this name; else None, which is all videos:
+        a config that names split1 works on videos without splits, before and after `coview prepare --folds`.
+        """
+        return split if split in self.splits or self.given_splits else None
+
     def part(self, split: str | None, part: str) -> tuple[VideoEntry, ...]:
         """Return the ready videos of one part of a split, never none.
 
         Args:
-            split: a split column; None, or a data set without any split column: "train" is every ready video.
+            split: a split column; None, or a data set that came without any: "train" is every ready video.
             part: "train", "test" or "validation".
 
         Raises:
@@ -238,15 +268,11 @@ class PreparedDataset:
         """
         if not self.ready:
             raise UserError(f"none of the {len(self.entries)} videos of {self.root} is ready; see {MANIFEST_NAME}")
-        if split is None or not self.splits:
+        if split is None or self.split_of_run(split) is None and not is_fold(split):
             if part == "train":
                 return self.ready
             raise UserError(f"the part {part!r} needs a split, and {self._no_split(split)}")
-        if split not in self.splits:
-            raise UserError(
-                f"{self.root} has no split {split!r}{did_you_mean(split, self.splits) or '.'} It has: "
-                f"{', '.join(self.splits)}. With no split (split: null) training takes every video"
-            )
+        self.require_split(split)
         chosen = tuple(entry for entry in self.ready if entry.splits.get(split) == part)
         if not chosen:
             counts = ", ".join(f"{name} ({count})" for name, count in sorted(self.part_counts(split).items()))
@@ -255,12 +281,22 @@ class PreparedDataset:
 
     def _no_split(self, split: str | None) -> str:
         if self.splits:
-            return f"none was named; {self.root} has: {', '.join(self.splits)}"
+            named = f"has no split {split!r}" if split is not None else "none was named"
+            return f"{named}; {self.root} has: {', '.join(self.splits)}"
         named = f" {split!r}" if split is not None else ""
+        return f"{self.root} has no split column{named}. {self._how_to_split()}"
+
+    def _how_to_split(self) -> str:
+        source = shlex.join([str(self.info.get("source", "SOURCE")), str(self.root)])
         return (
-            f"{self.root} has no split column{named}; prepare it with a layout that has one (csv: a column 'split'; "
-            "folder: folders 'train' and 'test')"
+            f"To divide the videos into folds: coview prepare {source} --folds 5; a layout can bring a split too (csv: "
+            "a column 'split'; folder: folders 'train' and 'test'). Training with split: null takes all videos"
         )
+
+
+def is_fold(split: str) -> bool:
+    """Whether a name is one that `coview prepare --folds` gives: asking for a fold that is not there is a mistake."""
+    return split.removeprefix("fold").isdigit() and split.startswith("fold")
 
 
 def _check_info(path: Path, info: Mapping[str, Any]) -> None:

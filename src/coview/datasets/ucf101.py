@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from coview.datasets.listing import Listing, with_example, without_suffix
+from coview.datasets.listing import Listing, group_in_name, with_example, without_suffix
 from coview.datasets.official_lists import Listed, add_part, bring_together, find_lists, read_lines
 from coview.errors import UserError
 
 _LIST_NAME = re.compile(r"(?P<part>train|test)list0*(?P<number>\d+)\.txt")
 _LINE = re.compile(r"(?P<name>.+?)(?:\s+\d+)?$")
-_STEM = re.compile(r"v_(?P<group>(?P<label>.+)_g\d+)_c\d+$")
+_STEM = re.compile(r"v_(?P<label>.+)_g\d+_c\d+$")
 
 
 @with_example(
@@ -63,9 +63,7 @@ def _name(line: str, *, place: str) -> str:
 
 def _listed(name: str, splits: dict[str, str]) -> Listed:
     label, _, stem = name.partition("/")
-    match = _STEM.match(stem)
-    group = match["group"] if match else None
-    return Listed(stem=stem, label=label, splits=splits, group=group, place=f"{name}.avi")
+    return Listed(stem=stem, label=label, splits=splits, group=group_in_name(stem), place=f"{name}.avi")
 
 
 def _incomplete(splits: dict[str, dict[str, str]]) -> list[str]:

@@ -1,10 +1,12 @@
 """Vectors of videos, or of their windows, with names: indexed, iterated, kept in a Parquet or CSV file."""
 
+import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -16,12 +18,14 @@ from coview.config import as_plain
 from coview.datasets.sealed_table import read_sealed, write_sealed
 from coview.datatypes import check_shape
 from coview.errors import UserError
-from coview.files import atomic_path, refusal
+from coview.files import atomic_path, refusal, without_folders
 from coview.registry import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
+FILE_SUFFIXES = (".parquet", ".csv")
+"""Endings of files of embeddings."""
 _PREFIX = "feature:"
 _DESCRIPTION = b"coview.embeddings"
 
@@ -62,6 +66,8 @@ class Embeddings:
         description: how they were made (run, step, data, windows), for reports.
         start_seconds: (n,) float64, where each window begins; None where a row is a whole video.
         end_seconds: (n,) float64.
+        sources: n texts that are equal where the source file is the same, whatever `paths` say; "" for arrays. Not
+            given: taken from `paths`.
     """
 
     ids: tuple[str, ...]
@@ -72,9 +78,12 @@ class Embeddings:
     description: Mapping[str, Any] = field(default_factory=dict)
     start_seconds: NDArray[np.float64] | None = None
     end_seconds: NDArray[np.float64] | None = None
+    sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         count = len(self.ids)
+        if not self.sources:
+            object.__setattr__(self, "sources", tuple(map(_source_of, self.paths)))
         for name, features in self.features.items():
             check_shape(f"features[{name!r}]", features, count, None)
         if not len(self.labels) == len(self.groups) == len(self.paths) == count:
@@ -143,18 +152,22 @@ class Embeddings:
         columns |= {view: list(rows) for view, rows in self.features.items()}
         return pd.DataFrame(columns)
 
-    def save(self, path: Path | str) -> Path:
+    def save(self, path: Path | str, *, full_paths: bool = False) -> Path:
         """Write a Parquet file, one list of floats a view ("feature:<view>"), atomically; return its path.
 
         A name that ends in .csv makes a table of text, one column a number ("feature:<view>:<place>"), for programs
-        that read nothing else: it is larger, and leaves the description out.
+        that read nothing else: it is larger, and leaves the description out. Paths are written from the folder on that
+        holds all the videos, since such files are shared; `full_paths` keeps them as they are.
 
         Raises:
-            UserError: the file cannot be written.
+            UserError: the name ends in something else, or the file cannot be written.
         """
-        path = Path(path)
+        path = check_file_name(path)
         is_text = path.suffix.lower() == ".csv"
-        columns = {name: _column(name, values) for name, values in self._columns().items()}
+        values = self._columns() | {"source": self.sources}
+        if not full_paths:
+            values["path"] = _from_common_folder(self.paths)
+        columns = {name: _column(name, found) for name, found in values.items()}
         for view, rows in self.features.items():
             rows = np.ascontiguousarray(rows, dtype=np.float32)
             if is_text:
@@ -167,7 +180,8 @@ class Embeddings:
                 with atomic_path(path) as aside:
                     pyarrow.csv.write_csv(table, aside)
             else:
-                text = json.dumps(as_plain(self.description)).encode()
+                description = as_plain(self.description)
+                text = json.dumps(description if full_paths else without_folders(description)).encode()
                 write_sealed(table.replace_schema_metadata({_DESCRIPTION: text}), path)
         except OSError as error:
             cause = refusal(error, path.parent) or error
@@ -192,7 +206,17 @@ class Embeddings:
             ]
             text = (table.schema.metadata or {}).get(_DESCRIPTION, b"{}")
             known = names["label"], names["group"], names["path"]
-            return cls(names["id"], _features(columns), *known, json.loads(text), *seconds)
+            sources = tuple(one or "" for one in columns["source"].to_pylist()) if "source" in columns else ()
+            start, end = seconds
+            return cls(
+                names["id"],
+                _features(columns),
+                *known,
+                description=json.loads(text),
+                start_seconds=start,
+                end_seconds=end,
+                sources=sources,
+            )
         except FileNotFoundError:
             raise UserError(
                 f"there are no embeddings at {path}; make them with: coview embed RUN VIDEOS --out {path}"
@@ -211,13 +235,43 @@ class Embeddings:
         return columns
 
 
+def check_file_name(path: Path | str) -> Path:
+    """Return the path of a file of embeddings.
+
+    Raises:
+        UserError: its name promises something that is not written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FILE_SUFFIXES:
+        raise UserError(
+            f"embeddings are written as {' or '.join(FILE_SUFFIXES)}, and {path.name!r} ends in "
+            f"{path.suffix or 'neither'}; call it {path.with_suffix('.parquet').name}"
+        )
+    return path
+
+
+def _source_of(path: str) -> str:
+    """Return what tells a source file from others without saying where it lies."""
+    return hashlib.sha256(os.path.abspath(path).encode(errors="surrogateescape")).hexdigest()[:20] if path else ""  # noqa: PTH100
+
+
+def _from_common_folder(paths: Sequence[str]) -> tuple[str, ...]:
+    """Return paths from the deepest folder on that holds them all; names alone where there is none."""
+    folders = {str(PurePath(path).parent) for path in paths if path}
+    try:
+        top = os.path.commonpath(folders) if folders else ""
+    except ValueError:  # some are relative, or on another drive
+        return tuple(PurePath(path).name for path in paths)
+    return tuple(PurePath(path).relative_to(top).as_posix() if path else "" for path in paths)
+
+
 def _column(name: str, values: Sequence[Any]) -> pa.Array:
     return pa.array(values, pa.float64() if name.endswith("_seconds") else pa.string())
 
 
 def _read_csv(path: Path) -> pa.Table:
     """Read a table of text: names as texts (an empty one in quotes is a text), everything else as numbers."""
-    texts = dict.fromkeys(("id", "path", "label", "group"), pa.string())
+    texts = dict.fromkeys(("id", "path", "label", "group", "source"), pa.string())
     options = pyarrow.csv.ConvertOptions(
         column_types=texts, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=False
     )

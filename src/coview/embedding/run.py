@@ -97,6 +97,19 @@ class Run:
         """The views it was trained on."""
         return tuple(self.config.views)
 
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.resolve().name
+
+    def learnt_from(self, data: PreparedDataset) -> bool:
+        """Whether a data set is the one that the run was trained on: in the same folder, or moved as it was."""
+        before = self.resolved["data"]
+        if str(data.root.resolve()) == before["root"]:
+            return True
+        has_moved = not Path(before["root"]).exists() and Path(before["root"]).name == data.name
+        return has_moved and not self.differences(data)
+
     def random_encoders(self) -> Mapping[str, Encoder]:
         """Return encoders with the random weights of the run's seed, trained nowhere: the baseline of training."""
         return _frozen(self.untrained())
@@ -178,13 +191,13 @@ class Run:
             progress=progress,
         )
         unread = {entry.id: entry.reason or entry.status for entry in data.entries if entry.status != "ready"}
-        where = {"failed": unread, "source": str(data.info.get("source", data.root))}
+        where = {"failed": unread, "source": Path(data.info.get("source", data.root)).name}
         return dataclasses.replace(made, description={**made.description, **self.describe(), **where})
 
     def describe(self) -> dict[str, Any]:
-        """Return which run and checkpoint this is, as plain values."""
+        """Return which run and checkpoint this is, as plain values; what is shared carries no paths."""
         return {
-            "run": str(self.path.resolve()),
+            "run": self.name,
             "checkpoint": self.checkpoint.name,
             "stage": self.position.stage,
             "step": self.position.step,
@@ -199,7 +212,7 @@ class Run:
         pairs = [(f"view {view}", before["views"].get(view), now["views"].get(view)) for view in self.views]
         pairs.append(("storage", before["storage"], now["storage"]))
         return tuple(
-            f"{data.root}: {name} was made with {dict(other or {})}, the run learnt from {dict(own or {})}"
+            f"{data.name}: {name} was made with {dict(other or {})}, the run learnt from {dict(own or {})}"
             for name, own, other in pairs
             if dict(own or {}) != dict(other or {})
         )

@@ -207,7 +207,7 @@ def _search(queries: Embeddings, collection: Embeddings, *, top: int, views: Seq
                 "embed both with the same run"
             )
     # Frames that came as arrays have no path: each is a source of its own.
-    sources = [path or f"array {place}" for place, path in enumerate((*queries.paths, *collection.paths))]
+    sources = [one or f"array {place}" for place, one in enumerate((*queries.sources, *collection.sources))]
     numbers = {source: number for number, source in enumerate(dict.fromkeys(sources))}
     groups = torch.tensor([numbers[source] for source in sources], dtype=torch.int64)
     indices, cosines = nearest(

@@ -80,7 +80,7 @@ class EnsembleMember:
         """Return who it is, for the result."""
         return {
             "name": self.name,
-            "run": str(self.run.path.resolve()),
+            "run": self.run.name,
             "checkpoint": self.run.checkpoint.name,
             "view": self.view,
             "weight": self.weight,
@@ -134,7 +134,7 @@ def load_members(words: Sequence[str]) -> tuple[EnsembleMember, ...]:
             hint = did_you_mean(read.view, run.views) or "."
             raise UserError(f"{run.path} has no view {read.view!r}{hint} It has: {', '.join(run.views)}")
         for view in run.views if read.view is None else (read.view,):
-            found.append(EnsembleMember(f"{run.path.resolve().name}:{view}", run, view, read.weight))
+            found.append(EnsembleMember(f"{run.name}:{view}", run, view, read.weight))
     if len(found) < 2:
         raise UserError("an ensemble needs two members or more: runs, or views of runs (RUN:flow)")
     if not any(member.weight for member in found):

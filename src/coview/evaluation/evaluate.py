@@ -42,7 +42,7 @@ def evaluate(
             stands for all of its views.
         data: prepared data set or its folder, with labels; another one than the run learnt from is allowed.
         protocol: one of `coview list protocols`.
-        split: split column; not set: the run's own, where the data set has splits at all.
+        split: split column; not set: the run's own, where the data set came with splits or has that one.
         settings: the protocol's, by name or dotted: {"variant": "leave-group-out", "weights.rgb": 3}.
         checkpoint: folder name of a checkpoint, where `run` is a folder; not set: the newest.
         along_with: splits that will be scored in other calls: their videos are embedded in this one.
@@ -65,7 +65,7 @@ def evaluate(
         run = members[0].run
     opened = _open_run(run, checkpoint)
     videos = _open_data(data)
-    used = split or (opened.config.split if videos.splits else None)
+    used = split or videos.split_of_run(opened.config.split)
     task = Task(opened, videos, used, device, progress, members, tuple(along_with))
     return _score(protocol, chosen, task, started=started)
 
@@ -91,7 +91,8 @@ def _score(protocol: str, chosen: Protocol, task: Task, *, started: float) -> Re
     scores, run = chosen.score(task), task.run
     name = ""  # of what is neither the run alone nor its newest checkpoint
     if task.members:
-        text = json.dumps([member.describe() for member in task.members], sort_keys=True)
+        members = [{**member.describe(), "run": str(member.run.path.resolve())} for member in task.members]
+        text = json.dumps(members, sort_keys=True)
         name = f"ensemble-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
     elif run.checkpoint != checkpoints(run.path)[-1]:
         name = run.checkpoint.name
@@ -111,7 +112,6 @@ def _score(protocol: str, chosen: Protocol, task: Task, *, started: float) -> Re
 
 def _file_name(protocol: str, scores: Scores, *, run: Run, data: PreparedDataset, name: str) -> str:
     """Return <protocol>-<split>[-<variant>][-<other data set>][-<checkpoint or ensemble>]: what is not the default."""
-    root = data.root.resolve()
-    other = root.name if str(root) != run.resolved["data"]["root"] else ""
+    other = "" if run.learnt_from(data) else data.name
     parts = [protocol, scores.split or "all", scores.variant, other, name]
     return "-".join(part.replace("/", "_") for part in parts if part)

@@ -17,7 +17,7 @@ from coview.datatypes import VideoEntry
 from coview.embedding.search import nearest
 from coview.errors import UserError
 
-SPLIT, LEAVE_GROUP_OUT = "split", "leave-group-out"
+SPLIT, LEAVE_GROUP_OUT, LEAVE_ONE_OUT = "split", "leave-group-out", "leave-one-out"
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def choose_videos(
     Args:
         data: the videos.
         split: split column, for the variant "split".
-        variant: "split", "leave-group-out", or "auto": split where the data set has splits. Any other word is another
-            way to compare the two parts of a split.
+        variant: "split", "leave-group-out", or "auto": split where one is named or the data set came with one. Any
+            other word is another way to compare the two parts of a split.
         folds: deal the groups of all labelled videos into this many parts, each tested by the others.
         fold_seed: of the deal.
         gallery: folder of another data set whose videos are to be found.
@@ -130,6 +130,8 @@ def choose_videos(
     Raises:
         UserError: no such split, no labelled video in one of the parts, or settings that exclude each other.
     """
+    if split is not None:
+        data.require_split(split)
     if gallery is not None and (folds is not None or variant not in ("auto", SPLIT)):
         other = "folds" if folds is not None else f"the variant {variant}"
         raise UserError(f"a gallery from another data set and {other} exclude each other: give one of them")
@@ -140,7 +142,7 @@ def choose_videos(
     if folds is not None:
         return _with_folds(data, folds, seed=fold_seed)
     if variant == "auto":
-        variant = SPLIT if data.splits else LEAVE_GROUP_OUT
+        variant = SPLIT if split is not None or data.given_splits else LEAVE_GROUP_OUT
     if variant == LEAVE_GROUP_OUT:
         return _leaving_groups_out(data, along_with)
     parts = {"queries": _part(data, split, "test"), "gallery": _part(data, split, "train")}
@@ -149,7 +151,7 @@ def choose_videos(
     places = {entry.id: place for place, entry in enumerate(entries)}
     queries, others = (tuple(places[entry.id] for entry in usable[name]) for name in ("queries", "gallery"))
     fold = QueryGallerySplit(queries, others)
-    counts = _counts(data, parts, usable)
+    counts = _counts(data, parts, usable) | count_misses(entries, (fold,))
     return EvaluationVideos(entries, (fold,), counts, split, "" if variant == SPLIT else variant)
 
 
@@ -158,18 +160,33 @@ def _leaving_groups_out(data: PreparedDataset, along_with: Sequence[str] = ()) -
     counts = _counts(data, dict.fromkeys(("queries", "gallery"), data.entries), {"queries": found, "gallery": found})
     entries = _in_order(data, found, along_with)
     rows = tuple(range(len(entries)))
-    fold = QueryGallerySplit(rows, rows, tuple(group_of(entry) for entry in entries))
-    return EvaluationVideos(entries, (fold,), counts, None, LEAVE_GROUP_OUT)
+    groups = tuple(group_of(entry) for entry in entries)
+    fold = QueryGallerySplit(rows, rows, groups)
+    has_groups = len(set(groups)) < len(groups)
+    remark = "no two videos share a group: clips cut from one recording, if there are any, may find each other"
+    return EvaluationVideos(
+        entries,
+        (fold,),
+        counts | count_misses(entries, (fold,)),
+        None,
+        LEAVE_GROUP_OUT if has_groups else LEAVE_ONE_OUT,
+        () if has_groups else (remark,),
+    )
 
 
 def _with_folds(data: PreparedDataset, folds: int, *, seed: int) -> EvaluationVideos:
     everyone = _leaving_groups_out(data)
     parts = deal_folds([group_of(entry) for entry in everyone.entries], folds, seed=seed)
     splits = [(np.flatnonzero(parts == part).tolist(), np.flatnonzero(parts != part).tolist()) for part in range(folds)]
+    dealt = tuple(QueryGallerySplit(tuple(queries), tuple(gallery)) for queries, gallery in splits)
     return EvaluationVideos(
         everyone.entries,
-        tuple(QueryGallerySplit(tuple(queries), tuple(gallery)) for queries, gallery in splits),
-        {**everyone.counts, "folds": [len(queries) for queries, _ in splits]},
+        dealt,
+        {
+            **everyone.counts,
+            **count_misses(everyone.entries, dealt),
+            "folds": [len(queries) for queries, _ in splits],
+        },
         None,
         f"{folds}-fold",
         remarks=("folds test every labelled video, those too that the encoder has seen without their labels",),
@@ -185,7 +202,7 @@ def _with_gallery(data: PreparedDataset, split: str | None, gallery: PreparedDat
     if gallery.root.resolve() == data.root.resolve():
         raise UserError(f"the gallery {gallery.root} is the queries' own data set; leave the setting gallery out")
     parts = {
-        "queries": _part(data, split, "test") if data.splits else data.entries,
+        "queries": data.entries if split is None and not data.given_splits else _part(data, split, "test"),
         "gallery": _part(gallery, split, "train") if split in gallery.splits else gallery.entries,
     }
     queries = _usable(data, parts["queries"], part="queries")
@@ -199,7 +216,7 @@ def _with_gallery(data: PreparedDataset, split: str | None, gallery: PreparedDat
     own = _counts(data, {"queries": parts["queries"]}, {"queries": queries, "gallery": found})
     elsewhere = {
         "gallery": len(parts["gallery"]),
-        "gallery_data": str(gallery.root.resolve()),
+        "gallery_data": gallery.name,
         "gallery_videos": len(gallery.entries),
         "gallery_not_ready": dict(Counter(entry.status for entry in parts["gallery"] if entry.status != "ready")),
         "gallery_unlabelled": sum(entry.status == "ready" and entry.label is None for entry in parts["gallery"]),
@@ -207,8 +224,22 @@ def _with_gallery(data: PreparedDataset, split: str | None, gallery: PreparedDat
     }
     count = len(queries)
     fold = QueryGallerySplit(tuple(range(count)), tuple(range(count, count + len(found))))
-    used, variant = split if data.splits else None, f"gallery-{gallery.root.resolve().name}"
-    return EvaluationVideos((*queries, *found), (fold,), {**own, **elsewhere}, used, variant, (), gallery)
+    own |= count_misses((*queries, *found), (fold,))
+    return EvaluationVideos(
+        (*queries, *found), (fold,), {**own, **elsewhere}, split, f"gallery-{gallery.name}", (), gallery
+    )
+
+
+def count_misses(entries: Sequence[VideoEntry], folds: Sequence[QueryGallerySplit]) -> dict[str, int]:
+    """Count the queries that no gallery video of their class may answer: however good the features, they are misses."""
+    labels = [entry.label for entry in entries]
+    misses = 0
+    for fold in folds:
+        groups = fold.groups or tuple(f"row {row}" for row in range(len(entries)))
+        of_class = Counter(labels[row] for row in fold.gallery)
+        of_own_group = Counter((labels[row], groups[row]) for row in fold.gallery) if fold.groups else Counter()
+        misses += sum(of_class[labels[row]] == of_own_group[labels[row], groups[row]] for row in fold.queries)
+    return {"queries_without_their_class_in_gallery": misses}
 
 
 def _in_order(data: PreparedDataset, found: Iterable[VideoEntry], along_with: Sequence[str]) -> tuple[VideoEntry, ...]:
@@ -225,8 +256,9 @@ def _usable(data: PreparedDataset, entries: Sequence[VideoEntry], *, part: str) 
     found = tuple(entry for entry in entries if entry.status == "ready" and entry.label is not None)
     if not found:
         raise UserError(
-            f"scores need labelled videos, and {data.root} has none that are ready for the {part}; "
-            "labels come from class folders or the lists given to coview prepare"
+            f"scores need labelled videos, and {data.root} has none that are ready for the {part}; labels come from "
+            "class folders or the lists given to coview prepare. What needs no labels: coview analyse RUN --data "
+            f"{data.root}"
         )
     return found
 
@@ -248,13 +280,12 @@ def _counts(
     """Say how many videos were scored of how many, and where the others went."""
     in_use = {entry.id for entries in parts.values() for entry in entries}
     chosen = [entry for entry in data.entries if entry.id in in_use]
-    gallery_labels = {entry.label for entry in usable["gallery"]}
     return {
         "videos": len(data.entries),
         "not_in_this_split": len(data.entries) - len(chosen),
         "queries": len(parts["queries"]),
         "queries_scored": len(usable["queries"]),
-        "queries_without_their_class_in_gallery": sum(e.label not in gallery_labels for e in usable["queries"]),
+        "query_groups": len({group_of(entry) for entry in usable["queries"]}),
         "gallery": len(parts.get("gallery", ())),
         "gallery_used": len(usable["gallery"]),
         "classes": len({entry.label for entries in usable.values() for entry in entries}),

@@ -1,5 +1,6 @@
 """How sure is a score, or the difference of two? Bootstrap over groups, McNemar's test, Holm; numbers in and out."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -14,13 +15,20 @@ def bootstrap_error(hits: NDArray[np.bool_], groups: Sequence[str], *, seed: int
     """Return the standard error of the mean of `hits` (q,) over bootstrap draws of whole groups.
 
     Videos of one group come from one source and succeed or fail together; drawing single videos would promise more
-    certainty than there is.
+    certainty than there is. Where every video is a hit, or none, the draws are all alike and would promise certainty:
+    there the error is that of a share of 1 / (G + 2) (Agresti and Coull, 1998).
+
+    Returns:
+        nan where all videos are of one group: nothing can be said of the spread between groups.
     """
-    if len(hits) == 0:
-        return float("nan")
     _, codes = np.unique(np.asarray(groups), return_inverse=True)
     found = np.bincount(codes, weights=hits.astype(np.float64))  # (G,)
     sizes = np.bincount(codes)
+    if len(sizes) < 2:
+        return float("nan")
+    if hits.all() or not hits.any():
+        share = 1 / (len(sizes) + 2)
+        return math.sqrt(share * (1 - share) / (len(sizes) + 2))
     means = [(draws @ found) / (draws @ sizes) for draws in _draw_groups(len(sizes), _DRAWS, seed=seed)]
     return float(np.std(np.concatenate(means)))
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 from coview.reports.facts import RunFacts, StageFacts
 from coview.reports.headline_scores import HeadlineScores, best_row
-from coview.reports.run_health import RunHealth
-from coview.reports.words import and_list, judge, score_text
+from coview.reports.run_health import LEAST_STEPS, RunHealth
+from coview.reports.words import and_list, score_text
 
 LEAST_LOG_LINES = 10
+WANTED_STEPS = 500
+"""Of a view, to see whether anything is learnt at all."""
 FALLING_SHARE = 0.01
 """A loss that still falls by more than this share of itself in the last fifth of its log lines has not settled."""
 RISEN_SHARE = 0.05
@@ -39,13 +41,15 @@ class RunReading:
         facts: the run's folder.
         health: is it healthy.
         standings: how good, the newest first.
-        data: folder of the prepared data set.
+        run: the run's folder as it stands in commands.
+        data: folder of the prepared data set, too.
         num_labelled: videos with a label, None where that is not known.
     """
 
     facts: RunFacts
     health: RunHealth
     standings: Sequence[HeadlineScores]
+    run: str
     data: str
     num_labelled: int | None = None
 
@@ -62,7 +66,17 @@ class RunReading:
 
     def command(self, name: str) -> str:
         """Return a command on this run and its data."""
-        return f"coview {name} {self.facts.path} --data {self.data}"
+        return f"coview {name} {self.run} --data {self.data}"
+
+    @property
+    def is_unlabelled(self) -> bool:
+        """Whether it is known that no video has a label."""
+        return self.num_labelled == 0
+
+    @property
+    def is_early(self) -> bool:
+        """Whether training has hardly begun to show."""
+        return any(one.steps < LEAST_STEPS for one in self.health.views)
 
 
 def advice(seen: RunReading) -> list[Advice]:
@@ -73,9 +87,7 @@ def advice(seen: RunReading) -> list[Advice]:
 def finish_training(seen: RunReading) -> Iterator[Advice]:
     """Training that has not come to its end goes on first."""
     if not seen.facts.is_complete:
-        config = (
-            f"coview pretrain {seen.facts.path / 'config.yaml'} --data {seen.data} --out {seen.facts.path} --resume"
-        )
+        config = f"coview pretrain {_inside(seen.run, 'config.yaml')} --data {seen.data} --out {seen.run} --resume"
         yield Advice("Training has not come to its end: go on.", config)
 
 
@@ -112,23 +124,64 @@ def mend_numbers(seen: RunReading) -> Iterator[Advice]:
 
 def evaluate(seen: RunReading) -> Iterator[Advice]:
     """No score yet, or one of an older checkpoint."""
-    if not any(stage.steps for stage in seen.facts.stages):
+    if seen.is_unlabelled or not any(stage.steps for stage in seen.facts.stages):
         return
-    if not seen.facts.results:
-        if seen.num_labelled == 0:
-            yield Advice(
-                "No video has a label, so nothing can be scored; what needs no labels can still be looked at.",
-                seen.command("analyse"),
-            )
-        else:
-            yield Advice("Not evaluated yet: score it beside random weights and pixels.", seen.command("evaluate"))
-        return
-    if seen.facts.results[0].checkpoint.get("global_step", 0) < sum(s.last_step for s in seen.facts.stages):
+    own = [result for result in seen.facts.results if result.is_on_own_data]
+    if not own:
+        yield Advice("Not evaluated yet: score it beside random weights and pixels.", seen.command("evaluate"))
+    elif own[0].checkpoint.get("global_step", 0) < sum(s.last_step for s in seen.facts.stages):
         yield Advice("Training went on after the newest evaluation: evaluate again.", seen.command("evaluate"))
+
+
+def train_at_all(seen: RunReading) -> Iterator[Advice]:
+    """So few steps that nothing can have been learnt."""
+    if not seen.is_early or not seen.facts.is_complete:
+        return
+    steps = min(one.steps for one in seen.health.views)
+    factor = max(2, math.ceil(WANTED_STEPS / max(1, steps)))
+    method = seen.facts.config["method"]
+    longer = " ".join(
+        f"--method.{name.replace('_', '-')} {factor * int(value)}"
+        for name, value in method.items()
+        if "epochs" in name and isinstance(value, int) and value > 0
+    )
+    limit = seen.facts.config.get("training", {}).get("max_steps")
+    limit = f"--training.max-steps {factor * limit}" if limit else ""
+    again = f"coview pretrain {_inside(seen.run, 'config.yaml')} --data {seen.data} --out {_beside(seen.run, 'longer')}"
+    yield Advice(
+        f"{steps} step{'s' * (steps != 1)} of training are too few to learn from: train about {factor} times as long.",
+        " ".join(word for word in (again, longer, limit) if word) if longer or limit else "",
+    )
+
+
+def look_without_labels(seen: RunReading) -> Iterator[Advice]:
+    """Nothing can be scored, but much can be seen."""
+    if seen.is_unlabelled and any(stage.steps for stage in seen.facts.stages) and not seen.facts.analyses:
+        yield Advice(
+            "No video has a label, so nothing is scored. See what it learnt all the same: what it finds alike, whether "
+            "it sees motion or the scene, beside random weights.",
+            seen.command("analyse"),
+        )
+
+
+def use_without_labels(seen: RunReading) -> Iterator[Advice]:
+    """What one does with a run whose videos have no labels."""
+    if seen.is_unlabelled and seen.facts.is_complete and seen.facts.analyses and not seen.is_early:
+        yield Advice(
+            "Use it: make the videos searchable, and find the moments most like one of them.",
+            f"coview index {seen.run} {seen.data} idx",
+        )
+        yield Advice(
+            "For scores a few labels are enough: put some videos into a folder a class (coview prepare FOLDER LABELLED "
+            "--labels folders) and evaluate there.",
+            f"coview evaluate {seen.run} --data LABELLED",
+        )
 
 
 def train_longer(seen: RunReading) -> Iterator[Advice]:
     """A loss that had not settled when its stage ended."""
+    if seen.is_early:
+        return
     falling = [stage.name for stage in seen.facts.stages if still_falls(stage)]
     if falling and not any(one.state == "collapsed" for one in seen.health.views):
         stages = f"stage {falling[0]}" if len(falling) == 1 else f"stages {and_list(falling)}"
@@ -156,7 +209,7 @@ def beat_random(seen: RunReading) -> Iterator[Advice]:
         poor = []
         for row in rows:
             random = one.result.row("random", row.name)
-            if random is not None and judge(row, random, metric=one.metric) != "better":
+            if random is not None and one.judge(row, random) in ("unclear", "worse"):
                 poor.append(row.name)
         best = best_row(rows, one.metric)
         useless = [name for name in poor if best is not None and name != best.name]
@@ -177,7 +230,7 @@ def beat_random(seen: RunReading) -> Iterator[Advice]:
 def beat_pixels(seen: RunReading) -> Iterator[Advice]:
     """A baseline without any network that does as well."""
     for one in seen.standings[:1]:
-        if one.pixels is not None and one.against(one.pixels) != "better":
+        if one.pixels is not None and one.against(one.pixels) in ("unclear", "worse"):
             scores = [score_text(row, one.metric) for row in (one.pixels, one.best)]
             yield Advice(
                 f"The baseline {one.pixels.name!r}, without any network, is as good ({scores[0]}; {one.best.name} "
@@ -190,7 +243,7 @@ def let_views_teach(seen: RunReading) -> Iterator[Advice]:
     for one in seen.standings[:1]:
         rows = [row for row in one.result.rows if row.kind == "trained" and row.name in seen.views]
         best = best_row(rows, one.metric)
-        behind = [row.name for row in rows if best is not None and judge(best, row, metric=one.metric) == "better"]
+        behind = [row.name for row in rows if best is not None and one.judge(best, row) == "better"]
         if best is None or not behind:
             continue
         known = f"{best.name} beats {and_list(behind)} ({score_text(best, one.metric)})"
@@ -199,7 +252,7 @@ def let_views_teach(seen: RunReading) -> Iterator[Advice]:
         else:
             yield Advice(
                 f"{known}: let it teach them. Methods in which views learn together (coview list methods) can start "
-                f"from this run: --start-from {seen.facts.path}"
+                f"from this run: --start-from {seen.run}"
             )
 
 
@@ -209,14 +262,14 @@ def use_ensemble(seen: RunReading) -> Iterator[Advice]:
         own = [row for row in one.result.rows if row.kind == "trained"]
         view = best_row([row for row in own if row.name in seen.views], one.metric)
         mixed = best_row([row for row in own if row.name not in seen.views], one.metric)
-        if view is not None and mixed is not None and judge(mixed, view, metric=one.metric) == "better":
+        if view is not None and mixed is not None and one.judge(mixed, view) == "better":
             yield Advice(f"The views know different things: {mixed.name} beats each of them alone. Use it.")
 
 
 def measure_better(seen: RunReading) -> Iterator[Advice]:
     """Errors too wide to tell runs apart."""
     for one in seen.standings[:1]:
-        error = one.best.standard_errors.get(one.metric, math.nan)
+        error = one.best.standard_error(one.metric)
         if error > WIDE_ERROR and one.level != "good":
             yield Advice(
                 f"The standard error is {100 * error:.0f} points: for smaller differences train with other seeds "
@@ -244,8 +297,11 @@ RULES: tuple[Callable[[RunReading], Iterator[Advice]], ...] = (
     finish_training,
     mend_numbers,
     mend_collapse,
+    train_at_all,
     mend_ignorance,
     evaluate,
+    look_without_labels,
+    use_without_labels,
     train_longer,
     beat_random,
     beat_pixels,
@@ -269,6 +325,15 @@ def still_falls(stage: StageFacts) -> bool:
     drop = sum(before) / size - sum(after) / size
     error = math.sqrt((_variance(before) + _variance(after)) / size)
     return drop > FALLING_SHARE * abs(sum(before) / size) and drop > 2 * error
+
+
+def _inside(folder: str, name: str) -> str:
+    """Return a file in a folder as it stands in a command; the folder may be quoted."""
+    return f"{folder[:-1]}/{name}'" if folder.endswith("'") else f"{folder}/{name}"
+
+
+def _beside(folder: str, word: str) -> str:
+    return f"{folder[:-1]}-{word}'" if folder.endswith("'") else f"{folder}-{word}"
 
 
 def _variance(values: Sequence[float]) -> float:

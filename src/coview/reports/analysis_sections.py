@@ -5,6 +5,7 @@ import html
 import inspect
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,10 @@ from coview.analysis.figure import Figure
 from coview.analysis.result import AnalysisResult
 from coview.analysis.table import caption
 from coview.analysis.thumbnails import jpeg_uri
+from coview.datasets.prepared import PreparedDataset
 from coview.evaluation import PROTOCOLS
 from coview.registry import Registry
+from coview.reports.drawings import safe_drawing
 from coview.reports.facts import RunFacts
 from coview.reports.maps import maps_of
 from coview.reports.pictures import Album
@@ -55,11 +58,16 @@ def analyses(facts: RunFacts) -> list[dict[str, Any]]:
 
 
 def element(figure: Figure) -> str:
-    """Return what shows a figure on the page: large ones, which hold photographs, as JPEG."""
-    made = figure.embedded()
+    """Return what shows a figure: large ones, which hold photographs, as JPEG; "" where the file is no drawing."""
+    drawing = safe_drawing(figure.svg)
+    if not drawing:
+        return ""
+    made = replace(figure, svg=drawing).embedded()
     if len(made) <= LARGEST_DRAWING or not figure.png:
         return made
     pixels = cv2.imdecode(np.frombuffer(figure.png, np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        return ""
     uri = jpeg_uri(np.asarray(pixels[..., ::-1], np.uint8), quality=JPEG_QUALITY)
     text = html.escape(f"{figure.title}. {figure.caption}", quote=True)
     return f'<img class="figure" alt="{text}" src="{uri}">'
@@ -69,10 +77,10 @@ def films_of(result: AnalysisResult) -> list[dict[str, str]]:
     """Return (title, data URI) of the small videos that an analysis wrote; one that is gone or large is left out."""
     found = []
     for film in result.findings.payload.get("videos", ()):
-        path = Path(result.path).with_name(film["file"])
-        if path.is_file() and path.stat().st_size <= LARGEST_FILM:
+        path = Path(result.path).parent / Path(str(film["file"])).name  # a run's file names no file elsewhere
+        if path.is_file() and not path.is_symlink() and path.stat().st_size <= LARGEST_FILM:
             data = base64.b64encode(path.read_bytes()).decode("ascii")
-            found.append({"title": film["title"], "uri": f"data:video/mp4;base64,{data}"})
+            found.append({"title": str(film["title"]), "uri": f"data:video/mp4;base64,{data}"})
     return found
 
 
@@ -103,11 +111,15 @@ def _left(registry: Registry[Any], done: set[str]) -> list[tuple[str, str]]:
 def neighbour_groups(facts: RunFacts, album: Album | None) -> list[dict[str, Any]]:
     """Return example queries with their neighbours, a group for each view and ensemble.
 
-    Those of the newest analysis of neighbours; without one, those of the newest evaluation that kept examples.
+    Those of the newest analysis of neighbours; without one, those of the newest evaluation that kept examples. Only
+    those of the album's own data set: another one may call other videos by the same names.
     """
-    analysed = (result.findings.payload.get(NEIGHBOURS) for result in facts.analyses)
-    found = next(filter(None, [*analysed, *(result.examples for result in facts.results)]), None)
-    if found is None or album is None:
+    if album is None:
+        return []
+    analysed = (one.findings.payload.get(NEIGHBOURS) for one in facts.analyses if is_of(one.data, album.data))
+    scored = (one.examples for one in facts.results if is_of(one.data, album.data))
+    found = next(filter(None, [*analysed, *scored]), None)
+    if found is None:
         return []
     groups = []
     for name, examples in found.items():
@@ -124,6 +136,11 @@ def neighbour_groups(facts: RunFacts, album: Album | None) -> list[dict[str, Any
         ]
         groups.append({"name": name, "examples": shown})
     return groups
+
+
+def is_of(described: Mapping[str, Any], data: PreparedDataset) -> bool:
+    """Whether a result or an analysis is of this data set."""
+    return (described.get("name"), described.get("created", "")) == (data.name, str(data.info.get("created", "")))
 
 
 def neighbours_in(groups: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from coview.evaluation.results.result import Result, ScoreRow
 from coview.reports.facts import RunFacts
-from coview.reports.words import Level, Verdict, judge
+from coview.reports.words import Level, Verdict, count_sources, judge
 
 SAYINGS = {
     "retrieval": "the nearest video shows the same class",
@@ -42,9 +42,18 @@ class HeadlineScores:
     pixels: ScoreRow | None
     chance: ScoreRow | None
 
+    @property
+    def sources(self) -> int:
+        """Of how many recordings the scored videos are."""
+        return count_sources(self.result.counts)
+
     def against(self, other: ScoreRow | None) -> Verdict | None:
         """Say how the best row does against another; None where there is none."""
-        return None if other is None else judge(self.best, other, metric=self.metric)
+        return None if other is None else self.judge(self.best, other)
+
+    def judge(self, row: ScoreRow, other: ScoreRow) -> Verdict:
+        """Say how one row does against another."""
+        return judge(row, other, metric=self.metric, sources=self.sources)
 
     @property
     def level(self) -> Level:
@@ -84,13 +93,14 @@ def standing(result: Result) -> HeadlineScores | None:
 
 
 def standings(facts: RunFacts) -> list[HeadlineScores]:
-    """Return the standing under each protocol by its newest result, the newest first; other runs have no part in it.
+    """Return the standing under each protocol by its newest result on the run's own data, the newest first.
 
+    Results on other data and ensembles with other runs say little of this run, and are left to their sections.
     Few labels come last: with one label a class it depends most on which videos have it.
     """
     newest: dict[str, Result] = {}
     for result in facts.results:
-        if not result.settings.get("members"):  # else it is an ensemble with other runs
+        if result.is_on_own_data and not result.settings.get("members"):
             newest.setdefault(result.protocol, result)
     found = [standing(result) for result in newest.values()]
     known = [one for one in found if one is not None]

@@ -1,4 +1,7 @@
-"""The first screen of a report: what was trained on what, is it healthy, how good is it, what to try next."""
+"""The first screen of a report: what was trained on what, is it healthy, how good is it, what to try next.
+
+Without labels nobody can say how good a run is; the question is then what it learnt.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,8 +10,9 @@ from coview.evaluation.results.result import ScoreRow
 from coview.reports.advice import Advice, RunReading, advice
 from coview.reports.facts import RunFacts
 from coview.reports.headline_scores import HeadlineScores, standings
+from coview.reports.learnt import what_it_learnt
 from coview.reports.run_health import RunHealth, health
-from coview.reports.words import Level, and_list, compare, duration, score_text
+from coview.reports.words import LEAST_SOURCES, Level, and_list, compare, duration, score_text
 
 MOST_ADVICE = 4
 
@@ -32,9 +36,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Quality:
-    """The answer to "how good is it?".
+    """The answer to "how good is it?", or to "what did it learn?".
 
     Attributes:
+        question: which of them.
         level: of the newest evaluation.
         headline: in a few words.
         text: the newest evaluation in a sentence, or why there is none.
@@ -45,6 +50,7 @@ class Quality:
     headline: str
     text: str
     rows: Sequence[HeadlineScores] = ()
+    question: str = "How good is it?"
 
 
 @dataclass(frozen=True)
@@ -66,16 +72,17 @@ class Overview:
     more_steps: Sequence[Advice] = ()
 
 
-def overview(facts: RunFacts, *, data: str | None = None, num_labelled: int | None = None) -> Overview:
+def overview(facts: RunFacts, *, run: str, data: str, num_labelled: int | None = None) -> Overview:
     """Answer the four questions from a run's folder.
 
     Args:
         facts: what it holds.
-        data: folder of the prepared data set, for commands; not given: where it was when the run began.
+        run: the folder as it stands in commands.
+        data: folder of the prepared data set, for commands.
         num_labelled: videos with a label, None where that is not known.
     """
     judged, scored = health(facts), standings(facts)
-    seen = RunReading(facts, judged, scored, data or str(facts.resolved["data"]["root"]), num_labelled)
+    seen = RunReading(facts, judged, scored, run, data, num_labelled)
     steps = advice(seen)
     return Overview(
         trained=trained(facts),
@@ -107,9 +114,13 @@ def trained(facts: RunFacts) -> Trained:
 
 def quality(facts: RunFacts, scored: Sequence[HeadlineScores], *, num_labelled: int | None) -> Quality:
     """Say how good the run is by its newest evaluation, or why that is not known."""
+    if not scored and num_labelled == 0:
+        return Quality(*what_it_learnt(facts), question="What did it learn?")
     if not scored:
-        if num_labelled == 0:
-            return Quality("note", "Not measured: no labels.", "Scores compare classes, and no video has a label.")
+        elsewhere = list(dict.fromkeys(result.data_name for result in facts.results if not result.is_on_own_data))
+        if elsewhere:
+            text = f"Scores on other videos than it learnt from stand below: {and_list(elsewhere)}."
+            return Quality("note", "Not measured on its own videos.", text)
         if facts.results:
             return Quality("note", "Not measured.", "The newest evaluation holds no score of this run.")
         return Quality("note", "Not measured yet.", "No evaluation yet. It needs labelled videos.")
@@ -119,17 +130,24 @@ def quality(facts: RunFacts, scored: Sequence[HeadlineScores], *, num_labelled: 
     rest = [name for name, verdict in verdicts.items() if verdict != "better"]
     if not verdicts:
         headline = "Measured, but beside nothing."
+    elif newest.sources < LEAST_SOURCES:
+        scored_videos, sources = newest.result.counts["queries_scored"], newest.sources
+        headline = f"Too few videos to tell: {scored_videos} {'was' if scored_videos == 1 else 'were'} scored"
+        headline += f", of {sources} recordings." if sources < scored_videos else "."
+    elif all(verdict == "unknown" for verdict in verdicts.values()):
+        headline = "Measured; how sure the numbers are is not known."
     elif not better:
         headline = f"Not clearly better than {_or_list(rest)}."
     else:
         headline = f"Clearly better than {and_list(better)}"
         headline += f", but not than {_or_list(rest)}." if rest else "."
     best, metric = newest.best, newest.metric
-    text = f"{newest.saying}: {score_text(best, metric)} by {best.name}"
+    text = f"on {newest.result.data_name}, {newest.result.place}, {newest.saying}: {score_text(best, metric)}"
+    text += f" by {best.name}"
     if newest.num_rows > 1:
         text += f", the best of {newest.num_rows} views and ensembles"
     for name, row in _others(newest):
-        text += f"; {name} {score_text(row, metric)} ({compare(best, row, metric=metric)})"
+        text += f"; {name} {score_text(row, metric)} ({compare(best, row, metric=metric, sources=newest.sources)})"
     return Quality(newest.level, headline, text[0].upper() + text[1:] + ".", scored)
 
 

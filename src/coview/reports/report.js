@@ -62,11 +62,12 @@ const REACH = 24;
 const HEADINGS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const kept = document.getElementById("thumbnails");
-const thumbnails = kept ? JSON.parse(kept.textContent) : {};
+const allThumbnails = kept ? JSON.parse(kept.textContent) : {};
 for (const map of document.querySelectorAll("figure.map")) drawMap(map);
 
 function drawMap(map) {
   const { points, colours } = JSON.parse(map.querySelector("script").textContent);
+  const thumbnails = allThumbnails[map.dataset.of] || {};
   const svg = map.querySelector("svg");
   const places = placed(points);
   const dots = points.map((point, index) => {

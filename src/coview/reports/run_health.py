@@ -1,6 +1,7 @@
 """Is a run healthy? The newest meters of each view and what the log warned of, judged in words."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -9,6 +10,8 @@ from coview.reports.facts import RunFacts, StageFacts
 from coview.reports.words import Level, and_list
 from coview.training.health import COLLAPSED_RANK, COLLAPSED_SPREAD
 
+LEAST_STEPS = 50
+"""Fewer steps of training show nothing but the weights that it began from."""
 State = Literal["healthy", "collapsed", "learns nothing"]
 MOST_WARNINGS, MOST_LOOKED = 3, 2
 ANALYSIS = "health"
@@ -26,6 +29,7 @@ class ViewHealth:
         rank: directions in use.
         loss: its part of the loss, None where the parts are not by view.
         knows_nothing_at: the loss of a guess, None where the method has no such value.
+        steps: of training so far, over all stages that measured it.
     """
 
     view: str
@@ -34,6 +38,7 @@ class ViewHealth:
     rank: float
     loss: float | None = None
     knows_nothing_at: float | None = None
+    steps: int = LEAST_STEPS
 
     @property
     def state(self) -> State:
@@ -78,7 +83,8 @@ def health(facts: RunFacts) -> RunHealth:
     views = conditions(facts.stages)
     level, headline = _judged(views, has_warnings=bool(facts.warnings))
     more = max(0, len(facts.warnings) - MOST_WARNINGS)
-    analysed = next((one.findings.sentences for one in facts.analyses if one.analysis == ANALYSIS), ())
+    own = (one for one in facts.analyses if one.analysis == ANALYSIS and one.is_on_own_data)
+    analysed = next((one.findings.sentences for one in own), ())
     return RunHealth(level, headline, views, facts.warnings[:MOST_WARNINGS], more, analysed[:MOST_LOOKED])
 
 
@@ -92,6 +98,13 @@ def _judged(views: Sequence[ViewHealth], *, has_warnings: bool) -> tuple[Level, 
         return "bad", "Look at the warnings: training was not all well."
     if not views:
         return "note", "Not known yet: the log holds no measurement."
+    early = [one.view for one in views if one.steps < LEAST_STEPS]
+    if early:
+        steps = min(one.steps for one in views)
+        return (
+            "note",
+            f"Too early to tell: {and_list(early)} {_has(early)} had {steps} step{'s' * (steps != 1)} of training.",
+        )
     if ignorant:
         return "note", f"Alive, but {and_list(ignorant)} {_has(ignorant)} not learnt anything yet."
     if any(one.learnt_share is None for one in views):
@@ -102,13 +115,16 @@ def _judged(views: Sequence[ViewHealth], *, has_warnings: bool) -> tuple[Level, 
 def conditions(stages: Sequence[StageFacts]) -> list[ViewHealth]:
     """Return the condition of each view in the newest stage that measured it, in the order views first appear."""
     found: dict[str, ViewHealth] = {}
+    steps: Counter[str] = Counter()
     for stage in stages:
         newest: Mapping[str, Any] = next((step for step in reversed(stage.steps) if step.get("health")), {})
         for view, meters in newest.get("health", {}).items():
             part = _part_of(view, newest)
             known = newest.get("chance_level", {}).get(part)
             loss = newest.get("parts", {}).get(part)
-            found[view] = ViewHealth(view, stage.name, meters["std"], meters["effective_rank"], loss, known)
+            steps[view] += stage.last_step
+            meter = meters["std"], meters["effective_rank"]
+            found[view] = ViewHealth(view, stage.name, *meter, loss, known, steps[view])
     return list(found.values())
 
 

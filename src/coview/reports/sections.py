@@ -113,7 +113,7 @@ def bars(result: Result, name: str) -> list[dict[str, Any]]:
             "kind": row.kind,
             "kind_title": KIND_TITLES[row.kind],
             "value": 100 * row.metrics[name],
-            "error": 100 * row.standard_errors[name] if name in row.standard_errors else None,
+            "error": None if math.isnan(row.standard_error(name)) else 100 * row.standard_error(name),
             "description": row.description,
         }
         for row in _ordered(result.rows)
@@ -167,8 +167,13 @@ def gallery(facts: RunFacts, album: Album | None) -> list[dict[str, Any]]:
     ]
 
 
-def what_ran_table(facts: RunFacts) -> list[tuple[str, str]]:
-    """Return the facts of a run, the ones people ask for first, as (name, value)."""
+def what_ran_table(facts: RunFacts, *, data_folder: str) -> list[tuple[str, str]]:
+    """Return the facts of a run, the ones people ask for first, as (name, value).
+
+    Args:
+        facts: the run.
+        data_folder: the folder of its data set as it is to be shown.
+    """
     config, data, resolved = facts.config, facts.resolved["data"], facts.resolved
     clip = config["clip"]
     sizes = ", ".join(f"{view} at {given['size']} px" for view, given in config["views"].items())
@@ -192,7 +197,7 @@ def what_ran_table(facts: RunFacts) -> list[tuple[str, str]]:
             f"{precision.get('dtype_name', '?')}{', channels last' if precision.get('channels_last') else ''}",
         ),
         ("versions", ", ".join(f"{name} {version}" for name, version in resolved.get("versions", {}).items())),
-        ("data", str(data["root"])),
+        ("data", data_folder),
         (
             "split",
             f"{config['split'] or 'none'}: {data.get('num_train', '?')} videos to learn from, "

@@ -1,44 +1,69 @@
 """Numbers as words: shares, lengths of time, how far one score is from another."""
 
 import math
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from coview.evaluation.results.result import ScoreRow, name_roles
 
 Level = Literal["good", "note", "bad"]
-Verdict = Literal["better", "unclear", "worse"]
+Verdict = Literal["better", "unclear", "worse", "unknown"]
 STANDARD_ERRORS_TO_BE_CLEAR = 2.0
+LEAST_SOURCES = 10
+"""Of fewer recordings than these nothing is clear, whatever the numbers are."""
 VERDICT_WORDS: Mapping[Verdict, str] = {
     "better": "clearly better",
     "unclear": "no clear difference",
     "worse": "clearly worse",
+    "unknown": "how sure is not known",
 }
 
 
-def judge(row: ScoreRow, other: ScoreRow, *, metric: str) -> Verdict:
-    """Say whether a score is better than another by more than luck would make of it; nan is never clear."""
+def count_sources(counts: Mapping[str, Any]) -> int:
+    """Return of how many independent recordings the scored videos of a result are."""
+    return int(counts.get("query_groups", counts.get("queries_scored", 0)))
+
+
+def judge(row: ScoreRow, other: ScoreRow, *, metric: str, sources: int) -> Verdict:
+    """Say whether a score is better than another by more than luck would make of it.
+
+    Args:
+        row: the score.
+        other: what it is compared with.
+        metric: which of their numbers.
+        sources: of how many recordings the scored videos are.
+
+    Returns:
+        "unknown" where a number or a standard error is missing, or there are fewer sources than `LEAST_SOURCES`.
+    """
     difference, error = _difference(row, other, metric=metric)
-    if math.isnan(difference) or abs(difference) <= STANDARD_ERRORS_TO_BE_CLEAR * error:
+    if math.isnan(difference) or math.isnan(error) or sources < LEAST_SOURCES:
+        return "unknown"
+    if abs(difference) <= STANDARD_ERRORS_TO_BE_CLEAR * error:
         return "unclear"
     return "better" if difference > 0 else "worse"
 
 
-def compare(row: ScoreRow, other: ScoreRow, *, metric: str) -> str:
-    """Say how far a score is from another, and whether that is more than luck would make of it."""
-    verdict = VERDICT_WORDS[judge(row, other, metric=metric)]
-    difference = row.metrics[metric] - other.metrics[metric]
-    _, error = _difference(row, other, metric=metric)
-    if not row.scale(metric).is_share:
-        return f"{verdict}, {difference:+.2f} ± {error:.2f} {row.scale(metric).unit}"
-    return f"{verdict}, {100 * difference:+.0f} ± {100 * error:.0f} points"
+def compare(row: ScoreRow, other: ScoreRow, *, metric: str, sources: int) -> str:
+    """Say how far a score is from another, and whether that is more than luck would make of it; see `judge`."""
+    verdict = VERDICT_WORDS[judge(row, other, metric=metric, sources=sources)]
+    if sources < LEAST_SOURCES:
+        verdict = "too few videos to tell"
+    scale, (_, error) = row.scale(metric), _difference(row, other, metric=metric)
+    digits, unit = (0, "points") if scale.is_share else (2, scale.unit)
+    difference = scale.factor * (row.metrics[metric] - other.metrics[metric])
+    spread = "" if math.isnan(error) else f" ± {scale.factor * error:.{digits}f}"
+    return f"{verdict}, {difference:+.{digits}f}{spread} {unit}"
 
 
 def _difference(row: ScoreRow, other: ScoreRow, *, metric: str) -> tuple[float, float]:
-    """Return how much better a score is (below 0: worse) and the standard error of that."""
+    """Return how much better a score is (below 0: worse) and the standard error of that, nan where it is not known."""
     sign = 1 if row.scale(metric).higher_is_better else -1
-    error = math.hypot(*(scored.standard_errors.get(metric, 0.0) for scored in (row, other)))
-    return sign * (row.metrics[metric] - other.metrics[metric]), error
+    # what guessing gives is counted, not measured: it has no error
+    errors = [0.0 if scored.kind == "chance" else scored.standard_error(metric) for scored in (row, other)]
+    return sign * (row.metrics[metric] - other.metrics[metric]), math.hypot(*errors)
 
 
 def score_text(row: ScoreRow, metric: str) -> str:
@@ -65,6 +90,21 @@ def duration(seconds: float) -> str:
 def and_list(words: list[str]) -> str:
     """Return "a", "a and b" or "a, b and c"."""
     return " and ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else "".join(words)
+
+
+def shown_path(path: Path, *, full: bool) -> str:
+    """Return a path as it stands in a command of a page: from the folder one works in, or no more than its name.
+
+    Args:
+        path: of a run or a data set.
+        full: the whole path, for a page that is not shared.
+    """
+    if full:
+        return shlex.quote(str(path))
+    try:
+        return shlex.quote(path.resolve().relative_to(Path.cwd()).as_posix())
+    except ValueError:
+        return shlex.quote(path.resolve().name)
 
 
 def counted(counts: Mapping[str, Any]) -> str:

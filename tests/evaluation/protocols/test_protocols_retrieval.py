@@ -99,6 +99,53 @@ def test_leaving_the_own_group_out(small_run):
         assert own not in {int(found["id"][1:]) // 2 for found in example["neighbours"]}
 
 
+def grouped(root, rows):
+    """Labelled, ready videos of (label, group) without a split."""
+    entries = [
+        VideoEntry(f"v{n}", f"/v{n}.mp4", label=label, group=group, status="ready")
+        for n, (label, group) in enumerate(rows)
+    ]
+    return PreparedDataset(root, tuple(entries), {}, {})
+
+
+def test_nothing_is_called_leave_group_out_where_no_two_videos_share_a_group(tmp_path):
+    alone = choose_videos(grouped(tmp_path, [("a", None), ("a", None), ("b", "g1"), ("b", "g2")]), None)
+    assert alone.variant == "leave-one-out"
+    assert any("no two videos share a group" in remark for remark in alone.remarks)
+    shared = choose_videos(grouped(tmp_path, [("a", "g1"), ("a", "g1"), ("b", None)]), None, variant="leave-group-out")
+    assert (shared.variant, shared.remarks) == ("leave-group-out", ())
+
+
+def test_queries_without_a_class_mate_are_counted_and_told(tmp_path, result):
+    rows = [("a", "g1"), ("a", "g1"), ("b", "g1"), ("b", "g2"), ("c", "g3")]
+    videos = choose_videos(grouped(tmp_path, rows), None)
+    # both of class a are of one group, and c is alone: none of the three can find its class; the two of b can
+    assert videos.counts["queries_without_their_class_in_gallery"] == 3
+    assert (videos.counts["queries_scored"], videos.counts["query_groups"]) == (5, 3)
+    dealt = choose_videos(grouped(tmp_path, rows), None, folds=3)
+    assert dealt.counts["queries_without_their_class_in_gallery"] == 3
+    told = lay_out([result_table(dataclasses.replace(result, counts=dict(videos.counts)))], "text")
+    assert "3 query videos whose class no gallery video has count as misses" in " ".join(told.split())
+    assert "count as misses" not in lay_out([result_table(result)], "text")
+
+
+def test_folds_that_were_dealt_change_no_protocol_and_a_named_one_is_used(tmp_path):
+    data = grouped(tmp_path, [("a", None), ("a", None), ("b", None), ("b", None)])
+    parts = ["test", "train", "test", "train"]
+    entries = tuple(dataclasses.replace(e, splits={"fold1": p}) for e, p in zip(data.entries, parts, strict=True))
+    dealt = dataclasses.replace(data, entries=entries, info={"folds": 1})
+    assert choose_videos(dealt, dealt.split_of_run("split1")).variant == "leave-one-out"
+    named = choose_videos(dealt, "fold1")
+    assert (named.variant, named.split, named.folds[0].queries) == ("", "fold1", (0, 2))
+
+
+@pytest.mark.parametrize("given", [{}, {"variant": "leave-group-out"}, {"folds": 2}])
+def test_a_split_that_is_not_there_is_an_error_under_every_variant(tmp_path, given):
+    data = grouped(tmp_path, [("a", None), ("a", None), ("b", None), ("b", None)])
+    with pytest.raises(UserError, match="has no split 'split1'. It has none"):
+        choose_videos(data, "split1", **given)
+
+
 @pytest.mark.parametrize("variant", ["split", "leave-group-out"])
 def test_weighted_views_equal_plain_loops(small_run, variant):
     """rgb three times as loud as flow; every video in order v0..v7, two of a group, classes in turn."""
@@ -201,22 +248,30 @@ def test_a_result_without_numbers_survives_the_file(result, tmp_path):
     assert "NaN" not in path.read_text()
 
 
-def test_foreign_and_newer_files_are_the_users_error(tmp_path):
+def test_a_file_that_is_no_result_is_named_and_stops_no_other(result, tmp_path, caplog):
     folder = tmp_path / "evaluation"
-    folder.mkdir()
-    (folder / "a.json").write_text("[]")
-    with pytest.raises(UserError, match="is not a result"):
-        read_results(tmp_path)
-    (folder / "a.json").write_text('{"format": 99}')
-    with pytest.raises(UserError, match="newer coview"):
-        read_results(tmp_path)
+    write_result(dataclasses.replace(result, path=str(folder / "good.json")))
+    values = json.loads((folder / "good.json").read_text())
+    odd = {
+        "list": [],
+        "newer": {"format": 99},
+        "kind": {**values, "rows": [{**values["rows"][0], "kind": "mine"}]},
+        "word": {**values, "rows": [{**values["rows"][0], "metrics": {"R@1": "much"}}]},
+        "empty": {**values, "rows": []},
+    }
+    for name, content in odd.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
+        with pytest.raises(UserError, match="is not a result|newer coview"):
+            read_result(folder / f"{name}.json")
+    assert [Path(one.path).name for one in read_results(tmp_path)] == ["good.json"]
+    assert all(f"{name}.json" in caplog.text for name in odd)
 
 
 def test_files_of_an_older_format_are_named_and_left_out(result, tmp_path, caplog):
     path = tmp_path / "evaluation" / "a.json"
     write_result(dataclasses.replace(result, path=str(path)))
-    path.write_text(path.read_text().replace('"format": 2', '"format": 1'))
-    with pytest.raises(UserError, match=r"older coview \(format 1, this one reads 2\).* coview evaluate .*--protocol"):
+    path.write_text(path.read_text().replace('"format": 3', '"format": 1'))
+    with pytest.raises(UserError, match=r"older coview \(format 1, this one reads 3\).* coview evaluate .*--protocol"):
         read_result(path)
     assert read_results(tmp_path) == []
     assert "older coview" in caplog.text

@@ -29,7 +29,7 @@ def add_result(folder, value, *, seed=0, step=10, file="retrieval-split1", **cha
     rows += [row("pixels", "mean frame", 0.3), row("chance", "chance", 0.25)]
     values = {
         "checkpoint": {"stage": "together", "global_step": step},
-        "data": {"root": "/data/ucf10", "views": {}, "storage": {"short_side": 144}},
+        "data": {"name": "ucf10", "views": {}, "storage": {"short_side": 144}},
         "seed": seed,
         "settings": {"workers": 2, "weights": {"rgb": 2}},
         "rows": tuple(rows),
@@ -90,7 +90,7 @@ def test_unlike_results_get_tables_of_their_own(make_run):
     runs = [
         make_run("a", 0.5),
         make_run("b", 0.5, seed=1, split="split2"),
-        make_run("c", 0.5, seed=2, data={"root": "/data/other", "views": {}, "storage": {"short_side": 144}}),
+        make_run("c", 0.5, seed=2, data={"name": "other", "views": {}, "storage": {"short_side": 144}}),
         make_run("d", 0.5, seed=3, variant="leave-group-out"),
         make_run("e", 0.5, seed=4, settings={"weights": {"rgb": 3}}),
         make_run("f", 0.5, seed=5, counts={**COUNTS, "queries_scored": 3}),

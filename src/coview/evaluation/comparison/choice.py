@@ -77,7 +77,7 @@ def _results(word: str, *, protocol: str | None, split: str | None, data: Path |
         for result in read_results(Path(read.run))
         if protocol in (None, result.protocol)
         and split in (None, result.split)
-        and (data is None or Path(result.data["root"]) == data.resolve())
+        and (data is None or result.data_name == data.resolve().name)
         and read.checkpoint in (None, result.checkpoint.get("checkpoint"))
     ]
     if not found:

@@ -84,7 +84,7 @@ def as_values(comparison: Comparison) -> dict[str, Any]:
     return {
         "protocol": one.protocol,
         "split": one.split,
-        "data": one.data["root"],
+        "data": one.data_name,
         "settings": one.settings,
         "counts": one.counts,
         "a": _origin(comparison.a, one),
@@ -121,7 +121,7 @@ def _origin(name: str, result: Result) -> Mapping[str, Any]:
         "seed": result.seed,
         "preset": result.preset,
         "created_at": result.created_at,
-        "file": result.path,
+        "file": Path(result.path).name,
     }
 
 
@@ -130,7 +130,7 @@ def _predictions(one: NamedResult) -> Predictions:
     if not result.predictions:
         raise UserError(
             f"{result.path} does not hold the class that each video was given; evaluate {one.name} again with: "
-            f"coview evaluate {result.run} --data {result.data['root']} --protocol {result.protocol}. Protocols that "
+            f"coview evaluate {Path(result.path).parents[1]} --data DATA --protocol {result.protocol}. Protocols that "
             "name no class for single videos (clusters, few-labels) cannot be compared"
         )
     return Predictions.unpacked(result.predictions)

@@ -42,9 +42,9 @@ class RetrievalSettings(FoldSettings, FeatureSettings):
     """Names of metrics, the most telling first; each with its own defaults."""
     variant: Literal["auto", "split", "leave-group-out", "released-code"] = "auto"
     """split: test videos query the training videos; leave-group-out: every labelled video queries those of all other
-    groups, the steadier measure of a small data set; auto: split where the data set has splits; released-code: as
-    split, but a gallery video is one random clip, and queries and gallery are each taken around their own mean, as
-    ViCC's code does."""
+    groups, the steadier measure of a small data set; auto: split where the data set has one of its own or one is named;
+    released-code: as split, but a gallery video is one random clip, and queries and gallery are each taken around their
+    own mean, as ViCC's code does."""
     stages: bool = True
     """Also score the run as it was after each finished stage; encoders that a stage did not train are not run again."""
     gallery: str | None = None
@@ -87,7 +87,7 @@ class Retrieval(Protocol):
             counts=videos.counts,
             settings={
                 **as_plain(chosen),
-                "variant": chosen.variant if chosen.variant != "auto" else videos.variant or SPLIT,
+                "variant": videos.variant or SPLIT,
                 "gallery": videos.counts.get("gallery_data"),
                 **describe_features(task),
                 "standard_error": describe_errors(videos, rows[0].first_metric, tested="queries"),

@@ -1,4 +1,7 @@
-"""Where a number comes from: run, checkpoint, data, versions, machine, time. The same for every result file."""
+"""Where a number comes from: run, checkpoint, data, versions, machine, time. The same for every result file.
+
+Results are shared: run and data are named by their folders' own names, and no path or host stands in them.
+"""
 
 import platform
 import time
@@ -23,10 +26,12 @@ def describe_origin(run: Run, data: PreparedDataset, *, device: str, started: fl
         started: `time.monotonic()` at the start of the work.
     """
     return {
-        "run": str(run.path.resolve()),
+        "run": run.name,
         "checkpoint": run.describe(),
         "data": {
-            "root": str(data.root.resolve()),
+            "name": data.name,
+            "created": str(data.info.get("created", "")),
+            "is_of_run": run.learnt_from(data),
             "views": {view: dict(data.view_options[view]) for view in run.views},
             "storage": dict(data.info.get("storage", {})),
         },

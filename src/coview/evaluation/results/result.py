@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from coview.config import as_plain
 from coview.errors import UserError
 from coview.evaluation.metrics.base import Scale
-from coview.files import write_json
+from coview.files import check_format, without_folders, write_json
 from coview.registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FOLDER = "evaluation"
-FORMAT = 2
+FORMAT = 3
 """Of result files; raise it when older ones can no longer be read."""
 RowKind = Literal["trained", "random", "pixels", "chance"]
 KIND_TITLES: Mapping[RowKind, str] = {
@@ -65,6 +65,10 @@ class ScoreRow:
         """Say how a metric reads; one that says nothing of itself is a share, the higher the better."""
         return self.scales.get(metric, Scale())
 
+    def standard_error(self, metric: str) -> float:
+        """Return the standard error of a metric; nan where none is known, which is not the same as 0."""
+        return self.standard_errors.get(metric, math.nan)
+
     def text(self, metric: str) -> str:
         """Return "41.3 ± 2.0", "41.3", or "-" for a number that does not exist."""
         return self.scale(metric).text(self.metrics.get(metric, math.nan), self.standard_errors.get(metric))
@@ -94,9 +98,9 @@ class Result:
     Attributes:
         protocol: name in `coview.evaluation.PROTOCOLS`.
         variant: "" for the protocol's default.
-        run: the run's folder.
+        run: the name of the run's folder.
         checkpoint: folder name, stage, step and views trained so far.
-        data: the prepared data set and how its views were made.
+        data: the prepared data set by its folder's name, how its views were made, and whether the run learnt from it.
         split: split column, None without one.
         preset: which reading of the papers the run spells.
         seed: of the run (weights) and of the bootstrap.
@@ -156,12 +160,22 @@ class Result:
     def __repr__(self) -> str:
         first = self.metrics[0]
         scores = ", ".join(f"{row.name} {row.text(first)}" for row in self.rows if row.kind == "trained")
-        return f"Result({Path(self.run).name}, {self.protocol}, {self.place}, {first}: {scores})"
+        return f"Result({self.run}, {self.protocol}, {self.place}, {first}: {scores})"
 
     @property
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics, the most telling first."""
         return tuple(self.rows[0].metrics)
+
+    @property
+    def data_name(self) -> str:
+        """The folder's name of the data set."""
+        return str(self.data["name"])
+
+    @property
+    def is_on_own_data(self) -> bool:
+        """Whether the run learnt from the data set that it was scored on."""
+        return bool(self.data.get("is_of_run", True))
 
     @property
     def place(self) -> str:
@@ -197,10 +211,11 @@ class Result:
 def describe_counts(counts: Mapping[str, Any]) -> str:
     """Say how many videos were scored of how many, against or after learning from how many."""
     scored, used = name_roles(counts)
+    misses = counts.get("queries_without_their_class_in_gallery")
     return (
         f"{counts['queries_scored']} of {counts['queries']} {scored} videos scored; "
         f"{counts['gallery_used']} of {counts['gallery']} {used} videos used"
-    )
+    ) + (f"; {misses} {scored} videos whose class no {used} video has count as misses" if misses else "")
 
 
 def name_roles(counts: Mapping[str, Any]) -> tuple[str, str]:
@@ -209,18 +224,17 @@ def name_roles(counts: Mapping[str, Any]) -> tuple[str, str]:
     return str(scored), str(used)
 
 
-class _OlderFormatError(UserError):
-    """A result file that an older version wrote."""
-
-
 def write_result(result: Result) -> None:
     """Write a result as JSON to its path, atomically. A number that does not exist (nan) is written as null.
+
+    Results are shared: absolute paths in settings, reasons and remarks are cut down to names.
 
     Raises:
         UserError: the run's folder cannot be written.
     """
     values = {"format": FORMAT, **as_plain(asdict(result))}
     del values["path"]  # it moves with the run's folder
+    values |= {name: without_folders(values[name]) for name in ("checkpoint", "data", "settings", "counts", "remarks")}
     values["scales"] = {}
     for row in [*values["rows"], *(row for one in values["curve"] for row in one["rows"])]:
         values["scales"] |= row.pop("scales")  # they are the same in every row
@@ -235,15 +249,9 @@ def read_result(path: Path) -> Result:
     """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        version = values.pop("format")
-        if version > FORMAT:
-            raise UserError(f"{path} was written by a newer coview; update coview to read it")
-        if version < FORMAT:
-            raise _OlderFormatError(
-                f"{path} was written by an older coview (format {version}, this one reads {FORMAT}); remove it and "
-                f"evaluate again with: coview evaluate {values.get('run')} --data {values.get('data', {}).get('root')} "
-                f"--protocol {values.get('protocol')}"
-            )
+        again = f"coview evaluate {path.parents[1]} --data DATA --protocol {values.get('protocol')}"
+        remedy = f"remove it and evaluate again with: {again}"
+        check_format(values.pop("format"), known=FORMAT, what=str(path), remedy=remedy)
         scales = {name: Scale(**scale) for name, scale in values.pop("scales").items()}
         read = {
             "rows": _rows(values["rows"], scales),
@@ -259,32 +267,37 @@ def read_result(path: Path) -> Result:
 
 
 def read_results(run: Path) -> list[Result]:
-    """Return the results of a run, the newest first; those of an older format are left out with a warning.
-
-    Raises:
-        UserError: a file there is no result, or of a newer format.
-    """
+    """Return the results of a run, the newest first; a file that cannot be used is left out with a warning."""
     results = []
     for path in sorted((run / FOLDER).glob("*.json")):
         try:
             results.append(read_result(path))
-        except _OlderFormatError as error:
-            logger.warning("%s", error)
+        except UserError as error:
+            logger.warning("left out: %s", error)
     return sorted(results, key=lambda result: result.created_at, reverse=True)
 
 
 def _rows(rows: Sequence[Mapping[str, Any]], scales: Mapping[str, Scale]) -> tuple[ScoreRow, ...]:
-    """Return rows as they were written; null is nan."""
-    return tuple(
+    """Return rows as they were written; null is nan.
+
+    Raises:
+        ValueError: there is none, or one of an unknown kind, without a metric, or with a value that is no number.
+    """
+    read = [
         ScoreRow(
             **{
                 **row,
-                "metrics": {name: math.nan if value is None else value for name, value in row["metrics"].items()},
-                "standard_errors": {
-                    name: math.nan if value is None else value for name, value in row["standard_errors"].items()
-                },
+                "metrics": _numbers(row["metrics"]),
+                "standard_errors": _numbers(row["standard_errors"]),
                 "scales": scales,
             }
         )
         for row in rows
-    )
+    ]
+    if not read or not all(row.metrics and row.kind in KIND_TITLES for row in read):
+        raise ValueError(f"rows must be there, with metrics, and of the kinds {', '.join(KIND_TITLES)}")
+    return tuple(read)
+
+
+def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
+    return {str(name): math.nan if value is None else float(value) for name, value in values.items()}

@@ -148,7 +148,7 @@ def one_per_seed(group: Iterable[RunResult]) -> list[RunResult]:
         before = by_seed.get(one.result.seed)
         if before is not None and before.folder != one.folder:
             raise UserError(
-                f"{before.result.run} and {one.result.run} have the same settings and the same seed {one.result.seed}; "
+                f"{before.folder} and {one.folder} have the same settings and the same seed {one.result.seed}; "
                 "give one of them, a mean over seeds counts each seed once"
             )
         by_seed[one.result.seed] = one
@@ -184,7 +184,7 @@ def name_groups(groups: Sequence[Sequence[RunResult]]) -> list[str]:
         names.append(next(iter(given), own))
     for name in names:
         if names.count(name) > 1:
-            runs = [group[0].result.run for group, other in zip(groups, names, strict=True) if other == name]
+            runs = [str(group[0].folder) for group, other in zip(groups, names, strict=True) if other == name]
             raise UserError(f"the name {name!r} stands for runs of different settings: {', '.join(runs)}")
     return names
 

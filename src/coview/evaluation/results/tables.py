@@ -158,10 +158,10 @@ def _runs_table(found: Sequence[RunResult], metrics: Sequence[str]) -> Table:
     for metric in chosen:
         heads += [first.heading(metric), f"{metric}, random weights"]
     variant = f" ({first.variant})" if first.variant else ""
-    title = f"{first.protocol}{variant}, {first.split or 'all labelled videos'}, data {Path(first.data['root']).name}"
+    title = f"{first.protocol}{variant}, {first.split or 'all labelled videos'}, data {first.data_name}"
     for place, name in enumerate(("protocol", "variant", "split")):
         values.insert(place, name, getattr(first, name) or "")
-    values.insert(3, "data", first.data["root"])
+    values.insert(3, "data", first.data_name)
     values = values.assign(**{name: first.counts.get(name, "") for name in ("queries_scored", "queries")})
     return Table(title, pd.DataFrame(lines, columns=heads), _note(values, first, chosen), values, num_names=2)
 
