@@ -42,10 +42,9 @@ def test_better_than_everything_is_good_news(run_folder):
     assert quality.level == "good"
     assert quality.headline == "Clearly better than random weights, pixels (colour histogram) and chance."
     assert quality.text == (
-        "On data, split split1, the nearest video shows the same class: 60% by rgb, the best of 3 views and "
-        "ensembles; "
-        "random weights 30% (clearly better, +30 ± 4 points); pixels (colour histogram) 20% (clearly better, +40 ± 4 points); chance 10% "
-        "(clearly better, +50 ± 3 points)."
+        "On data, split split1, the nearest video shows the same class: 60% by rgb, the best of 3 views and ensembles; "
+        "random weights 30% (clearly better, +30 ± 4 points); pixels (colour histogram) 20% (clearly better, "
+        "+40 ± 4 points); chance 10% (clearly better, +50 ± 3 points)."
     )
 
 
