@@ -65,10 +65,10 @@ _importing: list[str] = []
 """Plugins whose import has begun and not ended, the innermost last."""
 
 
-def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """Return `"; did you mean 'x'?"` for the choice closest to `word`, or an empty string."""
-    close = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def did_you_mean(word: str, choices: Iterable[str], *, most: int = 1) -> str:
+    """Return `"; did you mean 'x'?"` for the choices closest to `word`, at most so many, or an empty string."""
+    close = [repr(choice) for choice in difflib.get_close_matches(word, list(choices), n=most, cutoff=0.5)]
+    return f"; did you mean {' or '.join([', '.join(close[:-1]), close[-1]] if close[1:] else close)}?" if close else ""
 
 
 class Registry(Generic[T]):

@@ -1,5 +1,6 @@
 """Health: changed clips are what they are called, encoders with known eyes are seen through, words fit the numbers."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -49,7 +50,7 @@ def test_an_encoder_blind_to_order_is_seen_through():
 
 def seen(still, shuffled, backward, whose="this run"):
     shares = {"still": still, "shuffled": shuffled, "reversed": backward, "later": 0.1}
-    return ViewReading(whose, "rgb", shares, shares, 0.0, 0.5)
+    return ViewReading(whose, "rgb", shares, shares, 0.0, 0.5, same_video=0.5, same_video_error=0.1)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,9 @@ def seen(still, shuffled, backward, whose="this run"):
     ],
 )
 def test_words_for_motion(numbers, words):
-    text = health_sentences([], [seen(*numbers), seen(0.2, 0.1, 0.1, whose="random weights")], k=10, chance=0.1)[0]
+    text = health_sentences(
+        [], [seen(*numbers), seen(0.2, 0.1, 0.1, whose="random weights")], k=10, chance=0.1, clips=24
+    )[0]
     assert words in text
     assert ("random weights 20%, 10%, 10%" in text) == (not np.isnan(numbers[0]))
 
@@ -75,16 +78,49 @@ def of_view(rows, near, **explained):
 def test_words_for_spread_neighbours_and_hubs():
     even = np.eye(40)[:30]
     star = np.zeros((30, 1), np.int64)
-    found = " ".join(health_sentences([of_view(even, star, histogram=0.8)], [], k=1, chance=0.03))
+    found = " ".join(health_sentences([of_view(even, star, histogram=0.8)], [], k=1, chance=0.03, clips=0))
     assert "80% of the 1 nearest are also the nearest by histogram (chance 3%): pixels explain most" in found
     assert "videos fill the space well" in found
     assert "a few hubs are everyone's neighbour" in found
     near = np.arange(30).reshape(30, 1)[::-1].copy()
     flat = np.tile(np.eye(3)[0], (30, 1))
-    found = " ".join(health_sentences([of_view(flat, near, histogram=0.05)], [], k=1, chance=0.03))
+    found = " ".join(health_sentences([of_view(flat, near, histogram=0.05)], [], k=1, chance=0.03, clips=0))
     assert "pixels explain little of it" in found
     assert "collapsed: all videos are nearly the same" in found
     assert "hubs" not in found
+
+
+def test_neighbours_that_few_videos_share_by_chance_say_nothing_of_pixels():
+    near = np.zeros((30, 1), np.int64)
+    for share, chance, words in (
+        (0.71, 0.59, "so few videos share most neighbours by chance"),
+        (0.45, 0.3, "pixels explain a part of it"),
+        (0.35, 0.3, "pixels explain little of it"),
+    ):
+        made = [of_view(np.eye(40)[:30], near, histogram=share)]
+        assert words in " ".join(health_sentences(made, [], k=10, chance=chance, clips=0))
+
+
+def test_a_video_found_again_is_told_beside_random_weights_and_chance():
+    readings = [
+        dataclasses.replace(seen(0.6, 0.5, 0.4), same_video=0.75, same_video_error=0.09),
+        dataclasses.replace(seen(0.6, 0.5, 0.4, whose="random weights"), same_video=0.5, same_video_error=0.1),
+    ]
+    assert health_sentences([], readings, k=10, chance=0.1, clips=24)[1] == (
+        "rgb finds a video again by its other end for 75% ± 9% of 24 (random weights 50% ± 10%, chance 4%)."
+    )
+
+
+def test_how_often_a_video_is_found_again_by_plain_loops():
+    generator = np.random.default_rng(3)
+    clips = generator.normal(size=(6, 9, 4)).astype(np.float32)
+    clips /= np.linalg.norm(clips, axis=2, keepdims=True)
+    later, first = clips[1 + list(CHANGES).index("later")], clips[5]
+    hits = [max(range(9), key=lambda other: float(later[n] @ first[other])) == n for n in range(9)]
+    assert _seen_by("this run", "rgb", clips).same_video == pytest.approx(sum(hits) / 9)
+    same = clips.copy()
+    same[1 + list(CHANGES).index("later")] = first
+    assert _seen_by("this run", "rgb", same).same_video == 1
 
 
 def test_random_weights_and_pixels_explain_neighbours():
@@ -101,7 +137,7 @@ def test_random_weights_and_pixels_explain_neighbours():
     assert own["explained_by"] == {"mean frame": 1, "random weights": 1}
     assert random["explained_by"] == {"mean frame": 1}
     assert other["explained_by"]["mean frame"] < 1
-    assert found.values["overlap_by_chance"] == pytest.approx(3 / 11)
+    assert found.values["overlap_by_chance"] == pytest.approx(2 / 11)
     assert [figure.name for figure in found.figures] == ["spectrum", "neighbours"]
     assert sum(own["occurrences"].values()) == 12
     bare = HealthAnalysis(HealthSettings(clips=0, pixels=False)).analyse(stand_in(entries, {"this run": {"rgb": rows}}))

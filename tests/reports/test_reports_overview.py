@@ -154,7 +154,7 @@ def test_without_labels_the_analysis_of_health_says_what_was_learnt(run_folder):
     Path(made.path).unlink()
     quality = seen(run_folder, num_labelled=0).quality
     assert quality.headline == "rgb: looks at pictures, hardly at motion; flow: sees motion and its order."
-    assert quality.text == "rgb finds a video again by its other end for 90% of 24 (chance 4%)."
+    assert quality.points == ("rgb finds a video again by its other end for 90% of 24 (chance 4%).",)
     assert quality.level == "note"
     commands = [step.command for step in seen(run_folder, num_labelled=0).next_steps if step.command]
     assert commands == ["coview index runs/mine data/mine idx", "coview evaluate runs/mine --data LABELLED"]

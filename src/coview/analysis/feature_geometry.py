@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from coview.training.health import rank_of_spectrum
 
 Rows = NDArray[np.float32]
 _ROWS = 512
@@ -15,7 +18,7 @@ class FeatureGeometry:
 
     Attributes:
         spectrum: (min(n, D),) shares of variance of the principal axes, largest first; add up to 1.
-        effective_rank: exp of the entropy of the normalised singular values (Roy and Vetterli, 2007), as in training.
+        effective_rank: see `coview.training.health.effective_rank`; the features are unit as they come.
         uniformity: log of the mean of exp(-2 |x - y|^2) over all pairs (Wang and Isola, 2020): 0 where all are equal,
             near -4 where they fill a sphere of many dimensions; lower is more even.
         mean_cosine: of all pairs.
@@ -36,8 +39,6 @@ def measure_geometry(rows: Rows) -> FeatureGeometry:
     centred = rows.astype(np.float64) - rows.mean(axis=0, dtype=np.float64)
     small = centred.T @ centred if len(rows) > rows.shape[1] else centred @ centred.T
     variances = np.maximum(np.linalg.eigvalsh(small)[::-1], 0)
-    values = np.sqrt(variances)
-    shares = values / max(float(values.sum()), 1e-12)
     total, sum_exp, sum_cosines = 0, 0.0, 0.0
     for first in range(0, len(rows), _ROWS):
         block, rest = rows[first : first + _ROWS], rows[first:]
@@ -48,7 +49,7 @@ def measure_geometry(rows: Rows) -> FeatureGeometry:
         sum_cosines += float(found.sum())
     return FeatureGeometry(
         spectrum=variances / max(float(variances.sum()), 1e-12),
-        effective_rank=float(np.exp(-(shares * np.log(np.maximum(shares, 1e-12))).sum())),
+        effective_rank=float(rank_of_spectrum(torch.from_numpy(np.sqrt(variances)))),
         uniformity=float(np.log(sum_exp / total)),
         mean_cosine=sum_cosines / total,
     )

@@ -96,7 +96,7 @@ class HealthAnalysis(Analysis):
         count, k = len(context.entries), self.settings.neighbours
         if count < 4:
             raise UserError(f"{count} videos are too few to speak of a representation's health; give --part all")
-        k = min(k, count - 2)
+        k = min(k, max(1, (count - 1) // 5))  # of few videos, most are neighbours by chance
         found = self._of_views(context, k)
         seen = self._seen(context) if self.settings.clips else []
         chance = chance_overlap(count, k)

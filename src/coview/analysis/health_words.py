@@ -14,6 +14,8 @@ FEW_DIRECTIONS = 5.0
 """Effective rank below which few directions carry everything."""
 UNEVEN, EVEN = -0.5, -2.0
 """Uniformity above which all videos are nearly alike, and below which they fill the space."""
+MOST_CHANCE = 0.4
+"""Share of common neighbours by chance above which nothing can be read from them."""
 HUBBY = 1.4
 """Skewness of k-occurrence from which hubs disturb retrieval (Radovanovic et al. call more than 1.4 strong)."""
 UNSEEN, SEEN = 0.1, 0.3
@@ -88,9 +90,12 @@ def _of_neighbours(own: Sequence["OfView"], *, k: int, chance: float) -> list[st
         if not pixels:
             continue
         name, share = max(pixels.items(), key=lambda item: item[1])
-        if share > 0.5:
+        beyond = (share - chance) / (1 - chance)  # of what chance leaves
+        if chance > MOST_CHANCE:
+            verdict = "so few videos share most neighbours by chance"
+        elif beyond > 0.5:
             verdict = "pixels explain most of what it finds alike"
-        elif share > max(0.2, 3 * chance):
+        elif beyond > 0.15:
             verdict = "pixels explain a part of it"
         else:
             verdict = "pixels explain little of it"

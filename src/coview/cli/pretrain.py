@@ -1,5 +1,6 @@
 """`coview pretrain`."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -45,7 +46,7 @@ class Pretrain(Command):
     def run(self, settings: Settings) -> int:
         """Train; a stop on request ends with the status of an interrupt."""
         import coview
-        from coview.evaluation.protocols.inference import names_classes
+        from coview.reports import next_command
 
         with progress_bar("pretrain", unit="steps") as progress:
             run = coview.pretrain(
@@ -58,6 +59,7 @@ class Pretrain(Command):
                 device=self.device,
                 progress=progress,
             )
-        protocol = " --protocol inference" if names_classes(run.config) else ""
-        print(f"trained: {run.path}\nnext: coview evaluate {run.path} --data {self.data}{protocol}")
+        if os.environ.get("RANK", "0") == "0":  # of several processes one writes and speaks
+            report = coview.write_report(run, self.data)
+            print(f"trained: {run.path}\nreport: {report}\nnext: {next_command(run, self.data)}")
         return 0

@@ -36,7 +36,14 @@ def load_config(config: RunConfig | Path | str, settings: Mapping[str, Any] | No
     if isinstance(config, RunConfig):
         return parse(RunConfig, override(as_plain(config), settings), source="settings") if settings else config
     path = _find_config(str(as_path(config, name="config", what="a RunConfig, or the name or path of a config")))
-    return parse(RunConfig, override(_read_with_base(path), settings or {}), source=str(path))
+    written = _read_with_base(path)
+    try:
+        return parse(RunConfig, override(written, settings or {}), source=str(path))
+    except UserError:
+        if settings:
+            parse(RunConfig, written, source=str(path))  # the file is at fault by itself
+            parse(RunConfig, override(written, settings), source="the settings given beside the config")
+        raise
 
 
 def _find_config(given: str) -> Path:
@@ -51,8 +58,8 @@ def _find_config(given: str) -> Path:
     shipped = FOLDER / f"{path.name.removesuffix('.yaml')}.yaml"
     if shipped.is_file() and len(path.parts) == 1:
         return shipped
-    hint = did_you_mean(path.name.removesuffix(".yaml"), config_names())
-    raise UserError(f"no config file {given}{hint or '.'} Known by name: {', '.join(config_names())}")
+    hint = did_you_mean(path.name.removesuffix(".yaml"), config_names(), most=3)
+    raise UserError(f"no config file {given}{hint or '.'} All that come with coview: coview list configs")
 
 
 def _read_with_base(path: Path, *, above: tuple[Path, ...] = ()) -> dict[str, Any]:

@@ -9,25 +9,27 @@ from coview.reports.facts import RunFacts
 from coview.reports.run_health import ANALYSIS
 from coview.reports.words import Level
 
+MOST_POINTS = 5
 _NOT_LOOKED = (
     "Scores compare classes, and no video has a label. What the encoders find alike, and whether they see motion or "
     "the scene, can be seen without any: coview analyse."
 )
 
 
-def what_it_learnt(facts: RunFacts) -> tuple[Level, str, str]:
-    """Return level, headline and text; never good news, since nobody can say without labels whether it is."""
+def what_it_learnt(facts: RunFacts) -> tuple[Level, str, str, tuple[str, ...]]:
+    """Return level, headline, text and points; never good news, since without labels nobody can say whether it is."""
     own = (one for one in facts.analyses if one.analysis == ANALYSIS and one.is_on_own_data)
     newest = next(own, None)
     if newest is None:
-        return "note", "Not looked at yet.", _NOT_LOOKED
+        return "note", "Not looked at yet.", _NOT_LOOKED, ()
     readings = [one for one in _mappings(newest.findings.values.get("changed_clips")) if one.get("whose") == OWN]
     verdicts = {str(one["view"]): _verdict(one) for one in readings}
     known = {view: verdict for view, verdict in verdicts.items() if verdict}
-    text = " ".join(newest.findings.sentences[len(readings) :])  # the first say of each view what the headline does
-    if not known:
-        return "note", "Looked at; whether it sees motion is not known.", text or _NOT_LOOKED
-    return "note", f"{_joined(known)}.", text
+    points = newest.findings.sentences[len(readings) :][
+        :MOST_POINTS
+    ]  # the first say of each view what the headline does
+    headline = f"{_joined(known)}." if known else "Looked at; whether it sees motion is not known."
+    return "note", headline, "", points
 
 
 def _joined(verdicts: Mapping[str, str]) -> str:

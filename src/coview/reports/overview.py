@@ -44,12 +44,14 @@ class Quality:
         headline: in a few words.
         text: the newest evaluation in a sentence, or why there is none.
         rows: one for each evaluated protocol.
+        points: what else was seen, in a sentence each.
     """
 
     level: Level
     headline: str
     text: str
     rows: Sequence[HeadlineScores] = ()
+    points: Sequence[str] = ()
     question: str = "How good is it?"
 
 
@@ -115,7 +117,8 @@ def trained(facts: RunFacts) -> Trained:
 def quality(facts: RunFacts, scored: Sequence[HeadlineScores], *, num_labelled: int | None) -> Quality:
     """Say how good the run is by its newest evaluation, or why that is not known."""
     if not scored and num_labelled == 0:
-        return Quality(*what_it_learnt(facts), question="What did it learn?")
+        level, headline, text, points = what_it_learnt(facts)
+        return Quality(level, headline, text, points=points, question="What did it learn?")
     if not scored:
         elsewhere = list(dict.fromkeys(result.data_name for result in facts.results if not result.is_on_own_data))
         if elsewhere:

@@ -32,7 +32,11 @@ def effective_rank(features: Tensor) -> Tensor:
     """
     features = unit(features.float())
     centred = features - features.mean(dim=0)
-    values = torch.linalg.svdvals(centred)
+    return rank_of_spectrum(torch.linalg.svdvals(centred))
+
+
+def rank_of_spectrum(values: Tensor) -> Tensor:
+    """Return the effective rank of a matrix from its singular values (r,): exp of the entropy of their shares."""
     shares = values / values.sum().clamp_min(1e-12)
     return torch.exp(-(shares * shares.clamp_min(1e-12).log()).sum())
 

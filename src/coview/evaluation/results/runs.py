@@ -1,6 +1,7 @@
 """The results of many runs: which are of one run, which differ in nothing but their seed, what they are called."""
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from coview.errors import UserError
 from coview.evaluation.results.comparability import conditions_but_for_split
 from coview.evaluation.results.result import Result, ScoreRow, read_results
 from coview.training.runfolder import RESOLVED, read_resolved
+
+logger = logging.getLogger(__name__)
 
 _SPEED = (
     "workers", "frame_cache", "log_every", "checkpoint_every_seconds", "checkpoint_every_steps", "keep_checkpoints",
@@ -56,22 +59,40 @@ class RunResult:
 def read_run_results(words: Sequence[Path | str], protocol: str | None = None) -> list[RunResult]:
     """Return the results of some runs, each given as FOLDER or NAME=FOLDER, each once.
 
+    A folder that is no run, and a run without results (under that protocol), is left out with a word: `runs/*` may
+    hold some.
+
     Raises:
-        UserError: no run there, or it was not evaluated.
+        UserError: nothing is there, or no run has a result; says why.
     """
-    found = []
+    found: list[RunResult] = []
+    left_out: list[str] = []
     for word in dict.fromkeys(map(str, words)):
         name, equals, folder = word.partition("=")
         if not equals or Path(word).exists():
             name, folder = "", word
+        if not Path(folder).exists():
+            raise UserError(f"there is no {folder}; give folders that coview pretrain made")
+        reason = ""
         if not (Path(folder) / RESOLVED).is_file():
-            raise UserError(f"{folder} is not a run: it has no {RESOLVED}; give folders that coview pretrain made")
-        results = read_results(Path(folder))
-        if not results:
-            raise UserError(f"{folder} has not been evaluated; do that with: coview evaluate {folder} --data DIR")
+            reason = f"{folder} is not a run: it has no {RESOLVED}"
+        else:
+            results = read_results(Path(folder))
+            wanted = [one for one in results if protocol in (None, one.protocol)]
+            again = f"coview evaluate {folder} --data DIR{f' --protocol {protocol}' if protocol and results else ''}"
+            if not wanted:
+                under = f" under protocol {protocol!r}" if protocol and results else ""
+                reason = f"{folder} has not been evaluated{under}; do that with: {again}"
+        if reason:
+            left_out.append(reason)
+            continue
         resolved = read_resolved(Path(folder))
         config, learnt_from = resolved["config"], str(resolved.get("data", {}).get("root", ""))
-        found += [RunResult(name, config, learnt_from, one) for one in results if protocol in (None, one.protocol)]
+        found += [RunResult(name, config, learnt_from, one) for one in wanted]
+    if not found:
+        raise UserError("; ".join(left_out) or "no run was given")
+    for reason in left_out:
+        logger.warning("left out: %s", reason)
     return found
 
 
