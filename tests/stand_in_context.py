@@ -13,6 +13,6 @@ def stand_in(entries, features, **options) -> AnalysisContext:
         entries: the videos.
         features: name -> `FeatureSet`, or view name -> (n, D).
     """
-    run = SimpleNamespace(path=Path("runs/mine"), checkpoint=Path("checkpoints/together-00000009"))
+    run = SimpleNamespace(path=Path("runs/mine"), name="mine", checkpoint=Path("checkpoints/together-00000009"))
     sets = {n: given if isinstance(given, FeatureSet) else FeatureSet(n, given) for n, given in features.items()}
-    return AnalysisContext(run, SimpleNamespace(root=Path("data/some")), tuple(entries), sets, **options)
+    return AnalysisContext(run, SimpleNamespace(root=Path("data/some"), name="some"), tuple(entries), sets, **options)

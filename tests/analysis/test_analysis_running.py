@@ -168,7 +168,7 @@ def test_a_table_with_a_missing_cell_is_a_bug():
 
 def test_folders_of_one_name_are_told_apart(tmp_path, many_classes):
     run = Run.load(many_classes.run)
-    other = SimpleNamespace(path=tmp_path / "run")
+    other = SimpleNamespace(path=tmp_path / "run", name="run")
     assert list(running._owners(run, [run, other]))[2:] == [str(run.path), str(tmp_path / "run")]
     assert list(running._owners(run, [other]))[2:] == ["run"]
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coview.cli.encoding import write_plain_letters
 from coview.errors import UserError
 from coview.files import refusal
 from coview.stopping import Interrupted, interrupts
@@ -21,6 +22,7 @@ EXIT_USER_ERROR = 2
 
 def run_command(command: Callable[[], int | None]) -> int:
     """Run a command; a user's mistake becomes one line and an exit status, a bug keeps its traceback."""
+    write_plain_letters()
     _show_messages()
     try:
         with interrupts():

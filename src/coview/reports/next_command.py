@@ -23,7 +23,7 @@ def next_command(run: Run, data: PreparedDataset | Path | str) -> str:
     opened = PreparedDataset.open(data)
     on = f"{shlex.quote(str(run.path))} --data {shlex.quote(str(opened.root))}"
     try:
-        videos = choose_videos(opened, opened.split_of_run(run.config.split))
+        videos = choose_videos(opened, opened.split_of_run(run.config.split), variant="auto")
     except UserError:  # no label, or none of a test video
         return f"coview analyse {on}"
     misses, queries = (videos.counts[name] for name in ("queries_without_their_class_in_gallery", "queries_scored"))

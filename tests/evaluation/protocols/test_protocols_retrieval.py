@@ -109,7 +109,7 @@ def grouped(root, rows):
 
 
 def test_nothing_is_called_leave_group_out_where_no_two_videos_share_a_group(tmp_path):
-    alone = choose_videos(grouped(tmp_path, [("a", None), ("a", None), ("b", "g1"), ("b", "g2")]), None)
+    alone = choose_videos(grouped(tmp_path, [("a", None), ("a", None), ("b", "g1"), ("b", "g2")]), None, variant="auto")
     assert alone.variant == "leave-one-out"
     assert any("no two videos share a group" in remark for remark in alone.remarks)
     shared = choose_videos(grouped(tmp_path, [("a", "g1"), ("a", "g1"), ("b", None)]), None, variant="leave-group-out")
@@ -118,7 +118,7 @@ def test_nothing_is_called_leave_group_out_where_no_two_videos_share_a_group(tmp
 
 def test_queries_without_a_class_mate_are_counted_and_told(tmp_path, result):
     rows = [("a", "g1"), ("a", "g1"), ("b", "g1"), ("b", "g2"), ("c", "g3")]
-    videos = choose_videos(grouped(tmp_path, rows), None)
+    videos = choose_videos(grouped(tmp_path, rows), None, variant="auto")
     # both of class a are of one group, and c is alone: none of the three can find its class; the two of b can
     assert videos.counts["queries_without_their_class_in_gallery"] == 3
     assert (videos.counts["queries_scored"], videos.counts["query_groups"]) == (5, 3)
@@ -134,7 +134,7 @@ def test_folds_that_were_dealt_change_no_protocol_and_a_named_one_is_used(tmp_pa
     parts = ["test", "train", "test", "train"]
     entries = tuple(dataclasses.replace(e, splits={"fold1": p}) for e, p in zip(data.entries, parts, strict=True))
     dealt = dataclasses.replace(data, entries=entries, info={"folds": 1})
-    assert choose_videos(dealt, dealt.split_of_run("split1")).variant == "leave-one-out"
+    assert choose_videos(dealt, dealt.split_of_run("split1"), variant="auto").variant == "leave-one-out"
     named = choose_videos(dealt, "fold1")
     assert (named.variant, named.split, named.folds[0].queries) == ("", "fold1", (0, 2))
 
@@ -271,7 +271,7 @@ def test_files_of_an_older_format_are_named_and_left_out(result, tmp_path, caplo
     path = tmp_path / "evaluation" / "a.json"
     write_result(dataclasses.replace(result, path=str(path)))
     path.write_text(path.read_text().replace('"format": 3', '"format": 1'))
-    with pytest.raises(UserError, match=r"older coview \(format 1, this one reads 3\).* coview evaluate .*--protocol"):
+    with pytest.raises(UserError, match=r"older coview \(format 1; this one reads 3\).* coview evaluate .*--protocol"):
         read_result(path)
     assert read_results(tmp_path) == []
     assert "older coview" in caplog.text
