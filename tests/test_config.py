@@ -97,6 +97,27 @@ def test_files_that_are_no_settings_are_named(tmp_path):
         load_config(tmp_path / "absent.yaml")
 
 
+def test_a_misspelt_config_names_the_three_nearest():
+    with pytest.raises(UserError) as caught:
+        load_config("cpc-ucf10-cup")
+    message = str(caught.value)
+    assert message.startswith("no config file cpc-ucf10-cup; did you mean 'cpc-ucf10-cpu'")
+    assert message.count("'") == 6
+    assert len(message) < 250
+
+
+def test_a_bad_value_beside_a_config_is_not_blamed_on_the_file(tmp_path):
+    with pytest.raises(UserError) as caught:
+        load_config("cpc-ucf10-cpu", {"training.batch_size": "many"})
+    assert "yaml" not in str(caught.value)
+    assert "settings given beside the config" in str(caught.value)
+    (tmp_path / "own.yaml").write_text("base: cpc-ucf10-cpu\ntraining: {batch_size: many}\n")
+    for settings in (None, {"seed": 3}):
+        with pytest.raises(UserError, match=r"own\.yaml"):
+            load_config(tmp_path / "own.yaml", settings)
+    assert load_config(tmp_path / "own.yaml", {"training.batch_size": 3}).training.batch_size == 3
+
+
 def test_written_yaml_reads_back(tmp_path):
     write_yaml(tmp_path / "c.yaml", as_plain(RunConfig()), first_line="a run")
     assert load_config(tmp_path / "c.yaml") == RunConfig()

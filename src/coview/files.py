@@ -177,8 +177,8 @@ def hash_file(path: Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, as `write_bytes` does."""
-    write_bytes(path, text.encode("utf-8"))
+    """Write a text file in UTF-8, as `write_bytes` does; file names that are no text keep their bytes."""
+    write_bytes(path, text.encode("utf-8", errors="surrogateescape"))
 
 
 def write_json(path: Path, values: Any) -> None:

@@ -66,7 +66,8 @@ def analyse(
         given: beside, split, part, checkpoint, device, progress; see `analyse_all`.
 
     Returns:
-        What was found, in the order of `analyses`; written into RUN/analysis too.
+        What was found, in the order of `analyses`; written into RUN/analysis too. Those that the videos do not allow
+        are left out with a warning that says why.
 
     Raises:
         TypeError: an argument is of the wrong kind; says what was expected.
@@ -74,11 +75,19 @@ def analyse(
     """
     if isinstance(analyses, str):
         raise TypeError(f"analyses is {short(analyses)}, expected a list of names, such as ['similarity']")
-    options = options_by_analysis(override({}, settings or {}))
-    outcomes = list(analyse_all(run, data, analyses=analyses or (), options=options, **given))
-    if all(outcome.result is None for outcome in outcomes):
-        raise UserError("; ".join(dict.fromkeys(outcome.reason for outcome in outcomes)))
-    return tuple(outcome.result for outcome in outcomes if outcome.result is not None)
+    options = options_by_analysis(override({}, settings or {}), only=analyses or ())
+    found: list[AnalysisResult] = []
+    not_run: dict[str, str] = {}
+    for outcome in analyse_all(run, data, analyses=analyses or (), options=options, **given):
+        if outcome.result is None:
+            not_run[outcome.analysis] = outcome.reason
+        else:
+            found.append(outcome.result)
+    if not found:
+        raise UserError("; ".join(dict.fromkeys(not_run.values())))
+    for name, reason in not_run.items():
+        logger.warning("not run: %s: %s", name, reason)
+    return tuple(found)
 
 
 def analyse_run(
@@ -272,17 +281,17 @@ class _Embedder:
         return {name: np.concatenate([group[name] for group in groups])[rows] for name in groups[0]}
 
 
-def options_by_analysis(given: Mapping[str, Mapping[str, Any]], *, only: str | None = None) -> dict[str, Any]:
+def options_by_analysis(given: Mapping[str, Mapping[str, Any]], *, only: Sequence[str] = ()) -> dict[str, Any]:
     """Return analysis -> settings of dotted settings whose first word is the name of an analysis, _ for -.
 
     Args:
         given: first word -> settings, such as {"class_relations": {"neighbours": 4}}.
-        only: the one analysis that is run; not set: all.
+        only: the analyses that are run; none named: all.
 
     Raises:
         UserError: a setting of something else.
     """
-    names = {name.replace("-", "_"): name for name in ([only] if only else ANALYSES)}
+    names = {name.replace("-", "_"): name for name in only or ANALYSES}
     for word in given:
         if word not in names:
             known = ", ".join(f"--{name}." for name in names.values())

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from coview.cli.command import Command, RunFolder, Settings
 from coview.cli.terminal import progress_bar
-from coview.errors import UserError
 
 if TYPE_CHECKING:
     from coview.analysis import AnalysisResult
@@ -50,39 +49,25 @@ class Analyse(Command):
     """auto, cpu, cuda, or cuda:N."""
 
     def run(self, settings: Settings) -> int:
-        """Analyse, print findings as they come, renew the report."""
-        from coview.analysis import ANALYSES, analyse_all
-        from coview.analysis.running import options_by_analysis
-        from coview.config import override
-        from coview.datasets.prepared import PreparedDataset
-        from coview.reports import write_report
+        """Analyse, print the findings, renew the report."""
+        import coview
 
-        options = options_by_analysis(override({}, settings), only=self.analysis)
-        names = [self.analysis] if self.analysis else list(ANALYSES)
-        not_run = {}
         with progress_bar("analyse", unit="done") as progress:
-            outcomes = analyse_all(
+            results = coview.analyse(
                 self.run_folder,
                 self.data,
-                analyses=names,
+                [self.analysis] if self.analysis else None,
+                settings=settings,
                 beside=self.beside,
                 split=self.split,
                 part=self.part,
                 checkpoint=self.checkpoint,
-                options=options,
                 device=self.device,
                 progress=progress,
             )
-            for outcome in outcomes:
-                if outcome.result is None:
-                    not_run[outcome.analysis] = outcome.reason
-                else:
-                    _print_findings(outcome.result)
-        if len(not_run) == len(names):
-            raise UserError("; ".join(dict.fromkeys(not_run.values())))
-        report = write_report(self.run_folder, PreparedDataset.open(self.data))
-        for name, reason in not_run.items():
-            print(f"not run: {name}: {reason}")
+        for result in results:
+            _print_findings(result)
+        report = coview.write_report(self.run_folder, self.data)
         print(f"results: {self.run_folder / 'analysis'}\nreport: {report}")
         return 0
 

@@ -48,35 +48,23 @@ class Evaluate(Command):
     """auto, cpu, cuda, or cuda:N."""
 
     def run(self, settings: Settings) -> int:
-        """Evaluate, print the table, renew the report."""
+        """Evaluate, print the tables, renew the report."""
         import coview
-        from coview.datasets.prepared import PreparedDataset
-        from coview.evaluation.results.runs import mean_over_splits
-        from coview.evaluation.results.tables import lay_out, result_table, stage_table
-        from coview.reports import write_report
+        from coview.evaluation import evaluate_splits
+        from coview.evaluation.results.tables import lay_out, result_tables
 
-        own = own_settings(settings, "protocol", self.protocol)
-        if len(self.split) > 1:  # a misspelt last one shall not wait for the others
-            for name in self.split:
-                PreparedDataset.open(self.data).part(name, "test")
-        results = []
-        for split in dict.fromkeys(self.split) or (None,):
-            with progress_bar("evaluate", unit="done") as progress:
-                result = coview.evaluate(
-                    self.run_folder,
-                    self.data,
-                    protocol=self.protocol,
-                    split=split,
-                    along_with=self.split,
-                    checkpoint=self.checkpoint,
-                    settings=own,
-                    device=self.device,
-                    progress=progress,
-                )
-            print(lay_out([result_table(result), *([stage_table(result)] if result.curve else [])], "text"))
-            results.append(result)
-        if len(results) > 1:
-            print(lay_out([result_table(mean_over_splits(results))], "text"))
-        report = write_report(self.run_folder, PreparedDataset.open(self.data))
+        with progress_bar("evaluate", unit="done") as progress:
+            results = evaluate_splits(
+                self.run_folder,
+                self.data,
+                self.split,
+                protocol=self.protocol,
+                checkpoint=self.checkpoint,
+                settings=own_settings(settings, "protocol", self.protocol),
+                device=self.device,
+                progress=progress,
+            )
+        print(lay_out(result_tables(results), "text"))
+        report = coview.write_report(self.run_folder, self.data)
         print("\n".join([*(f"result: {result.path}" for result in results), f"report: {report}"]))
         return 0

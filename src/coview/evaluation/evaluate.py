@@ -70,6 +70,38 @@ def evaluate(
     return _score(protocol, chosen, task, started=started)
 
 
+def evaluate_splits(
+    run: Run | Path | str,
+    data: PreparedDataset | Path | str,
+    splits: Sequence[str],
+    *,
+    checkpoint: str | None = None,
+    progress: ProgressSink | None = None,
+    **given: Any,
+) -> tuple[Result, ...]:
+    """Score a run on several splits one by one, their videos embedded once; see `evaluate` for the other arguments.
+
+    Args:
+        run: a run or its folder.
+        data: prepared data set or its folder, with labels.
+        splits: names of split columns; none: the run's own.
+        checkpoint: folder name of a checkpoint, where `run` is a folder; not set: the newest.
+        progress: told of the videos as they are embedded.
+        given: protocol, settings, device.
+
+    Raises:
+        UserError: as `evaluate`; a split that is not there is told before the first is scored.
+    """
+    opened, videos, names = _open_run(run, checkpoint), _open_data(data), tuple(dict.fromkeys(splits))
+    for name in names:
+        videos.part(name, "test")
+    along_with = names if len(names) > 1 else ()
+    return tuple(
+        evaluate(opened, videos, split=name, along_with=along_with, progress=progress, **given)
+        for name in names or (None,)
+    )
+
+
 def _open_run(run: object, checkpoint: str | None) -> Run:
     if isinstance(run, (str, Path)):
         return Run.load(run, checkpoint)

@@ -171,6 +171,19 @@ def test_what_cannot_be_tabulated_is_the_users_error(make_run, tmp_path):
         tabulate_runs([tmp_path])
 
 
+def test_runs_without_results_are_left_out_with_a_word(make_run, tmp_path, caplog):
+    run, bare = make_run("a", 0.5), make_run("b", 0.6, seed=1)
+    (bare / "evaluation" / "retrieval-split1.json").unlink()
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    (table,) = tabulate_runs([run, bare, tmp_path / "notes", tmp_path / "notes.txt"])
+    assert line(table, "cpc", "rgb")["seeds"] == 1
+    for words in (f"{bare} has not been evaluated", f"{tmp_path / 'notes'} is not a run", "notes.txt is not a run"):
+        assert words in caplog.text, words
+    with pytest.raises(UserError, match="there is no .*absent"):
+        tabulate_runs([run, tmp_path / "absent"])
+
+
 def test_a_run_without_random_weights_has_none_beside_it(make_run):
     rows = (ScoreRow("trained", "rgb", {"R@1": 0.5, "R@5": 0.6}), ScoreRow("chance", "chance", {"R@1": 0.2, "R@5": 1}))
     (table,) = tabulate_runs([make_run("a", 0.5, rows=rows)])

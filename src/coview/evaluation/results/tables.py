@@ -17,6 +17,7 @@ from coview.evaluation.results.runs import (
     RunResult,
     average_splits,
     keep_latest,
+    mean_over_splits,
     name_groups,
     one_per_seed,
     read_run_results,
@@ -96,6 +97,14 @@ def result_table(result: Result) -> Table:
         pd.DataFrame(cells, columns=["in %", *map(result.heading, result.metrics)]),
         f"{describe_counts(result.counts)}.{remarks}",
     )
+
+
+def result_tables(results: Sequence[Result]) -> list[Table]:
+    """Return the tables of one run on its splits: scores, stages where they were scored, and the mean of several."""
+    tables = []
+    for result in results:
+        tables += [result_table(result), *([stage_table(result)] if result.curve else [])]
+    return tables if len(results) < 2 else [*tables, result_table(mean_over_splits(results))]
 
 
 def stage_table(result: Result) -> Table:
