@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-import coview
+from coview import reports
 from coview.analysis import analyse
 from coview.analysis.base import Findings, FoundTable
 from coview.analysis.figure import Figure, draw
@@ -261,7 +261,7 @@ def test_every_page_has_a_policy_that_allows_its_own_script_alone(run_folder):
         "form-action": "'none'",
     }
     assert source.index("Content-Security-Policy") < source.index("<title>")
-    pages = [path for path in Path(coview.__file__).parent.rglob("*.j2") if "<head>" in path.read_text()]
+    pages = [path for path in Path(reports.__file__).parent.rglob("*.j2") if "<head>" in path.read_text()]
     assert all("Content-Security-Policy" in path.read_text() for path in pages)
 
 

@@ -61,7 +61,7 @@ def test_time_adds_up_over_calls_and_leaves_out_the_pause(run_folder):
         {"event": "start", "time": "2026-01-01T00:00:00+00:00"},
         {"event": "stopped", "time": "2026-01-01T00:10:00+00:00"},
         {"event": "resume", "time": "2026-01-02T00:00:00+00:00"},
-        {"event": "step", "stage": "rgb", "step": 5, "time": "2026-01-02T00:05:00+00:00"},
+        {"event": "warning", "stage": "rgb", "step": 5, "text": "x", "time": "2026-01-02T00:05:00+00:00"},
     )
     facts = gather(run_folder.path)
     assert facts.elapsed_seconds == 15 * 60
