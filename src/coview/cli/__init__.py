@@ -16,7 +16,7 @@ from coview.cli.duplicates import Duplicates
 from coview.cli.embed import Embed
 from coview.cli.ensemble import Ensemble
 from coview.cli.evaluate import Evaluate
-from coview.cli.index import Index
+from coview.cli.index import IndexCommand
 from coview.cli.list import List
 from coview.cli.outliers import Outliers
 from coview.cli.prepare import Prepare
@@ -24,7 +24,7 @@ from coview.cli.pretrain import Pretrain
 from coview.cli.sample import Sample
 from coview.cli.search import Search
 from coview.cli.serve import Serve
-from coview.cli.table import Table
+from coview.cli.table import TableCommand
 from coview.cli.terminal import run_command
 from coview.errors import UserError
 from coview.registry import did_you_mean, load_plugins
@@ -36,9 +36,9 @@ COMMANDS: dict[str, type[Command]] = {
     "ensemble": Ensemble,
     "compare": Compare,
     "analyse": Analyse,
-    "table": Table,
+    "table": TableCommand,
     "embed": Embed,
-    "index": Index,
+    "index": IndexCommand,
     "search": Search,
     "duplicates": Duplicates,
     "outliers": Outliers,

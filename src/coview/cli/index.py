@@ -14,7 +14,7 @@ Places = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar
 
 
 @dataclass(frozen=True)
-class Index(Command):
+class IndexCommand(Command):
     """Make videos searchable down to the moment: embed every window of every video into an index, or update one.
 
     SOURCE is a folder of videos, a video, a table (.csv) or list (.txt) of them, or a prepared data set; several may

@@ -8,7 +8,7 @@ from coview.cli.command import Command, Runs, Settings
 
 
 @dataclass(frozen=True)
-class Table(Command):
+class TableCommand(Command):
     """Make one table from the evaluations of many runs: mean and standard deviation over seeds, beside random weights.
 
     Runs that differ only in their seed share a row. Runs that were evaluated on several splits also get the mean over
