@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import shutil
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -73,16 +74,11 @@ def test_figures_that_are_gone_leave_no_files(many_classes, tmp_path):
     assert read_analysis(tmp_path / "class-relations.json").findings.figures == ()
 
 
-def test_results_from_before_figures_were_files_are_read(many_classes, tmp_path):
-    result = relations(many_classes, options={"neighbours": 2})
-    values = json.loads((many_classes.run / "analysis" / "class-relations.json").read_text())
-    values["format"] = 1
-    del values["findings"]["payload"]
-    values["findings"]["figures"] = {"how alike": "<svg></svg>"}
-    (tmp_path / "old.json").write_text(json.dumps(values))
-    (figure,) = read_analysis(tmp_path / "old.json").findings.figures
-    assert (figure.title, figure.embedded()) == ("how alike", "<svg></svg>")
-    assert read_analysis(tmp_path / "old.json").findings.sentences == result.findings.sentences
+def test_results_of_an_older_format_say_what_to_do(many_classes, tmp_path):
+    result = relations(many_classes)
+    (tmp_path / "old.json").write_text(Path(result.path).read_text().replace('"format": 3', '"format": 2'))
+    with pytest.raises(UserError, match=r"older coview \(format 2; this one reads 3\): run coview analyse again"):
+        read_analysis(tmp_path / "old.json")
 
 
 def test_embeddings_of_an_evaluation_are_used_again(many_classes, monkeypatch):
@@ -143,7 +139,7 @@ def test_the_command_prints_and_reports(many_classes, capsys):
     assert 'href="#analyses"' in page
 
 
-def test_wrong_words_are_the_users_error(many_classes, tmp_path):
+def test_wrong_words_are_the_users_error(many_classes, tmp_path, caplog):
     with pytest.raises(UserError, match="unknown analysis 'class-relation'; did you mean 'class-relations'"):
         analyse_run(many_classes.run, many_classes.data, analysis="class-relation")
     with pytest.raises(UserError, match="did you mean 'neighbours'"):
@@ -151,7 +147,9 @@ def test_wrong_words_are_the_users_error(many_classes, tmp_path):
     (tmp_path / "analysis").mkdir()
     (tmp_path / "analysis" / "x.json").write_text("{}")
     with pytest.raises(UserError, match="is not a result of coview analyse"):
-        read_analyses(tmp_path)
+        read_analysis(tmp_path / "analysis" / "x.json")
+    assert read_analyses(tmp_path) == []
+    assert "left out" in caplog.text
 
 
 def test_every_analysis_is_described():
@@ -173,7 +171,7 @@ def test_folders_of_one_name_are_told_apart(tmp_path, many_classes):
     assert list(running._owners(run, [other]))[2:] == ["run"]
 
 
-def test_without_labels_the_rest_is_run(many_classes, tmp_path, monkeypatch, capsys):
+def test_without_labels_the_rest_is_run(many_classes, tmp_path, monkeypatch, caplog):
     class Any(Analysis):
         """Needs no labels."""
 
@@ -197,7 +195,7 @@ def test_without_labels_the_rest_is_run(many_classes, tmp_path, monkeypatch, cap
     assert (other.result.part, other.result.split, other.result.counts["classes"]) == ("all", None, 0)
     words = ["analyse", str(many_classes.run), "--data", str(bare)]
     assert run_arguments(words) == 0
-    assert "not run: class-relations: class-relations compares classes, and none of" in capsys.readouterr().out
+    assert "not run: class-relations: class-relations compares classes, and none of" in caplog.text
     with pytest.raises(UserError, match="compares classes"):
         run_arguments([*words, "--analysis", "class-relations"])
     with pytest.raises(UserError, match="needs a split"):

@@ -71,7 +71,8 @@ def test_help_imports_nothing_heavy():
         (["compare", "no/run", "no/other"], "no/run"),
         (["compare", "no/run", "no/run"], "are the same"),
         (["table", "no/run"], "no/run"),
-        (["embed", "no/run", "x", "--out", "y"], "no/run"),
+        (["embed", "no/run", "x", "--out", "y.parquet"], "no/run"),
+        (["embed", "no/run", "x", "--out", "y.txt"], "embeddings are written as .parquet or .csv"),
     ],
 )
 def test_mistakes_end_with_a_word_and_no_traceback(words, message, tmp_path, monkeypatch, capsys):
