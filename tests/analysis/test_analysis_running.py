@@ -75,7 +75,7 @@ def test_figures_that_are_gone_leave_no_files(many_classes, tmp_path):
 
 
 def test_results_of_an_older_format_say_what_to_do(many_classes, tmp_path):
-    result = relations(many_classes)
+    result = relations(many_classes, options={"neighbours": 2})
     (tmp_path / "old.json").write_text(Path(result.path).read_text().replace('"format": 3', '"format": 2'))
     with pytest.raises(UserError, match=r"older coview \(format 2; this one reads 3\): run coview analyse again"):
         read_analysis(tmp_path / "old.json")
