@@ -287,7 +287,7 @@ def test_a_run_remembers_its_plugins_and_imports_none(data, tmp_path, monkeypatc
     [
         (lambda run: coview.prepare(3, "out"), TypeError, r"source is 3 \(int\), expected a folder of videos"),
         (lambda run: coview.prepare("v", None), TypeError, "out is None \\(NoneType\\)"),
-        (lambda run: coview.prepare("v", "out", views="rgb"), TypeError, r"views is 'rgb' \(str\), expected a list"),
+        (lambda run: coview.prepare("v", "out", views="rbg"), coview.UserError, "'rbg'; did you mean 'rgb'"),
         (lambda run: coview.prepare("v", "out", ["rgb"]), TypeError, "settings is .*list.*expected names and values"),
         (lambda run: coview.prepare("v", "out", {"wokers": 1}), coview.UserError, "'wokers'; did you mean 'workers'"),
         (lambda run: coview.prepare("v", "out", {"workers": "x"}), coview.UserError, "workers: .*integer.*got 'x'"),

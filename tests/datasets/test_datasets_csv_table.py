@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 
 from coview.datasets.csv_table import read_csv
+from coview.datasets.folder import read_folder
 from coview.errors import UserError
 
 
@@ -185,3 +186,15 @@ def test_files_that_are_no_tables(videos):
         read_csv(videos / "clips")
     with pytest.raises(UserError, match="give the table only once"):
         read_csv(videos / "table.csv", lists=videos / "two.tsv")
+
+
+def test_a_file_has_one_id_named_alone_or_found_in_its_folder(tmp_path):
+    for name in ("videos/a.mp4", "videos/wave/b.mp4"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "elsewhere").mkdir()
+    both = "".join(f"{tmp_path}/videos/{name}\n" for name in ("a.mp4", "wave/b.mp4"))
+    listed = read_csv(table(tmp_path / "elsewhere", "path\n" + both))
+    assert [entry.id for entry in listed.entries] == [e.id for e in read_folder(tmp_path / "videos").entries]
+    alone = read_csv(table(tmp_path / "elsewhere", f"path\n{tmp_path}/videos/a.mp4\n"))
+    assert [entry.id for entry in alone.entries] == ["a"]

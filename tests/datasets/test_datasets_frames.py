@@ -1,5 +1,8 @@
 """Folders of frames: which pictures are frames, and whose."""
 
+import unicodedata
+from pathlib import Path
+
 import pytest
 
 from coview.datasets.frames import FrameRun, find_frames, read_frames
@@ -68,3 +71,14 @@ def test_lists_give_labels_and_parts(videos):
 def test_no_frames_is_the_users_error(tmp_path):
     with pytest.raises(UserError, match="no folder of frames below"):
         read_frames(tmp_path)
+
+
+def test_accents_may_be_composed_or_not_and_trash_is_left_out(tmp_path: Path) -> None:
+    decomposed, composed = (unicodedata.normalize(form, "é1") for form in ("NFD", "NFC"))
+    for folder in (decomposed, ".Trashes/old", "@eaDir/old"):
+        (tmp_path / "videos" / folder).mkdir(parents=True)
+        for number in (1, 2):
+            (tmp_path / "videos" / folder / f"img_{number}.jpg").touch()
+    (tmp_path / "train.csv").write_text(f"{composed};wave\n", encoding="utf-8")
+    (entry,) = read_frames(tmp_path / "videos", lists=tmp_path / "train.csv").entries
+    assert (entry.id, entry.status, entry.label) == (decomposed, "listed", "wave")

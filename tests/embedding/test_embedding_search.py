@@ -1,5 +1,7 @@
 """Top-k against plain loops, and what a user sees of a search."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -65,13 +67,17 @@ def embeddings(names, features):
     return Embeddings(names, features, ("cat",) * count, (None,) * count, tuple(f"/v/{name}.mp4" for name in names))
 
 
-def test_hits_have_names_best_first_and_never_the_query_itself():
+def test_hits_have_names_best_first_and_the_query_itself_is_marked():
     collection = embeddings(("a", "b", "c"), {"rgb": np.array([[1, 0], [0.6, 0.8], [-1, 0]], np.float32)})
     query = embeddings(("a",), {"rgb": np.array([[1, 0]], np.float32), "flow": np.ones((1, 1), np.float32)})
     found = search(query, collection, top=5)
-    assert [(hit.query, hit.rank, hit.id, hit.label) for hit in found] == [("a", 1, "b", "cat"), ("a", 2, "c", "cat")]
-    assert found[0].cosine == pytest.approx(0.6)
-    assert repr(found).splitlines() == ["Hits(2)", "  a 1. b 0.600", "  a 2. c -1.000"]
+    assert [(hit.query, hit.rank, hit.id, hit.label) for hit in found] == [
+        ("a", i + 1, "abc"[i], "cat") for i in range(3)
+    ]
+    assert [hit.is_query for hit in found] == [True, False, False]
+    assert found[1].cosine == pytest.approx(0.6)
+    told = ["Hits(3)", "  a 1. a 1.000 (the query itself)", "  a 2. b 0.600", "  a 3. c -1.000"]
+    assert repr(found).splitlines() == told
     assert len(found[:1]) == 1
 
 
@@ -86,6 +92,13 @@ def test_cosines_of_each_view_are_told_and_their_mean_decides():
     assert list(frame["id"]) == ["a", "b"]
     assert frame["cosine:flow"].tolist() == pytest.approx([1.0, 0.6])
     assert [hit.id for hit in search(query, embeddings(("a", "b"), rows), top=1, views="flow")] == ["a"]
+
+
+def test_windows_of_the_query_do_not_fill_the_list():
+    features = {"rgb": np.array([[1, 0], [1, 0], [1, 0], [0.6, 0.8]], np.float32)}
+    windows = replace(embeddings(("a", "b", "c", "d"), features), paths=("/v/q.mp4",) * 3 + ("/v/d.mp4",))
+    query = embeddings(("q",), {"rgb": np.array([[1, 0]], np.float32)})
+    assert [(hit.id, hit.is_query) for hit in search(query, windows, top=2)] == [("a", True), ("d", False)]
 
 
 def test_arrays_have_no_path_and_find_one_another():

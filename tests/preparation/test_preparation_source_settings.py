@@ -13,6 +13,7 @@ from coview.cli import run_arguments
 from coview.clips import ClipDataset
 from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
+from coview.evaluation.evaluate import evaluate
 from coview.preparation.prepare import PrepareSettings, prepare
 from coview.video.source_settings import SourceSettings
 from coview.views.base import StorageSettings
@@ -119,3 +120,10 @@ def test_a_damaged_file_of_the_right_size_is_named_with_the_command(source: Path
     place = [entry.id for entry in clips.entries].index("walk/clip1")
     with pytest.raises(UserError, match="its checksum differs. Delete .*, and make it anew with: coview prepare"):
         clips[place]
+
+
+def test_one_view_may_be_named_without_a_list(source: Path, tmp_path: Path) -> None:
+    data = prepare(source, tmp_path / "out", {"workers": 0, "storage.short_side": 32}, views="rgb")
+    assert list(data.view_options) == ["rgb"]
+    with pytest.raises(UserError, match="the run is a prepared data set; give evaluate"):
+        evaluate(data, tmp_path / "run")

@@ -49,7 +49,8 @@ def read_csv(source: Path, *, lists: Path | None = None) -> Listing:
     rows, repeated = _unlike(table, base)
     if not rows:
         raise UserError(f"{path} names no video: there is no row below its header")
-    ids = unique_ids([_inside(name, base) for name in rows])
+    folder = _folder_of_ids(list(rows), base)
+    ids = unique_ids([_inside(name, folder) for name in rows])
     entries = tuple(
         _entry(video_id, name, row, splits, place=f"{path}, line {number}")
         for video_id, (name, (number, row)) in zip(ids, rows.items(), strict=True)
@@ -136,9 +137,19 @@ def _as_it_is_there(given: str, base: Path) -> str:
     return next((path for path in paths if os.path.exists(path)), paths[0])  # noqa: PTH110
 
 
-def _inside(path: str, base: Path) -> str:
-    """Return a path as an id may spell it: relative to `base`, the steps up to a folder above left out."""
-    steps = os.path.relpath(path, base).split("/")
+def _folder_of_ids(paths: Sequence[str], base: Path) -> Path:
+    """Return the folder that ids start from: the table's, or where all videos lie elsewhere the one that holds them.
+
+    So a file has one id, whether it is named alone or found in its folder.
+    """
+    if any(Path(path).is_relative_to(base) for path in paths):
+        return base
+    return Path(os.path.commonpath([os.path.dirname(path) for path in paths]))  # noqa: PTH120
+
+
+def _inside(path: str, folder: Path) -> str:
+    """Return a path as an id may spell it: relative to `folder`, the steps up to a folder above left out."""
+    steps = os.path.relpath(path, folder).split("/")
     return "/".join(step for step in steps if step != "..")
 
 

@@ -10,6 +10,7 @@ from coview.datasets.listing import (
     MISSING_REASON,
     PLAIN_SPLIT,
     Listing,
+    composed,
     counted,
     missing_remarks,
     part_of_name,
@@ -103,7 +104,7 @@ def _listed(root: Path, names: Sequence[str], lists: Path) -> Listing:
     is_one = not lists.is_dir()
     patterns = (lists.name,) if is_one else ("*.csv", "*.txt")
     paths = find_lists(root, lists, patterns=patterns, folders=(), what="the lists, of lines folder;label")
-    by_name = {name.rpartition("/")[2]: name for name in names} | {name: name for name in names}
+    by_name = {composed(name.rpartition("/")[2]): name for name in names} | {composed(name): name for name in names}
     rows: dict[str, tuple[str | None, dict[str, str]]] = {}
     for place, folder, label, part in (row for path in paths for row in _rows(path)):
         known, parts = rows.setdefault(folder, (label, {}))
@@ -114,7 +115,7 @@ def _listed(root: Path, names: Sequence[str], lists: Path) -> Listing:
             add_part(parts, PLAIN_SPLIT, part, place=place)
     entries = []
     for folder, (label, parts) in rows.items():
-        found = by_name.get(folder)
+        found = by_name.get(composed(folder))
         entries.append(
             VideoEntry(
                 id=found or folder,

@@ -1,7 +1,7 @@
 """Exact nearest neighbours by cosine: chunks of a matrix product and top-k."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +98,7 @@ class Hit:
         cosines: view name -> cosine.
         start_seconds: where the window begins; None where the collection holds whole videos.
         end_seconds: where it ends.
+        is_query: whether this is the query's own file.
     """
 
     query: str
@@ -109,6 +110,7 @@ class Hit:
     cosines: Mapping[str, float]
     start_seconds: float | None = None
     end_seconds: float | None = None
+    is_query: bool = False
 
 
 class Hits(Sequence[Hit]):
@@ -128,7 +130,9 @@ class Hits(Sequence[Hit]):
         return iter(self._hits)
 
     def __repr__(self) -> str:
-        lines = [f"  {hit.query} {hit.rank}. {hit.id}{_moment(hit)} {hit.cosine:.3f}" for hit in self._hits[:10]]
+        lines = [
+            f"  {hit.query} {hit.rank}. {hit.id}{_moment(hit)} {hit.cosine:.3f}{_mark(hit)}" for hit in self._hits[:10]
+        ]
         more = [f"  ... {len(self) - 10} more"] if len(self) > 10 else []
         return "\n".join([f"Hits({len(self)})", *lines, *more])
 
@@ -147,6 +151,10 @@ def _moment(hit: Hit) -> str:
     return "" if hit.start_seconds is None else f" [{hit.start_seconds:.1f} s to {hit.end_seconds:.1f} s]"
 
 
+def _mark(hit: Hit) -> str:
+    return " (the query itself)" if hit.is_query else ""
+
+
 def search(
     query: Embeddings | VideoSource,
     collection: Embeddings | VideoSource,
@@ -161,8 +169,8 @@ def search(
 
     Args:
         query: what to look for: embeddings, their file (.parquet, .csv), or videos in any way that `Run.embed` takes.
-        collection: where to look, given in the same way; a query that is in it itself (same source file) is not
-            returned for itself.
+        collection: where to look, given in the same way; a query that is in it itself (same source file) is found and
+            marked, by its best window where the collection holds windows.
         run: makes embeddings of videos: a run or its folder. Not needed where both sides are embeddings.
         top: how many hits a query.
         views: views to compare; not set: all that both sides have.
@@ -206,23 +214,21 @@ def _search(queries: Embeddings, collection: Embeddings, *, top: int, views: Seq
                 f"cannot search by {view}: {sizes[0]} numbers a query, {sizes[1]} a video of the collection; "
                 "embed both with the same run"
             )
-    # Frames that came as arrays have no path: each is a source of its own.
-    sources = [one or f"array {place}" for place, one in enumerate((*queries.sources, *collection.sources))]
-    numbers = {source: number for number, source in enumerate(dict.fromkeys(sources))}
-    groups = torch.tensor([numbers[source] for source in sources], dtype=torch.int64)
+    # Frames that came as arrays have no source: each is one of its own.
+    own = [[place for place, one in enumerate(collection.sources) if own and one == own] for own in queries.sources]
     indices, cosines = nearest(
         torch.from_numpy(join_views(queries.features, chosen)),
         torch.from_numpy(join_views(collection.features, chosen)),
-        k=top,
-        query_groups=groups[: len(queries)],
-        gallery_groups=groups[len(queries) :],
+        k=top + max(map(len, own), default=0),
     )
     hits = []
     for number, (found, values) in enumerate(zip(indices.tolist(), cosines.tolist(), strict=True)):
-        for rank, (index, cosine) in enumerate(zip(found, values, strict=True), start=1):
-            if index != NOBODY:
-                row = collection[index]
-                by_view = {view: float(queries[view][number] @ row.features[view]) for view in chosen}
-                moment = row.start_seconds, row.end_seconds
-                hits.append(Hit(queries.ids[number], rank, row.id, row.path, row.label, cosine, by_view, *moment))
+        itself = [index for index in found if index in own[number]]
+        pairs = [pair for pair in zip(found, values, strict=True) if pair[0] not in itself[1:]]
+        for rank, (index, cosine) in enumerate(pairs[:top], start=1):
+            row = collection[index]
+            by_view = {view: float(queries[view][number] @ row.features[view]) for view in chosen}
+            moment = row.start_seconds, row.end_seconds
+            hit = Hit(queries.ids[number], rank, row.id, row.path, row.label, cosine, by_view, *moment)
+            hits.append(replace(hit, is_query=index in itself))
     return Hits(hits)

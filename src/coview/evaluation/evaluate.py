@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from coview.config import override, parse
-from coview.datasets.prepared import PreparedDataset
+from coview.datasets.prepared import INFO_NAME, PreparedDataset
 from coview.datatypes import ProgressSink
 from coview.embedding.run import Run
 from coview.errors import UserError
@@ -63,6 +63,7 @@ def evaluate(
             raise UserError(f"protocol {protocol} scores one run at a time; these score an ensemble: {', '.join(able)}")
         members = load_members(run)
         run = members[0].run
+    _refuse_swapped(run, data)
     opened = _open_run(run, checkpoint)
     videos = _open_data(data)
     used = split or videos.split_of_run(opened.config.split)
@@ -100,6 +101,15 @@ def evaluate_splits(
         evaluate(opened, videos, split=name, along_with=along_with, progress=progress, **given)
         for name in names or (None,)
     )
+
+
+def _refuse_swapped(run: object, data: object) -> None:
+    """Raise UserError where a data set stands in the place of the run."""
+    is_data = isinstance(run, PreparedDataset) or (isinstance(run, (str, Path)) and Path(run, INFO_NAME).is_file())
+    if is_data:
+        swapped = isinstance(data, Run) or (isinstance(data, (str, Path)) and Path(data, "resolved.yaml").is_file())
+        hint = "the two arguments are swapped" if swapped else "a run is what coview pretrain makes"
+        raise UserError(f"the run is a prepared data set; give evaluate(run, data): {hint}")
 
 
 def _open_run(run: object, checkpoint: str | None) -> Run:

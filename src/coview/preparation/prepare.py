@@ -54,7 +54,7 @@ def prepare(
     out: Path | str,
     settings: PrepareSettings | Mapping[str, Any] | None = None,
     *,
-    views: Sequence[str] | None = None,
+    views: Sequence[str] | str | None = None,
     layout: str | None = None,
     lists: Path | str | None = None,
     progress: ProgressSink | None = None,
@@ -69,7 +69,7 @@ def prepare(
         out: the prepared data set; made if it does not exist.
         settings: what else to make, and where the work runs: a `PrepareSettings`, or its fields and the options of
             views by name.
-        views: views to store; not given: rgb and flow.
+        views: views to store, names or one name; not given: rgb and flow.
         layout: how the source is laid out; not given: "folder".
         lists: folder or file of the data set's official lists.
         progress: told (videos finished, videos in all, {"frames": made so far, "failed": videos}).

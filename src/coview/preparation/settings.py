@@ -13,7 +13,6 @@ from coview.datasets.folder_labels import LabelRule
 from coview.datasets.splits import Folds
 from coview.datasets.synthetic import SyntheticSettings
 from coview.errors import UserError
-from coview.files import short
 from coview.registry import did_you_mean
 from coview.views import VIEWS
 from coview.views.base import StorageSettings, View
@@ -85,8 +84,8 @@ def resolve_settings(settings: PrepareSettings | Mapping[str, Any] | None, **giv
         UserError: an unknown setting, or a value out of range.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
-    if isinstance(chosen.get("views"), str):
-        raise TypeError(f"views is {short(chosen['views'])}, expected a list of names, such as ['rgb', 'flow']")
+    if isinstance(chosen.get("views"), str):  # one name is meant as a list of one
+        chosen["views"] = (chosen["views"],)
     if isinstance(settings, PrepareSettings):
         return parse(PrepareSettings, {**_fields(settings), **chosen}, source="prepare")
     nested = override({}, settings or {})

@@ -82,11 +82,13 @@ class VideoFeed:
 
     def describe(self) -> str:
         """Return one line for the start of a run."""
-        clip, size = self.config.clip, min(self.config.training.batch_size, len(self.train))
+        clip, asked = self.config.clip, self.config.training.batch_size
+        size = min(asked, len(self.train))
+        fewer = f" (training.batch_size is {asked}, more than there are videos)" if size < asked else ""
         return (
             f"{len(self.train)} videos to train on, {len(self.held_out)} held out; {self.steps_per_epoch} batches of "
-            f"{size} an epoch; clips of {clip.num_blocks} x {clip.block_length} frames, every {clip.frame_stride}; "
-            f"{self.workers} decoding process(es)"
+            f"{size}{fewer} an epoch; clips of {clip.num_blocks} x {clip.block_length} frames, every "
+            f"{clip.frame_stride}; {self.workers} decoding process(es)"
         )
 
     def held_bytes(self) -> int:
