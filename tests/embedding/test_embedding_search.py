@@ -96,7 +96,8 @@ def test_cosines_of_each_view_are_told_and_their_mean_decides():
 
 def test_windows_of_the_query_do_not_fill_the_list():
     features = {"rgb": np.array([[1, 0], [1, 0], [1, 0], [0.6, 0.8]], np.float32)}
-    windows = replace(embeddings(("a", "b", "c", "d"), features), paths=("/v/q.mp4",) * 3 + ("/v/d.mp4",))
+    paths = ("/v/q.mp4",) * 3 + ("/v/d.mp4",)
+    windows = replace(embeddings(("a", "b", "c", "d"), features), paths=paths, sources=())  # as the paths say
     query = embeddings(("q",), {"rgb": np.array([[1, 0]], np.float32)})
     assert [(hit.id, hit.is_query) for hit in search(query, windows, top=2)] == [("a", True), ("d", False)]
 

@@ -215,7 +215,7 @@ def _search(queries: Embeddings, collection: Embeddings, *, top: int, views: Seq
                 "embed both with the same run"
             )
     # Frames that came as arrays have no source: each is one of its own.
-    own = [[place for place, one in enumerate(collection.sources) if own and one == own] for own in queries.sources]
+    own = [[place for place, there in enumerate(collection.sources) if one and there == one] for one in queries.sources]
     indices, cosines = nearest(
         torch.from_numpy(join_views(queries.features, chosen)),
         torch.from_numpy(join_views(collection.features, chosen)),
