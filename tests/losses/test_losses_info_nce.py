@@ -57,6 +57,20 @@ def test_equal_features_lose_the_logarithm_of_the_candidates(n: int, own: bool, 
     assert info_nce_loss(same, same, own_negatives=own).item() == pytest.approx(math.log(candidates), abs=1e-6)
 
 
+def test_several_right_answers_count_together() -> None:
+    queries, keys, extra = rows(1), rows(2), rows(3, n=2)
+    positives = torch.tensor([[True, False], [False, False], [True, True], [False, True]])
+    total = 0.0
+    for i, query in enumerate(queries):
+        shares = [math.exp(cosine(query, key) / 0.3) for key in (*keys, *extra)]
+        right = shares[i] + sum(share for share, counts in zip(shares[4:], positives[i], strict=True) if counts)
+        total -= math.log(right / sum(shares))
+    found = info_nce_loss(queries, keys, temperature=0.3, extra_keys=extra, extra_positives=positives)
+    assert found.item() == pytest.approx(total / 4, rel=1e-5)
+    none = info_nce_loss(queries, keys, extra_keys=extra, extra_positives=torch.zeros(4, 2, dtype=torch.bool))
+    torch.testing.assert_close(none, info_nce_loss(queries, keys, extra_keys=extra))
+
+
 def test_gradient_reaches_queries_and_keys_and_never_a_queue() -> None:
     queries, keys, extra = (rows(seed).requires_grad_() for seed in range(3))
     info_nce_loss(queries, keys, own_negatives=True, extra_keys=extra).backward()

@@ -17,13 +17,15 @@ def info_nce_loss(
     temperature: float = 0.1,
     own_negatives: bool = False,
     extra_keys: Tensor | None = None,
+    extra_positives: Tensor | None = None,
 ) -> Tensor:
     """Return the contrastive loss of queries and keys of the same instances (van den Oord et al. 2018; ViCC, eq. 1).
 
     The mean over queries of the cross-entropy of their cosines with all keys, divided by the temperature; the right
     answer is the key of the same row. Keys come from all processes, with gradient, so that the mean over processes is
     the loss of the global batch. Computed in float32 whatever the input's type or the surrounding autocast. Scores
-    that say nothing lose ln of the number of keys.
+    that say nothing lose ln of the number of keys. With `extra_positives` a query has several right answers, and what
+    counts is the share of all of them together (CoCLR: Han et al. 2020, eq. 3).
 
     Args:
         queries: (n, D), scaled to unit length here.
@@ -31,6 +33,7 @@ def info_nce_loss(
         temperature: tau, above 0.
         own_negatives: count the other queries of the global batch among the wrong answers, too.
         extra_keys: (m, D), further wrong answers that are the same on every process, such as a queue; no gradient.
+        extra_positives: (n, m) bool, which of the extra keys are right answers to a query after all; not given: none.
 
     Raises:
         ValueError: shapes that do not fit, or a temperature that is not above 0.
@@ -42,14 +45,20 @@ def info_nce_loss(
         queries, keys = (functional.normalize(rows.float(), dim=1) for rows in (queries, keys))
         answers = torch.arange(len(queries), device=queries.device) + rank() * len(queries)  # (n,)
         logits = [queries @ gather_with_gradient(keys).T]  # (n, all)
+        right = [torch.zeros_like(logits[0], dtype=torch.bool).scatter_(1, answers[:, None], True)]
         if own_negatives:
             others = queries @ gather_with_gradient(queries).T  # (n, all)
-            itself = torch.zeros_like(others, dtype=torch.bool).scatter_(1, answers[:, None], True)
-            logits.append(others.masked_fill(itself, -torch.inf))
+            logits.append(others.masked_fill(right[0], -torch.inf))
+            right.append(torch.zeros_like(right[0]))
         if extra_keys is not None:
             check_shape("extra_keys", extra_keys, None, queries.shape[1])
             logits.append(queries @ functional.normalize(extra_keys.detach().float(), dim=1).T)  # (n, m)
-        return functional.cross_entropy(torch.cat(logits, dim=1) / temperature, answers)
+        scores = torch.cat(logits, dim=1) / temperature  # (n, candidates)
+        if extra_keys is None or extra_positives is None:
+            return functional.cross_entropy(scores, answers)
+        check_shape("extra_positives", extra_positives, len(queries), len(extra_keys))
+        positives = torch.cat([*right, extra_positives], dim=1)  # (n, candidates)
+        return (scores.logsumexp(1) - scores.masked_fill(~positives, -torch.inf).logsumexp(1)).mean()
 
 
 class InfoNCELoss(nn.Module):

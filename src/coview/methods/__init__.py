@@ -15,6 +15,9 @@ METHODS: Registry[type[Method]] = Registry(
         "cocon": "coview.methods.cocon:CoCon",
         "vicc": "coview.methods.vicc:ViCC",
         "joint": "coview.methods.joint:Joint",
+        "infonce": "coview.methods.infonce:InfoNCE",
+        "coclr": "coview.methods.coclr:CoCLR",
+        "cmc": "coview.methods.cmc:CMC",
         "classify": "coview.methods.classify:Classify",
     },
 )
