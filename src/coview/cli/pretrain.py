@@ -3,9 +3,11 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from coview.cli.command import Command, ConfigName, Settings
+import tyro
+
+from coview.cli.command import Command, Settings
 from coview.cli.terminal import progress_bar
 
 
@@ -13,12 +15,14 @@ from coview.cli.terminal import progress_bar
 class Pretrain(Command):
     """Learn from a prepared data set, all stages of a method, into a run folder; without labels, or to fine-tune.
 
-    CONFIG is a YAML file, or the name of one that comes with coview (`coview list configs`). Any setting can be
+    CONFIG is a YAML file, or the name of one that comes with coview (`coview list configs`). Without one, method joint
+    learns from all views of the data for --minutes: the way to begin with videos of your own. Any setting can be
     changed by its dotted name: --training.batch-size 16 --optimiser.learning-rate 3e-4 --seed 1.
     `coview list settings` shows all of them. Ctrl-C saves and stops; --resume continues, in the middle of an epoch too.
     Several processes: torchrun --nproc-per-node 2 -m coview pretrain CONFIG --data DIR --out RUN
 
     Examples:
+        coview pretrain --data data/mine --out runs/mine --minutes 30
         coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc
         coview pretrain cpc-ucf10-cpu --data data/ucf10 --out runs/cpc --resume
         coview pretrain cocon-ucf10-2view-cpu --data D --out R --start-from runs/cpc --method.single-view-epochs 0
@@ -30,12 +34,14 @@ class Pretrain(Command):
     runs_encoders: ClassVar[bool] = True
     when_interrupted: ClassVar[str] = "--resume goes on from the last checkpoint, or begins where there is none yet"
 
-    config: ConfigName
-    """Settings of the run."""
     data: Path
     """Folder made by `coview prepare`."""
     out: Path
     """Folder of the run, new unless --resume."""
+    config: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="CONFIG")] = None
+    """Settings of the run; left out: joint on all views of the data."""
+    minutes: float | None = None
+    """Without CONFIG: how long to train, 10 if not given; measured on this machine before training begins."""
     resume: bool = False
     """Continue from the newest checkpoint in --out."""
     max_steps: int | None = None
@@ -54,6 +60,7 @@ class Pretrain(Command):
                 self.data,
                 self.out,
                 settings=settings,
+                minutes=self.minutes,
                 max_steps=self.max_steps,
                 resume=self.resume,
                 device=self.device,

@@ -28,7 +28,8 @@ from coview.training.building import build_method
 from coview.training.checkpoint import Position, checkpoints, latest_checkpoint, read_position, read_weights
 from coview.training.distributed import choose_device
 from coview.training.pretrain import pretrain as train
-from coview.training.runfolder import RESOLVED, read_resolved
+from coview.training.runfolder import CONFIG, RESOLVED, read_resolved
+from coview.training.sizing import sized_config
 
 logger = logging.getLogger(__name__)
 
@@ -229,11 +230,12 @@ def load(path: Path | str, checkpoint: str | None = None) -> Run:
 
 
 def pretrain(
-    config: RunConfig | Path | str,
+    config: RunConfig | Path | str | None,
     data: PreparedDataset | Path | str,
     out: Path | str,
     *,
     settings: Mapping[str, Any] | None = None,
+    minutes: float | None = None,
     max_steps: int | None = None,
     resume: bool = False,
     device: str = "auto",
@@ -241,14 +243,18 @@ def pretrain(
 ) -> Run:
     """Train the encoders of a run, all stages of its method, and open what came of it.
 
+    Without a config (None) that is method `joint` on all views of the data, for some minutes; see
+    `coview.training.sizing.sized_config`.
+
     Example:
         run = pretrain("small", data="data/mine", out="runs/mine", settings={"views.rgb.size": 64})
 
     Args:
-        config: the name of a config that comes with coview, the path of a YAML file, or a `RunConfig`.
+        config: the name of a config that comes with coview, the path of a YAML file, a `RunConfig`, or None.
         data: a prepared data set or its folder.
         out: the run's folder, new unless `resume`.
         settings: changes to the config, by dotted name or as nested tables.
+        minutes: without a config, how long to train by the clock; not given: 10.
         max_steps: end each stage after this many steps, for a quick check.
         resume: continue from the newest checkpoint in `out`; from the beginning where there is none yet.
         device: "auto", "cpu", "cuda" or "cuda:<n>".
@@ -262,11 +268,19 @@ def pretrain(
         UserError: settings, data or `out` cannot be used; the message says what to do.
         KeyboardInterrupt: stopped on request (Ctrl-C, SIGTERM); the state is saved, to continue with `resume`.
     """
-    changed = load_config(config, settings)
+    folder = as_path(out, name="out", what="the folder of the run")
+    if config is not None:
+        if minutes is not None:
+            raise UserError("minutes is for training without a config; a config says itself how long it trains")
+        changed = load_config(config, settings)
+    opened = PreparedDataset.open(data)
+    if config is None:
+        if resume and (folder / CONFIG).is_file():  # sized by an earlier call
+            changed = load_config(folder / CONFIG, settings)
+        else:
+            changed = sized_config(opened, settings, minutes=minutes, device=device)
     if max_steps is not None:
         changed = load_config(changed, {"training.max_steps": max_steps})
-    folder = as_path(out, name="out", what="the folder of the run")
-    opened = PreparedDataset.open(data)
     result = train(changed, data=opened.root, out=folder, resume=resume, device=device, progress=progress)
     if not result.is_complete:
         raise Interrupted(

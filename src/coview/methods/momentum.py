@@ -36,9 +36,9 @@ class MomentumCopy(nn.Module):
         """Become momentum * itself + (1 - momentum) * the original; buffers are copied."""
         for own, original in ((self.encoder, encoder), (self.head, head)):
             for mine, its in zip(own.parameters(), original.parameters(), strict=True):
-                mine.lerp_(its, 1 - momentum)
-            for mine, its in zip(own.buffers(), original.buffers(), strict=True):
-                mine.copy_(its)
+                mine.data.lerp_(its.data, 1 - momentum)
+            for kept, given in zip(own.buffers(), original.buffers(), strict=True):
+                kept.copy_(given)
 
     @torch.no_grad()
     def keys(self, method: Method, clips: Tensor) -> Tensor:

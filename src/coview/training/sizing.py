@@ -1,0 +1,97 @@
+"""The run for videos of one's own, where no config is given: `joint` on the views that are there, as long as asked."""
+
+import dataclasses
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from coview.clips.loader import steps_per_epoch
+from coview.config import RunConfig
+from coview.config.files import load_config
+from coview.datasets.prepared import PreparedDataset
+from coview.errors import UserError
+from coview.training.building import select_videos
+from coview.training.pretrain import pretrain
+
+logger = logging.getLogger(__name__)
+
+CONFIG_NAME = "joint"
+EPOCHS = "method.epochs"
+MINUTES = 10.0
+WARM_UP_STEPS = 3
+TIMED_STEPS = 6
+
+
+def sized_config(
+    data: PreparedDataset,
+    settings: Mapping[str, Any] | None = None,
+    *,
+    minutes: float | None = None,
+    device: str = "auto",
+) -> RunConfig:
+    """Return the config `joint` with all views of a data set and the epochs that fit into some minutes.
+
+    A few steps are taken on the data to see how long one lasts on this machine; nothing is kept of them. Where
+    `settings` give the epochs, none are taken. Training takes split1 if there is one, else the first split, else all.
+
+    Args:
+        data: what to train on.
+        settings: changes to the config, by dotted name.
+        minutes: that training shall last, by the clock; not given: 10.
+        device: as for `pretrain`.
+
+    Raises:
+        UserError: minutes beside given epochs or below 0, several processes, or settings and data that do not fit.
+    """
+    settings = dict(settings or {})
+    config = _fitted(data, settings)
+    if _names_epochs(settings):
+        if minutes is not None:
+            raise UserError(f"both minutes and {EPOCHS} say how long to train; give one of them")
+        return config
+    minutes = MINUTES if minutes is None else minutes
+    if minutes <= 0:
+        raise UserError(f"minutes is {minutes:g}, expected above 0")
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise UserError(f"several processes cannot measure how long a step lasts; give a config, or {EPOCHS}")
+    seconds = seconds_per_step(config, data, device=device)
+    videos = select_videos(config, data.part(config.split, "train"))
+    per_epoch = steps_per_epoch(len(videos), batch_size=config.training.batch_size)
+    epochs = max(1, round(60 * minutes / seconds / per_epoch))
+    logger.info("%.2f s a step: %d epochs of %d steps fit into %g minutes", seconds, epochs, per_epoch, minutes)
+    return load_config(config, {EPOCHS: epochs})
+
+
+def seconds_per_step(config: RunConfig, data: PreparedDataset, *, device: str = "auto") -> float:
+    """Return how long a training step of a run lasts on this machine, decoding included."""
+    done_at: list[float] = []
+    short = load_config(
+        config, {"training.max_steps": WARM_UP_STEPS + TIMED_STEPS, EPOCHS: WARM_UP_STEPS + TIMED_STEPS}
+    )
+    with tempfile.TemporaryDirectory(prefix="coview-sizing-") as folder:
+        pretrain(
+            short,
+            data=data.root,
+            out=Path(folder) / "run",
+            device=device,
+            progress=lambda done, total, amounts: done_at.append(time.monotonic()),
+        )
+    return (done_at[-1] - done_at[WARM_UP_STEPS - 1]) / TIMED_STEPS
+
+
+def _fitted(data: PreparedDataset, settings: Mapping[str, Any]) -> RunConfig:
+    """Return the config with the views and the split of a data set, and the settings."""
+    config = load_config(CONFIG_NAME)
+    each = next(iter(config.views.values()))  # they enter alike
+    views = dict.fromkeys(data.view_options, each)
+    split = config.split if config.split in data.splits else next(iter(data.splits), None)
+    return load_config(dataclasses.replace(config, views=views, split=split), settings)
+
+
+def _names_epochs(settings: Mapping[str, Any]) -> bool:
+    method = settings.get("method")
+    return EPOCHS in settings or (isinstance(method, Mapping) and "epochs" in method)
