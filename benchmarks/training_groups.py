@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import RidgeClassifier
 
 import coview
-from coview.config.parsing import read_value
+from coview.config.yaml_files import read_value
 from coview.datasets.manifest import write_manifest
 from coview.datasets.prepared import INFO_NAME, MANIFEST_NAME, VIEWS_FOLDER, PreparedDataset
 
