@@ -6,7 +6,7 @@ which share of all pairs that are told are copies of one clip; pairs of two copi
 hash: 64 signs of the lowest DCT coefficients of two frames a second, of the video and of its mirror image, at most 10
 of 64 different; two videos are paired by the share of the frames of the shorter one that have a match. For both, the
 threshold is the one that is best for the sum of precision and recall, and for coview also its default. Thresholds of
-coview were chosen on groups 1 and 2; others are measured by default. With --run random weights are not used.
+coview were chosen on groups 1 and 2; others are measured by default.
 """
 
 import argparse
