@@ -5,6 +5,7 @@ import dataclasses
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -14,6 +15,7 @@ import pytest
 import yaml
 
 from coview.config import RunConfig, TrainingSettings, as_plain
+from coview.files import is_running
 from coview.locks import SHARED_MEMORY
 from coview.training.checkpoint import latest_checkpoint, load_checkpoint
 from small_run import make_data, small_config
@@ -132,3 +134,41 @@ def test_workers_of_a_killed_command_end_and_leave_nothing(data, tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(("coview-", "pymp-"))]
     assert shared_folders() <= before
+
+
+@pytest.mark.xdist_group("processes")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_ranks_save_and_end_with_their_launcher(data, tmp_path, number):
+    """torchrun passes SIGTERM on; killed, it cannot, and its ranks find out by themselves."""
+    out, settings = tmp_path / "run", tmp_path / "config.yaml"
+    settings.write_text(yaml.safe_dump(as_plain(endless(0)), sort_keys=False))
+    words = ["pretrain", str(settings), "--data", str(data), "--out", str(out)]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "coview"]
+    with (tmp_path / "said.txt").open("w") as said:
+        process = subprocess.Popen(
+            [*launcher, *words], stdout=said, stderr=said, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+    ranks: set[int] = set()
+    try:
+        has_begun = wait_until(lambda: steps_logged(out) >= 2 or process.poll() is not None)
+        assert has_begun and process.poll() is None, (tmp_path / "said.txt").read_text()  # noqa: PT018
+        ranks = children_of(process.pid)
+        assert len(ranks) == 2
+        process.send_signal(number)
+        assert process.wait(60) != 0
+        assert wait_until(lambda: not any(is_running(rank) for rank in ranks), seconds=60)
+        saved = load_checkpoint(latest_checkpoint(out))
+        assert saved.position.global_step >= 2
+        assert len(saved.state["random"]) == 2
+        said_by_ranks = (tmp_path / "said.txt").read_text()
+        assert "SIGTERM: saving after this step" in said_by_ranks
+        assert ("torchrun, which started this process, has ended" in said_by_ranks) == (number == signal.SIGKILL)
+    finally:
+        process.kill()
+        for rank in ranks:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(rank, signal.SIGKILL)
+
+
+def children_of(pid: int) -> set[int]:
+    return {int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}

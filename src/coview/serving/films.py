@@ -5,7 +5,6 @@ All of it runs in the processes of `coview.serving.jobs`.
 
 import contextlib
 import itertools
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +20,7 @@ from coview.config import parse
 from coview.datatypes import Frame
 from coview.errors import UserError, VideoError
 from coview.files import atomic_path, disk_errors, write_bytes
+from coview.locks import temporary_folder
 from coview.preparation.settings import PrepareSettings, build_views
 from coview.video.decode import decode_frames, stored_fps
 from coview.video.encode import Encoding, encode_pictures, rgb_pictures
@@ -222,8 +222,8 @@ def _stored(
     view: View, frames: Sequence[Frame], video: SourceVideo, *, fps: float, storage: StorageSettings
 ) -> NDArray[Any]:
     """Return the frames of a view as they are read back from the disk: what an encoder gets."""
-    with tempfile.TemporaryDirectory(prefix="coview-") as folder:
-        path = Path(folder, f"view{view.suffix}")
+    with temporary_folder() as folder:
+        path = folder / f"view{view.suffix}"
         count = view.write(view.extract(frames, video), path, fps=fps, storage=storage)
         return view.read(path, np.arange(count))
 
