@@ -4,6 +4,7 @@ import torch
 from coview.encoders import ENCODERS
 from coview.encoders.heads import ProjectedEncoder, ProjectionHead
 from coview.methods.prototypes import IDLE_ROUNDS, Prototypes
+from two_processes import run_in_processes
 
 
 def test_projection_is_unit_and_float32_under_autocast():
@@ -57,3 +58,16 @@ def test_a_projected_encoder_pools_to_z():
     assert (projected.in_channels, projected.feature_size) == (2, 7)
     torch.testing.assert_close(projected.pooled(clips), head(encoder.pooled(clips)))
     assert projected(clips).shape == (2, 7, 1, 1, 1)
+
+
+def idle_after_own_features(rank: int) -> torch.Tensor:
+    """Note features that are nearest to another prototype in each process; return how long each has been idle."""
+    prototypes = Prototypes(4, 8)
+    prototypes.note_nearest(torch.tensor([rank, rank]))
+    return prototypes.idle
+
+
+@pytest.mark.xdist_group("processes")
+def test_a_prototype_is_in_use_whichever_process_uses_it(tmp_path):
+    one, other = run_in_processes(idle_after_own_features, folder=tmp_path)
+    assert one.tolist() == other.tolist() == [0, 0, 4, 4]

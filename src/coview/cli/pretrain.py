@@ -18,7 +18,8 @@ class Pretrain(Command):
     CONFIG is a YAML file, or the name of one that comes with coview (`coview list configs`). Without one, method joint
     learns from all views of the data for --minutes: the way to begin with videos of your own. Any setting can be
     changed by its dotted name: --training.batch-size 16 --optimiser.learning-rate 3e-4 --seed 1.
-    `coview list settings` shows all of them. Ctrl-C saves and stops; --resume continues, in the middle of an epoch too.
+    `coview list settings` shows all of them. Ctrl-C, SIGTERM and SIGHUP save and stop, with the exit
+    status 128 + the signal's number; --resume continues, in the middle of an epoch too.
     Several processes: torchrun --nproc-per-node 2 -m coview pretrain CONFIG --data DIR --out RUN
 
     Examples:
