@@ -1,4 +1,5 @@
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -81,6 +82,29 @@ def test_keypoints_partly_outside_have_score_zero() -> None:
         np.testing.assert_array_equal(keypoints[..., 2], inside.astype(np.float32))
         outside.append(not inside.all())
     assert 0 < sum(outside) < 40
+
+
+def beside_the_person(clips: list[RenderedClip], measure: Callable[[np.ndarray], np.ndarray]) -> float:
+    """Return the mean of what is measured in each pixel, (T, H, W, 3) -> (H, W), where the person never is."""
+    found = []
+    for clip in clips:
+        is_far = cv2.dilate(clip.masks.max(axis=0), np.ones((5, 5))) == 0
+        found.append(measure(clip.frames.astype(float))[is_far].mean())
+    return float(np.mean(found))
+
+
+def contrast(frames: np.ndarray) -> np.ndarray:
+    return np.abs(frames - frames.mean(axis=(1, 2), keepdims=True)).mean(axis=(0, 3))
+
+
+def test_the_easier_the_less_there_is_beside_the_action() -> None:
+    easy, middle, hard = (
+        [render_clip(SyntheticSettings(num_frames=20, height=48, width=64, difficulty=d), n) for n in range(0, 20, 5)]
+        for d in (0.0, 0.5, 1.0)
+    )
+    found = [beside_the_person(clips, contrast) for clips in (easy, middle, hard)]
+    assert found[0] < 0.8 * found[1] < 0.64 * found[2]
+    assert [clip.label for clip in easy] == [clip.label for clip in hard]
 
 
 @pytest.mark.parametrize("index", [0, 6])
@@ -217,7 +241,8 @@ def test_motion_tells_the_actions_apart_and_the_mean_frame_does_not() -> None:
         ({"width": 65}, "got 65 x 144"),
         ({"num_videos": 0}, "got 0 videos"),
         ({"fps": 0.0}, "0.0 frames a second"),
-        ({"test_share": 1.5}, "test_share is a share from 0 to 1"),
+        ({"test_share": 1.5}, "test_share and difficulty are shares from 0 to 1"),
+        ({"difficulty": -0.1}, "got 0.4, -0.1 and 0"),
     ],
 )
 def test_settings_that_cannot_be(given: dict[str, float], message: str) -> None:

@@ -9,8 +9,10 @@ import pytest
 from coview.analysis.base import Findings
 from coview.analysis.context import OWN
 from coview.evaluation.results.result import ScoreRow, write_result
+from coview.reports import write_report
 from coview.reports.facts import gather
 from coview.reports.overview import overview
+from coview.reports.words import count_sources, interval_text, judge
 
 
 def seen(run_folder, **given):
@@ -46,6 +48,39 @@ def test_better_than_everything_is_good_news(run_folder):
         "random weights 30% (clearly better, +30 ± 4 points); pixels (colour histogram) 20% (clearly better, "
         "+40 ± 4 points); chance 10% (clearly better, +50 ± 3 points)."
     )
+
+
+def test_every_view_stands_beside_its_own_random_weights_and_the_best_pixels(run_folder):
+    run_folder.train()
+    result = run_folder.evaluate(trained=0.6, random=0.3, pixels=0.2)
+    views = seen(run_folder).quality.views
+    own = [row for row in result.rows if row.kind == "trained"]
+    assert [one.own for one in views] == own
+    for one in views:
+        assert (one.random.kind, one.random.name) == ("random", one.own.name)
+        assert one.pixels.kind == "pixels"
+        verdicts = [
+            judge(one.own, other, metric="R@1", sources=count_sources(result.counts))
+            for other in (one.random, one.pixels)
+        ]
+        assert (one.level == "good") == (verdicts == ["better", "better"])
+    page = write_report(run_folder.path).read_text(encoding="utf-8")
+    row = own[0]
+    error = row.standard_errors["R@1"]
+    assert interval_text(row, "R@1") == f"{100 * (0.6 - 2 * error):.0f} to {100 * (0.6 + 2 * error):.0f}%"
+    assert interval_text(row, "R@1") in page
+
+
+def test_comparisons_left_in_the_run_are_told(run_folder):
+    run_folder.train()
+    run_folder.evaluate(trained=0.6, random=0.3, pixels=0.2)
+    assert seen(run_folder).quality.beside_other_runs == []
+    folder = run_folder.path / "comparisons"
+    folder.mkdir()
+    (folder / "alone.json").write_text('{"sentences": ["rgb: together gains 9 points over alone"]}')
+    (folder / "half.json").write_text('{"sentences": ')
+    assert seen(run_folder).quality.beside_other_runs == ["rgb: together gains 9 points over alone"]
+    assert "together gains 9 points over alone" in write_report(run_folder.path).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,8 @@ class Compare(Command):
     data: Path | None = None
     """Only results on this data set."""
     out: Path | None = None
-    """Write OUT.json, OUT.csv and OUT.svg, the figure of gains per class."""
+    """Write OUT.json, OUT.csv and OUT.svg, the figure of gains per class. What lies in A/comparisons is on the first
+    screen of A's report when that is next written."""
 
     def run(self, settings: Settings) -> int:
         """Compare, print the tables, write the files."""

@@ -1,5 +1,6 @@
 """What a run's folder says about the run: settings, log, checkpoints, results; whatever there is so far."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,9 @@ from coview.errors import UserError
 from coview.evaluation import Result, read_results
 from coview.training.runfolder import RESOLVED, read_resolved
 from coview.training.runlog import LOG_FILE, read_log
+
+COMPARISONS = "comparisons"
+"""Folder of a run for comparisons with others that its report shows."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class RunFacts:
         elapsed_seconds: time spent training, over all calls.
         results: evaluations, the newest first.
         analyses: what `coview analyse` found, the newest first.
+        comparisons: sentences of `coview compare RUN OTHER --out RUN/comparisons/NAME`, in the order of names.
     """
 
     path: Path
@@ -58,6 +63,7 @@ class RunFacts:
     elapsed_seconds: float
     results: Sequence[Result]
     analyses: Sequence[AnalysisResult] = ()
+    comparisons: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -89,7 +95,20 @@ def gather(run: Path) -> RunFacts:
         elapsed_seconds=_elapsed_seconds(events),
         results=read_results(run),
         analyses=read_analyses(run),
+        comparisons=_comparisons(run / COMPARISONS),
     )
+
+
+def _comparisons(folder: Path) -> list[str]:
+    """Return what comparisons with other runs say; files that are none are passed over."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            sentences = json.loads(path.read_text(encoding="utf-8"))["sentences"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        found += [str(sentence) for sentence in sentences]
+    return found
 
 
 def _stages(events: Sequence[Mapping[str, Any]]) -> list[StageFacts]:

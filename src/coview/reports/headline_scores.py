@@ -105,3 +105,36 @@ def standings(facts: RunFacts) -> list[HeadlineScores]:
     found = [standing(result) for result in newest.values()]
     known = [one for one in found if one is not None]
     return sorted(known, key=lambda one: one.result.protocol == "few-labels")
+
+
+@dataclass(frozen=True)
+class ViewScore:
+    """One view or ensemble of a run beside what it must beat.
+
+    Attributes:
+        own: its row.
+        random: the same view or ensemble with random weights; None where that was not scored.
+        pixels: the best pixel baseline.
+        level: good where it is clearly better than both.
+    """
+
+    own: ScoreRow
+    random: ScoreRow | None
+    pixels: ScoreRow | None
+    level: Level
+
+
+def view_scores(one: HeadlineScores) -> tuple[ViewScore, ...]:
+    """Return every row of the run that has a score under a protocol, in the order of the result."""
+    found = []
+    for row in one.result.rows:
+        if row.kind != "trained" or math.isnan(row.metrics.get(one.metric, math.nan)):
+            continue
+        same = [other for other in one.result.rows if (other.kind, other.name) == ("random", row.name)]
+        random = best_row(same, one.metric)
+        verdicts = [one.judge(row, other) for other in (random, one.pixels) if other is not None]
+        level: Level = "bad" if "worse" in verdicts else "note"
+        if verdicts and all(verdict == "better" for verdict in verdicts):
+            level = "good"
+        found.append(ViewScore(row, random, one.pixels, level))
+    return tuple(found)

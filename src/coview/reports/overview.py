@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from coview.evaluation.results.result import ScoreRow
 from coview.reports.advice import Advice, RunReading, advice
 from coview.reports.facts import RunFacts
-from coview.reports.headline_scores import HeadlineScores, standings
+from coview.reports.headline_scores import HeadlineScores, ViewScore, standings, view_scores
 from coview.reports.learnt import what_it_learnt
 from coview.reports.run_health import RunHealth, health
 from coview.reports.words import LEAST_SOURCES, Level, and_list, compare, duration, score_text
@@ -45,6 +45,8 @@ class Quality:
         text: the newest evaluation in a sentence, or why there is none.
         rows: one for each evaluated protocol.
         points: what else was seen, in a sentence each.
+        views: of the newest evaluation every view and ensemble of the run, where there are several.
+        beside_other_runs: what `coview compare` found and left in the run's folder, in sentences.
     """
 
     level: Level
@@ -53,6 +55,8 @@ class Quality:
     rows: Sequence[HeadlineScores] = ()
     points: Sequence[str] = ()
     question: str = "How good is it?"
+    views: Sequence[ViewScore] = ()
+    beside_other_runs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,14 @@ def quality(facts: RunFacts, scored: Sequence[HeadlineScores], *, num_labelled: 
         text += f", the best of {newest.num_rows} views and ensembles"
     for name, row in _others(newest):
         text += f"; {name} {score_text(row, metric)} ({compare(best, row, metric=metric, sources=newest.sources)})"
-    return Quality(newest.level, headline, text[0].upper() + text[1:] + ".", scored)
+    return Quality(
+        newest.level,
+        headline,
+        text[0].upper() + text[1:] + ".",
+        scored,
+        views=view_scores(newest) if newest.num_rows > 1 else (),
+        beside_other_runs=facts.comparisons,
+    )
 
 
 def _others(one: HeadlineScores) -> list[tuple[str, ScoreRow]]:

@@ -24,7 +24,7 @@ from coview.reports.facts import RunFacts, gather
 from coview.reports.maps import thumbnails
 from coview.reports.overview import overview
 from coview.reports.pictures import Album
-from coview.reports.words import counted, duration, score_text, shown_path
+from coview.reports.words import counted, duration, interval_text, score_text, shown_path
 from coview.views.opened import open_views
 
 logger = logging.getLogger(__name__)
@@ -107,6 +107,7 @@ def render(facts: RunFacts, album: Album | None, *, why_no_pictures: str = "", f
         counted=counted,
         number=number,
         score_text=score_text,
+        interval_text=interval_text,
         options_text=sections.options_text,
         duration=duration,
         version=__version__,

@@ -74,6 +74,15 @@ def score_text(row: ScoreRow, metric: str) -> str:
     return percent(value) if known.is_share else f"{value:.2f} {known.unit}"
 
 
+def interval_text(row: ScoreRow, metric: str) -> str:
+    """Return "33 to 49%", the score give or take two standard errors; "" where those are not known."""
+    value, error = row.metrics.get(metric, math.nan), row.standard_errors.get(metric, math.nan)
+    reach = STANDARD_ERRORS_TO_BE_CLEAR * error
+    if not row.scale(metric).is_share or math.isnan(value + reach):
+        return ""
+    return f"{100 * max(0.0, value - reach):.0f} to {percent(min(1.0, value + reach))}"
+
+
 def percent(share: float) -> str:
     """Return 0.413 as "41%"."""
     return "?" if math.isnan(share) else f"{100 * share:.0f}%"

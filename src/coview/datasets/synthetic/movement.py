@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from coview.datasets.synthetic.actions import ACTIONS, Angles
-from coview.datasets.synthetic.wander import Curve, wander
+from coview.datasets.synthetic.wander import Curve, share, wander
 
 SIDES = ("left", "right")
 SIDED_ANGLES = ("shoulder_flex", "shoulder_abduct", "arm_twist", "elbow", "hip_flex", "hip_abduct", "knee")
 CENTRAL_ANGLES = ("torso_pitch", "torso_roll", "torso_yaw", "head_pitch", "head_yaw", "lift", "side", "front")
+LEAST_IDLE = 0.4
+"""Of stance and sway at difficulty 0, as a share of that at difficulty 1."""
 MIRRORED_ANGLES = ("torso_roll", "torso_yaw")
 """Central angles that change sign when left and right are exchanged."""
 
@@ -64,10 +66,11 @@ class Movement:
     idle: Angles
 
 
-def draw_movement(generator: np.random.Generator, times: Curve) -> Movement:
+def draw_movement(generator: np.random.Generator, times: Curve, *, difficulty: float = 1.0) -> Movement:
     """Draw how a person moves over `times` (T,) in seconds; the action plays no part in it.
 
-    A repetition lasts 0.85 to 1.5 seconds, up to a quarter of it rest; tempo and amplitude wander.
+    A repetition lasts 0.85 to 1.5 seconds, up to a quarter of it rest; tempo and amplitude wander, and the person
+    sways, the more the more difficult.
     """
     rate = 1 / generator.uniform(0.85, 1.5)
     moving_share = 1 - generator.uniform(0, 0.25)
@@ -75,11 +78,14 @@ def draw_movement(generator: np.random.Generator, times: Curve) -> Movement:
     phases = np.minimum((turns - np.floor(turns)) / moving_share, 1 - 1e-9)
     amplitudes = generator.uniform(0.75, 1.1) * (1 + 0.15 * wander(generator, times, fastest_hz=0.5))
     leads_left = bool(generator.integers(2))
+    restless = share(LEAST_IDLE, difficulty)
     idle = {}
     for name in _angle_names():
         kind = name.removesuffix("_left").removesuffix("_right")
-        stance = generator.uniform(*STANCES.get(kind, (0, 0)))
-        idle[name] = stance + SWAYS.get(kind, 0) * wander(generator, times, fastest_hz=0.7)
+        low, high = STANCES.get(kind, (0, 0))
+        middle = (low + high) / 2
+        stance = restless * generator.uniform(low, high) + (1 - restless) * middle
+        idle[name] = stance + restless * SWAYS.get(kind, 0) * wander(generator, times, fastest_hz=0.7)
     return Movement(phases, amplitudes, leads_left, idle)
 
 

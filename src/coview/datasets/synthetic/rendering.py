@@ -22,6 +22,7 @@ from coview.datasets.synthetic.settings import (
     split_of,
 )
 from coview.datasets.synthetic.skeleton import COCO_KEYPOINTS, Points, draw_body, pose_body, turn
+from coview.datasets.synthetic.wander import share
 from coview.datatypes import check_shape, random_generator
 
 
@@ -53,6 +54,10 @@ class RenderedClip:
         check_shape("frames", self.frames, None, None, None, 3)
         check_shape("keypoints", self.keypoints, frames, 1, len(COCO_KEYPOINTS), 3)
         check_shape("masks", self.masks, frames, height, width)
+
+
+LEAST_TURN = 0.4
+"""Of a person away from the camera at difficulty 0, as a share of that at difficulty 1."""
 
 
 @dataclass(frozen=True)
@@ -89,11 +94,12 @@ def render_clip(settings: SyntheticSettings, index: int) -> RenderedClip:
 
     person = random_generator(seed, PERSON, group)
     body, clothes = draw_body(person), draw_clothes(person)
-    place = draw_place(random_generator(seed, SCENE, group), height=height, width=width)
-    movement = draw_movement(random_generator(seed, MOVEMENT, index), times)
+    hard = settings.difficulty
+    place = draw_place(random_generator(seed, SCENE, group), height=height, width=width, difficulty=hard)
+    movement = draw_movement(random_generator(seed, MOVEMENT, index), times, difficulty=hard)
     view = random_generator(seed, CAMERA, index)
-    viewpoint = draw_viewpoint(view)
-    camera = draw_camera(view, times, height=height, width=width)
+    viewpoint = draw_viewpoint(view, difficulty=hard)
+    camera = draw_camera(view, times, height=height, width=width, difficulty=hard)
 
     joints = pose_body(joint_angles(label, movement), body)
     joints |= _torso_band(joints)
@@ -102,7 +108,8 @@ def render_clip(settings: SyntheticSettings, index: int) -> RenderedClip:
     figure = DressedFigure(pieces_of(clothes, girth=body.girth, head=body.head), places, scales=scales)
     frames = np.empty((settings.num_frames, height, width, 3), dtype=np.uint8)
     masks = np.empty((settings.num_frames, height, width), dtype=np.uint8)
-    for frame, picture in enumerate(paint_background(place, camera, view, times, height=height, width=width)):
+    background = paint_background(place, camera, view, times, height=height, width=width, difficulty=hard)
+    for frame, picture in enumerate(background):
         masks[frame] = figure.draw(picture, frame)
         frames[frame] = picture
     return RenderedClip(
@@ -116,16 +123,17 @@ def render_clip(settings: SyntheticSettings, index: int) -> RenderedClip:
     )
 
 
-def draw_viewpoint(generator: np.random.Generator) -> Viewpoint:
-    """Draw where a person stands; a quarter of them turn their back."""
-    back = 180 * (generator.uniform() < 0.25)
-    size = generator.uniform(0.6, 0.85)
+def draw_viewpoint(generator: np.random.Generator, *, difficulty: float) -> Viewpoint:
+    """Draw where a person stands; up to a quarter of them turn their back."""
+    back = 180 * (generator.uniform() < 0.25 * difficulty)
+    size = generator.uniform(share(0.5, difficulty, most=0.6), 0.85)
+    edge = share(0.25, difficulty, most=0.3)
     return Viewpoint(
-        yaw_degrees=back + generator.uniform(-50, 50),
+        yaw_degrees=back + share(LEAST_TURN, difficulty) * generator.uniform(-50, 50),
         pitch_degrees=generator.uniform(0, 14),
         tilt_degrees=generator.uniform(-8, 8),
         size=size,
-        feet=(generator.uniform(0.3, 0.7), generator.uniform(1.1 * size, 1.0)),
+        feet=(generator.uniform(edge, 1 - edge), generator.uniform(1.1 * size, 1.0)),
     )
 
 

@@ -11,11 +11,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.datasets.synthetic.wander import Curve, wander
+from coview.datasets.synthetic.wander import Curve, share, wander
 from coview.datatypes import Frame
 
 MARGIN = 0.4
 """Texture beyond each edge of the picture, as a share of the picture's height."""
+LEAST_CONTRAST = 0.15
+"""Of a place at difficulty 0, as a share of that at difficulty 1."""
+LEAST_MOTION = 0.1
+"""Of a camera and of what drifts in a place, likewise."""
 SUBPIXEL_BITS = 4
 """OpenCV draws at sixteenths of a pixel."""
 
@@ -57,13 +61,17 @@ class Place:
     floaters: tuple[Floater, ...]
 
 
-def draw_place(generator: np.random.Generator, *, height: int, width: int) -> Place:
+def draw_place(generator: np.random.Generator, *, height: int, width: int, difficulty: float) -> Place:
     """Draw the place of a group of clips for pictures of this size."""
     # Dark, middle and bright: contrast enough that the camera's motion shows as much as the person's.
     palette = generator.permutation(generator.uniform([[0], [70], [170]], [[80], [190], [255]], size=(3, 3)))
+    middle = palette.mean(axis=0)  # clothes are bright or dark
+    contrast = share(LEAST_CONTRAST, difficulty)
+    palette = contrast * palette + (1 - contrast) * middle
     ground = _texture(generator, palette, height=height, width=width, coarse=generator.uniform(0.15, 0.6))
     haze = _texture(generator, palette[::-1], height=height, width=width, coarse=generator.uniform(0.3, 0.8))
     floaters = tuple(_floater(generator) for _ in range(generator.integers(2, 6)))
+    floaters = floaters[: round(difficulty * len(floaters))]
     return Place(ground, haze, float(generator.uniform(0.15, 0.4)), floaters)
 
 
@@ -103,13 +111,18 @@ def _floater(generator: np.random.Generator) -> Floater:
     )
 
 
-def draw_camera(generator: np.random.Generator, times: Curve, *, height: int, width: int) -> Transforms:
+def draw_camera(
+    generator: np.random.Generator, times: Curve, *, height: int, width: int, difficulty: float
+) -> Transforms:
     """Draw how the camera moves over `times` (T,) in seconds: it pans, zooms, tilts and shakes.
 
     Returns:
         (T, 2, 3) from the plane of the picture at rest to the picture, in pixels.
     """
-    pan, zoom, tilt, shake = generator.uniform([0.0, 0.0, 0.0, 0.0], [0.06, 0.08, 2.0, 0.008])
+    # The stiller the camera, the less steady the hand: else where pixels change would say what the person does.
+    least, most = 0.01 * (1 - difficulty), share(0.04, difficulty, most=0.008)
+    *slow, shake = generator.uniform([0.0, 0.0, 0.0, least], [0.06, 0.08, 2.0, most])
+    pan, zoom, tilt = share(LEAST_MOTION, difficulty) * np.array(slow)
     scale = 1 + zoom * wander(generator, times, fastest_hz=0.25)
     angle = np.deg2rad(tilt) * wander(generator, times, fastest_hz=0.25)
     centre = np.array([width / 2, height / 2])
@@ -128,13 +141,21 @@ def draw_camera(generator: np.random.Generator, times: Curve, *, height: int, wi
 
 
 def paint_background(
-    place: Place, camera: Transforms, generator: np.random.Generator, times: Curve, *, height: int, width: int
+    place: Place,
+    camera: Transforms,
+    generator: np.random.Generator,
+    times: Curve,
+    *,
+    height: int,
+    width: int,
+    difficulty: float,
 ) -> Iterator[Frame]:
     """Draw how the place drifts in this clip, and yield (height, width, 3) for each frame, without the person."""
-    drift_reach = generator.uniform(0.02, 0.12) * height
+    motion = share(LEAST_MOTION, difficulty)
+    drift_reach = motion * generator.uniform(0.02, 0.12) * height
     drift = drift_reach * np.stack([wander(generator, times, fastest_hz=0.25) for _ in range(2)], axis=-1)  # (T, 2)
     paths = [
-        floater.reach * np.stack([wander(generator, times, fastest_hz=0.9) for _ in range(2)], axis=-1)
+        motion * floater.reach * np.stack([wander(generator, times, fastest_hz=0.9) for _ in range(2)], axis=-1)
         for floater in place.floaters
     ]  # each (T, 2)
     margin = round(MARGIN * height)

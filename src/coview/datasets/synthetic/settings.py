@@ -30,6 +30,9 @@ class SyntheticSettings:
     """Of the picture, in pixels; even, at least 32."""
     seed: Count = 0
     """Another seed gives other people, places and movements."""
+    difficulty: Fraction = 0.2
+    """How much beside the action varies: places, cameras, viewpoints and manners of moving. 0: a faint place that
+    hardly moves, people who face a camera held by hand; 1: all of it stands out and moves as much as the person."""
     test_share: Fraction = 0.4
     """About this share of the clips is the test part of split1. Fewer than 20 clips are all training clips."""
 
@@ -43,9 +46,10 @@ class SyntheticSettings:
             raise UserError(
                 f"synthetic pictures need even sides of at least 32 pixels, got {self.width} x {self.height}"
             )
-        if not 0 <= self.test_share <= 1 or self.seed < 0:
+        if not (0 <= self.test_share <= 1 and 0 <= self.difficulty <= 1) or self.seed < 0:
             raise UserError(
-                f"test_share is a share from 0 to 1 and seed 0 or more, got {self.test_share} and {self.seed}"
+                f"test_share and difficulty are shares from 0 to 1 and seed 0 or more, got {self.test_share}, "
+                f"{self.difficulty} and {self.seed}"
             )
 
 

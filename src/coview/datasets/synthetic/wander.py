@@ -16,3 +16,8 @@ def wander(generator: np.random.Generator, times: Curve, *, fastest_hz: float) -
     rates = fastest_hz * generator.uniform([0.1, 0.3, 0.6], [0.3, 0.6, 1.0])
     phases = generator.uniform(0, 2 * np.pi, size=3)
     return np.asarray(np.sin(2 * np.pi * rates * times[:, None] + phases) @ np.array([0.5, 0.3, 0.2]))
+
+
+def share(least: float, difficulty: float, *, most: float = 1.0) -> float:
+    """Return how much something varies by: `least` at difficulty 0, `most` at difficulty 1."""
+    return (1 - difficulty) * least + difficulty * most
