@@ -12,6 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from coview.errors import UserError
+from coview.files import refusal
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,7 @@ def folder_lock(path: Path, *, otherwise: str, wait_seconds: float = 0.0) -> Ite
         wait_seconds: how long to wait for it.
 
     Raises:
-        UserError: another process holds it.
+        UserError: another process holds it, or the folder cannot be written.
     """
     lock = FileLock(path, timeout=wait_seconds, fallback_to_soft=False)
     try:
@@ -40,7 +41,7 @@ def folder_lock(path: Path, *, otherwise: str, wait_seconds: float = 0.0) -> Ite
         raise UserError(otherwise) from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:
-            raise
+            raise refusal(error, path.parent) or error from error
         log.info("%s: this disk has no locks (%s); two commands at once would disturb each other", path, error.strerror)
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)

@@ -16,7 +16,7 @@ from coview.config.types import Count, Fraction, NonNegativeFloat, Positive, Pos
 class ViewInput:
     """How one view enters its encoder."""
 
-    size: Positive = 128
+    size: Annotated[int, Field(ge=1, le=4096)] = 128
     """Side of the square frame the encoder sees, in pixels."""
     pad_channels: Positive | None = None
     """Pad to this many channels with a constant: zero motion for flow (ViCC feeds flow as 3 channels)."""
@@ -179,7 +179,7 @@ class TrainingSettings:
     """Clip the gradient norm to this; 0: do not clip."""
     max_steps: Count = 0
     """End each stage after this many optimiser steps; 0: after its epochs."""
-    workers: Count | None = None
+    workers: Annotated[int, Field(ge=0, le=1024)] | None = None
     """Decoding processes; not set: one per core beyond the first, at most 8; 0: decode in the training process."""
     frame_cache: str | None = None
     """Folder for decoded frames, where decoding is the bottleneck: each video is decoded whole when first needed and

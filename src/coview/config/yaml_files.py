@@ -22,6 +22,8 @@ _MOST_BYTES = 100_000
 _MOST_DIGITS = 40
 _MOST_REPEATED = 100_000
 """Values that anchors may add to a document by being named again."""
+_DEEP = re.compile(r"(?:[\[{]\s*){50}")
+"""PyYAML takes a second and more to find that out."""
 _NULL = re.compile(r"~|null|Null|NULL|")
 _TRUTH = re.compile(r"true|True|TRUE|false|False|FALSE")
 _INTEGER = re.compile(r"[-+]?(0x[0-9a-fA-F]+|[0-9]+(_[0-9]+)*)")
@@ -97,6 +99,8 @@ def load_yaml(text: str) -> Any:
     Raises:
         ValueError: it says nothing sensible; one line.
     """
+    if _DEEP.search(text):
+        raise ValueError("it is nested too deeply")
     try:
         loader = _Loader(text)
         node = loader.get_single_node()

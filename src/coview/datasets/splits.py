@@ -16,7 +16,7 @@ from pydantic import Field
 from coview.datatypes import VideoEntry, random_generator
 from coview.errors import UserError
 
-Folds = Annotated[int, Field(ge=2)]
+Folds = Annotated[int, Field(ge=2, le=1000)]
 """A number of folds."""
 
 

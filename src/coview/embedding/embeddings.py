@@ -222,8 +222,9 @@ class Embeddings:
                 f"there are no embeddings at {path}; make them with: coview embed RUN VIDEOS --out {path}"
             ) from None
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+            cause = " ".join(f"{type(error).__name__}: {error}".split())
             raise UserError(
-                f"{path} does not hold embeddings, or is damaged ({type(error).__name__}: {error}); "
+                f"{path} does not hold embeddings, or is damaged ({cause}); "
                 "make it again with: coview embed RUN VIDEOS --out FILE"
             ) from error
 

@@ -6,9 +6,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from coview.config import override, parse
+from pydantic import Field
+
+from coview.config import PositiveFloat, override, parse
 from coview.datasets.folder_labels import LabelRule
 from coview.datasets.splits import Folds
 from coview.datasets.synthetic import SyntheticSettings
@@ -32,13 +34,13 @@ class PrepareSettings:
     """Size, rate and key frames of the stored views."""
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """View name -> its settings that differ from the defaults, such as {"flow": {"algorithm": "farneback"}}."""
-    workers: int | None = None
+    workers: Annotated[int, Field(ge=0, le=1024)] | None = None
     """Processes; not set: one a core; 0: work in this process, unsupervised."""
     cluster: str | None = None
     """Address of a dask scheduler whose workers do the work instead; they must see the same folders."""
     shard: str | None = None
     """"i/n": do the i-th of n shares, for job arrays; the run that finishes the last share writes the manifest."""
-    timeout_seconds: float = 120.0
+    timeout_seconds: PositiveFloat = 120.0
     """A video is given up when no frame came out of it for this long."""
     retry_failed: bool = False
     """Try videos again that failed before. Those whose file has changed are tried in any case."""

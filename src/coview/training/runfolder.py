@@ -6,7 +6,7 @@ What was asked stands in config.yaml, what was derived from it and the data in r
 import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from coview.config import RunConfig, as_plain, read_yaml
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
-from coview.files import check_format
+from coview.files import check_format, disk_errors, remove_parts
 from coview.locks import folder_lock
 from coview.registry import record_plugins
+from coview.training.checkpoint import remove_unfinished
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +103,8 @@ def open_run(out: Path, description: Mapping[str, Any], *, resume: bool) -> dict
         if (out / RESOLVED).is_file():
             holds = "already holds a run; continue it with --resume (in Python: resume=True) or"
         raise UserError(f"{out} {holds} choose another folder (--out)")
-    out.mkdir(parents=True, exist_ok=True)
+    with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
     if not (out / RESOLVED).is_file():
         if resume:
             logger.info("nothing to resume in %s yet: starting from the beginning", out)
@@ -117,13 +119,18 @@ def open_run(out: Path, description: Mapping[str, Any], *, resume: bool) -> dict
     return before
 
 
-def claimed_run(out: Path) -> AbstractContextManager[None]:
-    """Keep other processes from training the same run until the end of the block.
+@contextmanager
+def claimed_run(out: Path) -> Iterator[None]:
+    """Keep other processes from training the same run until the end of the block; sweep what killed ones left there.
 
     Raises:
-        UserError: one is at it.
+        UserError: one is at it, or the folder cannot be written.
     """
-    return folder_lock(out / LOCK, otherwise=f"{out} is being trained by another process; wait for its end, or stop it")
+    taken = f"{out} is being trained by another process; wait for its end, or stop it"
+    with folder_lock(out / LOCK, otherwise=taken):
+        remove_parts(out)
+        remove_unfinished(out)
+        yield
 
 
 def _differences(before: Any, now: Any, place: str = "") -> Iterator[str]:

@@ -106,6 +106,8 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     with disk_errors(path.parent):
         lines = path.read_bytes().split(b"\n")
     events = [event for event in map(_event, lines) if event is not None]
+    if not events:
+        logger.warning("%s holds no event", path)
     num_damaged = len([line for line in lines if line.strip()]) - len(events)
     if num_damaged:
         logger.warning("%s: %d of %d lines are damaged or cut off: passed over", path, num_damaged, len(lines))

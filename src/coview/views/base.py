@@ -4,10 +4,11 @@ import abc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from numpy.typing import NDArray
+from pydantic import Field
 from torch import Tensor
 
 from coview.config import as_plain
@@ -20,11 +21,11 @@ from coview.views.crop import Geometry, crop_resize
 class StorageSettings:
     """How stored views are encoded; the same for every view of a data set."""
 
-    short_side: int = 144
+    short_side: Annotated[int, Field(ge=2, le=4320)] = 144
     """Height or width of the stored pictures, whichever is smaller, in pixels."""
-    fps: float | None = None
+    fps: Annotated[float, Field(gt=0, le=1000)] | None = None
     """Resample in time to this rate; not set: every frame of the source, in order."""
-    gop: int = 8
+    gop: Annotated[int, Field(ge=1, le=10_000)] = 8
     """Frames from one key frame to the next; short, so that a clip is read by decoding a few frames."""
     source: SourceSettings = field(default_factory=SourceSettings)
     """How source files are read: which stream, interlaced, oblong, HDR and damaged pictures."""
