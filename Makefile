@@ -6,7 +6,7 @@ BASE   := $(VENV)/.installed
 STAMP  := $(VENV)/.installed-extras
 DEMO   ?= demo
 
-.PHONY: help setup demo test check bench docs clean
+.PHONY: help setup demo test faults check bench docs clean
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
@@ -29,6 +29,9 @@ demo: $(BASE) ## every step on synthetic videos, into demo/
 # One thread in each of the two processes: more threads than cores slow each other down.
 test: check ## lint, types and every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests
+
+faults: $(STAMP) ## 1,000 kills, full disks, damaged files, odd videos and settings; the result as JSON in benchmarks/results
+	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/run_faults.py --record
 
 check: $(STAMP) ## lint and types
 	$(BIN)/ruff check src tests benchmarks docs $(wildcard examples)

@@ -3,8 +3,8 @@
 import contextlib
 import logging
 import os
-import platform
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +47,7 @@ class Campaign:
         fault = _outcome(event, limit_seconds)
         if fault:
             self.faults[kind].append(f"{what}: {fault}")
+            print(f"FAULT {kind}: {what}: {fault}", file=sys.stderr, flush=True)
 
     def table(self) -> str:
         """Return kind, tried, faults as lines."""
@@ -60,7 +61,7 @@ class Campaign:
         kinds = {kind: {"tried": count, "faults": len(self.faults[kind])} for kind, count in self.tried.items()}
         total = {"tried": sum(self.tried.values()), "faults": sum(map(len, self.faults.values()))}
         told = [f"{kind}: {text}" for kind, texts in self.faults.items() for text in texts]
-        return {"seed": self.seed, "machine": platform.machine(), "kinds": kinds, "all": total, "faults": told}
+        return {"seed": self.seed, "kinds": kinds, "all": total, "faults": told}
 
 
 class _NoEndError(BaseException):

@@ -18,6 +18,7 @@ from coview.training.checkpoint import latest_checkpoint, load_checkpoint
 from coview.training.runlog import read_log
 
 STEPS = 12
+COMMANDS = ("prepare", "pretrain", "evaluate", "embed", "analyse")
 
 
 class Works:
@@ -25,14 +26,13 @@ class Works:
 
     def __init__(self, victim: Victim, folder: Path) -> None:
         self.victim, self.config = victim, folder / "tiny.yaml"
-        write_yaml(self.config, tiny_config(max_steps=STEPS))  # type: ignore[arg-type]
-        self.names = ("prepare", "pretrain", "evaluate", "embed", "analyse")
+        write_yaml(self.config, tiny_config(max_steps=STEPS))
 
     def words(self, name: str, out: Path) -> list[object]:
         """Return the command line that makes `out`."""
         data = self.victim.data
         if name == "prepare":
-            options = [f"--synthetic.{key.replace('_', '-')}={value}" for key, value in PREPARE["synthetic"].items()]  # type: ignore[attr-defined]
+            options = [f"--synthetic.{key.replace('_', '-')}={value}" for key, value in PREPARE["synthetic"].items()]
             more = ["--short-side", 36, "--folds", 2, "--flow.algorithm=farneback", "--workers", 0, "--views", *VIEWS]
             return ["prepare", self.victim.source, out, "--layout", "synthetic", *options, *more]
         if name == "pretrain":
@@ -41,7 +41,7 @@ class Works:
             return ["evaluate", out, "--data", data, "--split", "fold1"]
         if name == "embed":
             return ["embed", self.victim.run, data, "--out", out / "vectors.parquet"]
-        return ["analyse", out, "--data", data, "--split", "fold1", "--analysis", "similarity"]
+        return ["analyse", out, "--data", data, "--split", "fold1", "--analysis", "health", "--part", "all"]
 
     def begin(self, name: str, out: Path) -> None:
         """Put there what the command needs."""
@@ -70,12 +70,19 @@ class Works:
 
 
 def try_interruptions(
-    campaign: Campaign, victim: Victim, folder: Path, *, kills: int, signals: int, disks: int
+    campaign: Campaign,
+    victim: Victim,
+    folder: Path,
+    *,
+    kills: int,
+    signals: int,
+    disks: int,
+    names: Sequence[str] = COMMANDS,
 ) -> None:
     """Kill each command so often, signal it, and run it on disks too small for it."""
     works, log = Works(victim, folder), folder / "child.log"
     expected, seconds = {}, {}
-    for name in works.names:
+    for name in names:
         out = folder / f"whole-{name}"
         works.begin(name, out)
         for _ in range(2 if name == "pretrain" else 1):  # with what is compiled or cached on first use behind it
@@ -85,35 +92,39 @@ def try_interruptions(
         expected[name] = repr(works.made(name, out))
 
     def interrupted(name: str, send: signal.Signals, kind: str, times: int) -> None:
-        random, out, did = campaign.generator(f"{kind} {name}"), folder / "broken", 0
-        while did < times:
-            works.begin(name, out)
-            for _ in range(8):
-                after = float(random.uniform(0, seconds[name]))
-                did += 1
-                ending: list[int] = []
+        if times == 0:
+            return
+        random, out = campaign.generator(f"{kind} {name}"), folder / "broken"
+        works.begin(name, out)
+        for _ in range(times):
+            after = float(random.uniform(0, seconds[name]))
+            ending: list[int] = []
 
-                def event(after: float = after, ending: list[int] = ending) -> str:
-                    ended = run_child(command(*works.words(name, out)), log, send=send, after_seconds=after)
-                    ending.append(ended.status)
-                    return ended.objection or _objection(works, name, out, ended.status, expected[name])
+            def event(after: float = after, ending: list[int] = ending) -> str:
+                ended = run_child(command(*works.words(name, out)), log, send=send, after_seconds=after)
+                ending.append(ended.status)
+                return ended.objection or _objection(works, name, out, ended.status, expected[name])
 
-                campaign.attempt(kind, f"{name}, after {after:.2f} s", event, limit_seconds=60)
-                if ending == [0] or did >= times:
-                    break
+            campaign.attempt(kind, f"{name}, after {after:.2f} s", event, limit_seconds=60)
+            if ending == [0]:
+                works.begin(name, out)
+
+        def end() -> str:
             last = run_child(command(*works.words(name, out)), log)
-            if last.objection or last.status != 0 or repr(works.made(name, out)) != expected[name]:
-                campaign.faults[kind].append(f"{name}: in the end {last.status} {last.text[-200:]} or another outcome")
-            if name in ("prepare", "pretrain") and left_behind(out):
-                campaign.faults[kind].append(f"{name}: left behind {left_behind(out)}")
+            if last.objection or last.status != 0:
+                return f"{last.status} {last.text[-300:]}"
+            left = left_behind(out) if name in ("prepare", "pretrain") else []
+            return f"left behind {left}" if left else _objection(works, name, out, last.status, expected[name])
 
-    for name in works.names:
+        campaign.attempt(kind, f"{name}, and then to the end", end, limit_seconds=60)
+
+    for name in names:
         interrupted(name, signal.SIGKILL, "kills", kills)
-    for name in works.names:
+    for name in names:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             interrupted(name, number, f"{number.name}", signals)
     if can_mount():
-        for name in works.names:
+        for name in names:
             _try_disks(campaign, works, name, folder, expected[name], times=disks)
 
 

@@ -43,7 +43,7 @@ def try_videos(campaign: Campaign, victim: Victim, folder: Path, *, each: int, m
             return "" if is_told and not left_behind(out) else f"{entry.status} without a reason"
 
         def event(work: object = work) -> str:
-            ended = run_child(work, folder / "child.log")  # type: ignore[arg-type]
+            ended = run_child(work, folder / "child.log")
             return "" if ended.status == 0 else f"{ended.status} {ended.text[-300:]}"
 
         campaign.attempt("mutated videos", f"{video.name}: {', '.join(told)}", event, limit_seconds=60)

@@ -42,7 +42,7 @@ def leaves(kind: type[Any], prefix: str = "") -> Iterator[str]:
         inner = [one for one in (field.type, *typing.get_args(field.type)) if dataclasses.is_dataclass(one)]
         yield f"{prefix}{field.name}"
         if inner:
-            yield from leaves(inner[0], f"{prefix}{field.name}.")  # type: ignore[arg-type]
+            yield from leaves(inner[0], f"{prefix}{field.name}.")
 
 
 def objection(value: Any, declared: Any) -> str:
@@ -83,7 +83,7 @@ def try_settings(campaign: Campaign, folder: Path, *, each: int) -> None:
         campaign.attempt(
             "settings on a command line",
             f"{name}={text[:40]}",
-            lambda name=name, text=text: _accepted(load_config("demo", {name: read_value(text)})),  # type: ignore[misc]
+            lambda name=name, text=text: _accepted(load_config("demo", {name: read_value(text)})),
             limit_seconds=1.5,
         )
     for _ in range(each):
@@ -108,7 +108,7 @@ def try_settings(campaign: Campaign, folder: Path, *, each: int) -> None:
         campaign.attempt(
             "settings in a file",
             json.dumps(text[-80:]),
-            lambda path=path: _accepted(load_config(path)),  # type: ignore[misc]
+            lambda path=path: _accepted(load_config(path)),
             limit_seconds=1.5,
         )
         path.unlink()

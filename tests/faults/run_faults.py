@@ -1,14 +1,13 @@
 """The whole suite: `python tests/faults/run_faults.py`. Prints kind, tried, faults, and writes them as JSON."""
 
 import argparse
-import json
 import sys
 import tempfile
 import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "benchmarks")]
 
 import torch  # noqa: E402
 from campaign import Campaign  # noqa: E402
@@ -18,6 +17,8 @@ from mutated_videos import try_videos  # noqa: E402
 from odd_settings import try_settings  # noqa: E402
 from victims import make_victim  # noqa: E402
 
+from record import record  # noqa: E402
+
 
 def main() -> int:
     """Try everything; the exit status is 1 if there was a fault."""
@@ -25,7 +26,7 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=0)
     arguments.add_argument("--only", nargs="*", default=[])
     arguments.add_argument("--scale", type=float, default=1.0, help="of the numbers of events")
-    arguments.add_argument("--out", type=Path, help="where the summary goes; not given: printed alone")
+    arguments.add_argument("--record", action="store_true", help="write the summary into benchmarks/results")
     given = arguments.parse_args()
     torch.set_num_threads(1)
 
@@ -37,23 +38,20 @@ def main() -> int:
         folder = Path(name)
         victim = make_victim(folder)
         parts = {
-            "settings": lambda: try_settings(campaign, folder, each=scaled(120)),
-            "damage": lambda: try_damage(campaign, victim, folder, each=scaled(20)),
-            "videos": lambda: try_videos(campaign, victim, folder, each=scaled(100)),
+            "settings": lambda: try_settings(campaign, folder, each=scaled(200)),
+            "damage": lambda: try_damage(campaign, victim, folder, each=scaled(16)),
+            "videos": lambda: try_videos(campaign, victim, folder, each=scaled(80)),
             "interruptions": lambda: try_interruptions(
-                campaign, victim, folder, kills=scaled(16), signals=scaled(5), disks=scaled(16)
+                campaign, victim, folder, kills=scaled(8), signals=scaled(2), disks=scaled(5)
             ),
         }
         for part, run in parts.items():
             if not given.only or part in given.only:
                 run()
                 print(f"{part}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
-    for kind, faults in campaign.faults.items():
-        for fault in faults:
-            print(f"FAULT {kind}: {fault}")
     print(campaign.table())
-    if given.out is not None:
-        given.out.write_text(json.dumps(campaign.summary(), indent=1) + "\n")
+    if given.record:
+        record("faults", {"command": "make faults", **campaign.summary()})
     return 1 if any(campaign.faults.values()) else 0
 
 
