@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -48,6 +48,13 @@ class Campaign:
         if fault:
             self.faults[kind].append(f"{what}: {fault}")
             print(f"FAULT {kind}: {what}: {fault}", file=sys.stderr, flush=True)
+
+    def add(self, summary: Mapping[str, Any]) -> None:
+        """Take in what `summary` of another campaign said."""
+        for kind, counts in summary["kinds"].items():
+            self.tried[kind] = self.tried.get(kind, 0) + counts["tried"]
+            told = [fault.removeprefix(f"{kind}: ") for fault in summary["faults"] if fault.startswith(f"{kind}: ")]
+            self.faults.setdefault(kind, []).extend(told)
 
     def table(self) -> str:
         """Return kind, tried, faults as lines."""

@@ -2,7 +2,9 @@
 
 import shutil
 import signal
+import time
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,25 @@ class Works:
     """The long commands: how each is given, and what it has made when it is done."""
 
     def __init__(self, victim: Victim, folder: Path) -> None:
-        self.victim, self.config = victim, folder / "tiny.yaml"
+        self.victim, self.folder, self.config = victim, folder, folder / "tiny.yaml"
+        self._whole: dict[str, tuple[Path, float, str]] = {}
         write_yaml(self.config, tiny_config(max_steps=STEPS))
+
+    def whole(self, name: str) -> tuple[Path, float, str]:
+        """Return what the command makes undisturbed: the folder, its seconds, and what there is in the end.
+
+        It runs in this process, so that children have imported and compiled what it needs.
+        """
+        if name not in self._whole:
+            out = self.folder / f"whole-{name}"
+            self.begin(name, out)
+            with (self.folder / "whole.log").open("w") as log, redirect_stdout(log), redirect_stderr(log), heard():
+                started = time.monotonic()
+                status = status_of(self.words(name, out))
+                seconds = time.monotonic() - started
+            assert status == 0, (self.folder / "whole.log").read_text()
+            self._whole[name] = out, min(seconds, 5.0), repr(self.made(name, out))
+        return self._whole[name]
 
     def words(self, name: str, out: Path) -> list[object]:
         """Return the command line that makes `out`."""
@@ -41,7 +60,7 @@ class Works:
             return ["evaluate", out, "--data", data, "--split", "fold1"]
         if name == "embed":
             return ["embed", self.victim.run, data, "--out", out / "vectors.parquet"]
-        return ["analyse", out, "--data", data, "--split", "fold1", "--analysis", "health", "--part", "all"]
+        return ["analyse", out, "--data", data, "--split", "fold1", "--analysis", "views-gallery", "--part", "all"]
 
     def begin(self, name: str, out: Path) -> None:
         """Put there what the command needs."""
@@ -69,63 +88,57 @@ class Works:
             return sorted(path.name for path in (out / "analysis").iterdir())
 
 
-def try_interruptions(
-    campaign: Campaign,
-    victim: Victim,
-    folder: Path,
-    *,
-    kills: int,
-    signals: int,
-    disks: int,
-    names: Sequence[str] = COMMANDS,
+def try_kills(campaign: Campaign, victim: Victim, folder: Path, *, each: int, names: Sequence[str] = COMMANDS) -> None:
+    """Kill each command `each` times at random moments, and let it go on from there; at last to its end."""
+    works = Works(victim, folder)
+    for name in names:
+        _interrupt(campaign, works, name, folder, signal.SIGKILL, kind="kills", times=each)
+
+
+def try_signals(
+    campaign: Campaign, victim: Victim, folder: Path, *, each: int, names: Sequence[str] = COMMANDS
 ) -> None:
-    """Kill each command so often, signal it, and run it on disks too small for it."""
-    works, log = Works(victim, folder), folder / "child.log"
-    expected, seconds = {}, {}
-    for name in names:
-        out = folder / f"whole-{name}"
-        works.begin(name, out)
-        for _ in range(2 if name == "pretrain" else 1):  # with what is compiled or cached on first use behind it
-            ended = run_child(command(*works.words(name, out)), log)
-        assert ended.status == 0, ended.text
-        seconds[name] = ended.seconds if name != "pretrain" else 1.5
-        expected[name] = repr(works.made(name, out))
-
-    def interrupted(name: str, send: signal.Signals, kind: str, times: int) -> None:
-        if times == 0:
-            return
-        random, out = campaign.generator(f"{kind} {name}"), folder / "broken"
-        works.begin(name, out)
-        for _ in range(times):
-            after = float(random.uniform(0, seconds[name]))
-            ending: list[int] = []
-
-            def event(after: float = after, ending: list[int] = ending) -> str:
-                ended = run_child(command(*works.words(name, out)), log, send=send, after_seconds=after)
-                ending.append(ended.status)
-                return ended.objection or _objection(works, name, out, ended.status, expected[name])
-
-            campaign.attempt(kind, f"{name}, after {after:.2f} s", event, limit_seconds=60)
-            if ending == [0]:
-                works.begin(name, out)
-
-        def end() -> str:
-            last = run_child(command(*works.words(name, out)), log)
-            if last.objection or last.status != 0:
-                return f"{last.status} {last.text[-300:]}"
-            left = left_behind(out) if name in ("prepare", "pretrain") else []
-            return f"left behind {left}" if left else _objection(works, name, out, last.status, expected[name])
-
-        campaign.attempt(kind, f"{name}, and then to the end", end, limit_seconds=60)
-
-    for name in names:
-        interrupted(name, signal.SIGKILL, "kills", kills)
+    """Ask each command to stop at random moments, in each of the ways that terminals and schedulers have."""
+    works = Works(victim, folder)
     for name in names:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            interrupted(name, number, f"{number.name}", signals)
-    if can_mount():
-        for name in names:
-            _try_disks(campaign, works, name, folder, expected[name], times=disks)
+            _interrupt(campaign, works, name, folder, number, kind=number.name, times=each)
+
+
+def try_disks(campaign: Campaign, victim: Victim, folder: Path, *, each: int, names: Sequence[str] = COMMANDS) -> None:
+    """Run each command on disks too small for it, and on read-only ones; where the system lets one have a disk."""
+    works = Works(victim, folder)
+    for name in names if can_mount() else ():
+        _try_disks(campaign, works, name, folder, times=each)
+
+
+def _interrupt(
+    campaign: Campaign, works: Works, name: str, folder: Path, send: signal.Signals, *, kind: str, times: int
+) -> None:
+    random, out, log = campaign.generator(f"{kind} {name}"), folder / "broken", folder / "child.log"
+    _, seconds, expected = works.whole(name)
+    works.begin(name, out)
+    for _ in range(times):
+        after = float(random.uniform(0, seconds))
+        ending: list[int] = []
+
+        def event(after: float = after, ending: list[int] = ending) -> str:
+            ended = run_child(command(*works.words(name, out)), log, send=send, after_seconds=after)
+            ending.append(ended.status)
+            return ended.objection or _objection(works, name, out, ended.status, expected)
+
+        campaign.attempt(kind, f"{name}, after {after:.2f} s", event, limit_seconds=60)
+        if ending == [0]:
+            works.begin(name, out)
+
+    def end() -> str:
+        last = run_child(command(*works.words(name, out)), log)
+        if last.objection or last.status != 0:
+            return f"{last.status} {last.text[-300:]}"
+        left = left_behind(out) if name in ("prepare", "pretrain") else []
+        return f"left behind {left}" if left else _objection(works, name, out, last.status, expected)
+
+    campaign.attempt(kind, f"{name}, and then to the end", end, limit_seconds=60)
 
 
 def _objection(works: Works, name: str, out: Path, status: int, expected: str) -> str:
@@ -134,9 +147,9 @@ def _objection(works: Works, name: str, out: Path, status: int, expected: str) -
     return ""
 
 
-def _try_disks(campaign: Campaign, works: Works, name: str, folder: Path, expected: str, *, times: int) -> None:
+def _try_disks(campaign: Campaign, works: Works, name: str, folder: Path, *, times: int) -> None:
     """Run a command on disks of random sizes, make room, and run it again; then with the disk read-only."""
-    whole = folder / f"whole-{name}"
+    whole, _, expected = works.whole(name)
     needed = sum(path.stat().st_size for path in whole.rglob("*") if path.is_file()) // 1024 + 64
     random, place = campaign.generator(f"disk {name}"), folder / "disk"
     place.mkdir(exist_ok=True)

@@ -1,6 +1,11 @@
-"""The whole suite: `python tests/faults/run_faults.py`. Prints kind, tried, faults, and writes them as JSON."""
+"""The whole suite: `python tests/faults/run_faults.py`. Prints kind, tried, faults; `--record` keeps them as JSON.
+
+Each part runs in a process of its own; all of them together take a few minutes.
+"""
 
 import argparse
+import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -12,47 +17,60 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "benchmarks")
 import torch  # noqa: E402
 from campaign import Campaign  # noqa: E402
 from damage import try_damage  # noqa: E402
-from interruptions import try_interruptions  # noqa: E402
+from interruptions import try_disks, try_kills, try_signals  # noqa: E402
 from mutated_videos import try_videos  # noqa: E402
 from odd_settings import try_settings  # noqa: E402
 from victims import make_victim  # noqa: E402
 
 from record import record  # noqa: E402
 
+PARTS = {
+    "settings": lambda campaign, victim, folder: try_settings(campaign, folder, each=200),
+    "damage": lambda campaign, victim, folder: try_damage(campaign, victim, folder, each=16),
+    "videos": lambda campaign, victim, folder: try_videos(campaign, victim, folder, each=60),
+    "kills": lambda campaign, victim, folder: try_kills(campaign, victim, folder, each=6),
+    "signals": lambda campaign, victim, folder: try_signals(campaign, victim, folder, each=2),
+    "disks": lambda campaign, victim, folder: try_disks(campaign, victim, folder, each=5),
+}
+
 
 def main() -> int:
     """Try everything; the exit status is 1 if there was a fault."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--seed", type=int, default=0)
-    arguments.add_argument("--only", nargs="*", default=[])
-    arguments.add_argument("--scale", type=float, default=1.0, help="of the numbers of events")
+    arguments.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     arguments.add_argument("--record", action="store_true", help="write the summary into benchmarks/results")
+    arguments.add_argument("--alone", metavar="FILE", type=Path, help="run one part in this process, into this file")
     given = arguments.parse_args()
-    torch.set_num_threads(1)
-
-    def scaled(count: int) -> int:
-        return max(1, round(count * given.scale))
-
+    if given.alone is not None:
+        _run_alone(given.parts[0], Campaign(given.seed), given.alone)
+        return 0
     campaign, started = Campaign(given.seed), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="faults-") as name:
-        folder = Path(name)
-        victim = make_victim(folder)
-        parts = {
-            "settings": lambda: try_settings(campaign, folder, each=scaled(200)),
-            "damage": lambda: try_damage(campaign, victim, folder, each=scaled(16)),
-            "videos": lambda: try_videos(campaign, victim, folder, each=scaled(80)),
-            "interruptions": lambda: try_interruptions(
-                campaign, victim, folder, kills=scaled(8), signals=scaled(2), disks=scaled(5)
-            ),
-        }
-        for part, run in parts.items():
-            if not given.only or part in given.only:
-                run()
-                print(f"{part}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        files = {part: Path(folder, f"{part}.json") for part in given.parts}
+        command = [sys.executable, __file__, "--seed", str(given.seed)]
+        running = [
+            subprocess.Popen([*command, "--parts", part, "--alone", str(file)], stdout=subprocess.DEVNULL)
+            for part, file in files.items()
+        ]
+        ends = [process.wait() for process in running]
+        for file in files.values():
+            if file.is_file():
+                campaign.add(json.loads(file.read_text(encoding="utf-8")))
     print(campaign.table())
-    if given.record:
-        record("faults", {"command": "make faults", **campaign.summary()})
-    return 1 if any(campaign.faults.values()) else 0
+    if any(ends):
+        print("a part came to no end", file=sys.stderr)
+    elif given.record:
+        seconds = round(time.monotonic() - started)
+        record("faults", {"command": "make faults", "seconds": seconds, **campaign.summary()})
+    return 1 if any(ends) or any(campaign.faults.values()) else 0
+
+
+def _run_alone(part: str, campaign: Campaign, out: Path) -> None:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="faults-") as name:
+        PARTS[part](campaign, make_victim(Path(name)), Path(name))
+    out.write_text(json.dumps(campaign.summary()), encoding="utf-8")
 
 
 if __name__ == "__main__":

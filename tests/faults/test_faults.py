@@ -6,7 +6,7 @@ import pytest
 from campaign import Campaign
 from children import run_child
 from damage import damage, try_damage
-from interruptions import try_interruptions
+from interruptions import try_disks, try_kills
 from mutated_videos import try_videos
 from odd_settings import try_settings
 from victims import Victim, make_victim
@@ -46,7 +46,8 @@ def test_videos_with_accidents_end_with_a_reason(campaign, victim, tmp_path):
 
 
 def test_what_is_killed_or_has_no_room_goes_on_to_the_same_end(campaign, victim, tmp_path):
-    try_interruptions(campaign, victim, tmp_path, kills=1, signals=0, disks=1, names=("prepare", "pretrain"))
+    try_kills(campaign, victim, tmp_path, each=1, names=("prepare", "pretrain"))
+    try_disks(campaign, victim, tmp_path, each=1, names=("prepare",))
     assert faults(campaign) == []
 
 
