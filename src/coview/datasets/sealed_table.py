@@ -37,11 +37,15 @@ def read_sealed(path: Path) -> Any:
     Raises:
         FileNotFoundError: no such file.
         OSError: it cannot be read.
-        ValueError: it is no Parquet file, or damaged (`DamagedTableError`, Arrow's own errors).
+        ValueError: it is no Parquet file, or damaged (`DamagedTableError`).
     """
-    table = pq.read_table(path, partitioning=None)
-    expected = (table.schema.metadata or {}).get(_KEY)
-    if expected is not None and expected != _digest(table):
+    try:
+        table = pq.read_table(path, partitioning=None)
+        expected = (table.schema.metadata or {}).get(_KEY)
+        is_sound = expected is None or expected == _digest(table)
+    except pa.ArrowException as error:  # some are no ValueError
+        raise DamagedTableError(" ".join(str(error).split())) from error
+    if not is_sound:
         raise DamagedTableError("its values are not those that were written")
     return table
 
