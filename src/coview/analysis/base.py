@@ -87,7 +87,7 @@ ANALYSES: Registry[type[Analysis]] = Registry(
         "similarity": "coview.analysis.similarity:Similarity",
         "temporal-alignment": "coview.analysis.temporal_alignment:TemporalAlignment",
         "neighbours": "coview.analysis.neighbours:Neighbours",
-        "prototypes": "coview.analysis.prototypes:PrototypeClips",
+        "prototypes": "coview.analysis.prototype_clips:PrototypeClips",
         "saliency": "coview.analysis.saliency:Saliency",
         "views-gallery": "coview.analysis.views_gallery:ViewsGallery",
         "class-gains": "coview.analysis.class_gains:ClassGains",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from coview.analysis import analyse_run
-from coview.analysis.prototypes import assigned, chance_purity, majority, purity
+from coview.analysis.prototype_clips import assigned, chance_purity, majority, purity
 from coview.config import ClipSettings
 from coview.errors import UserError
 from small_run import make_run, small_config
