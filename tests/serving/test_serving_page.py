@@ -238,3 +238,36 @@ def test_pages_are_shipped():
     folder = Path(coview.serving.__file__).parent / "static"
     assert {path.suffix for path in folder.iterdir()} == {".js", ".css", ".svg"}
     assert all("http://" not in path.read_text() or path.suffix == ".svg" for path in folder.glob("*.*"))
+
+
+def test_the_map_is_drawn_and_a_lasso_lists(open_page):
+    page = open_page("#/map", ready=".field", foreseen="GPU stall")  # what Chromium without a GPU says of pictures
+    field = page.locator(".field").bounding_box()
+    inset = 12  # the corners are round
+    left, top = field["x"] + inset, field["y"] + inset
+    page.mouse.move(left, top)
+    page.mouse.down()
+    for x, y in ((1, 0), (1, 1), (0, 1), (0, 0)):
+        page.mouse.move(left + x * (field["width"] - 2 * inset), top + y * (field["height"] - 2 * inset), steps=3)
+    page.mouse.up()
+    page.wait_for_selector(".chosen:has-text('12 videos chosen')")
+    wait_until(page, "document.querySelectorAll('.card').length === 12")
+    picture = page.locator(".field").screenshot()
+    canvas = page.locator(".field canvas").first
+    canvas.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector(".point:not([hidden])")
+    name = page.locator(".point bdi").first.text_content()
+    assert page.locator(".field").screenshot() != picture
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".refine")
+    assert page.locator(".pane h2").text_content() == name
+
+
+@pytest.mark.parametrize("section", ["clusters", "outliers", "duplicates"])
+def test_findings_are_browsed(open_page, section):
+    page = open_page(f"#/{section}", ready="nav a[aria-current]")
+    wait_until(page, "/cluster|least like|pair|No |Nothing/i.test(document.querySelector('#told').innerText)")
+    if section == "outliers":
+        page.locator(".card-open").first.click()
+        page.wait_for_selector(".refine")

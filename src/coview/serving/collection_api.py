@@ -198,13 +198,17 @@ def collection_router(desk: Desk) -> APIRouter:
     def videos(
         text: Annotated[str, Query(max_length=200)] = "",
         label: Annotated[list[str] | None, Query()] = None,
+        number: Annotated[list[int] | None, Query(max_length=200)] = None,
         status: Literal["ready", "failed"] | None = "ready",
         order: Literal["name", "longest", "newest"] = "name",
         offset: Annotated[int, Query(ge=0)] = 0,
         limit: Annotated[int, Query(ge=1, le=500)] = 60,
     ) -> Videos:
-        """Videos by name and label, some at a time."""
+        """Videos by name and label, or by number, some at a time."""
         found = desk.shelf.rows(text=text, labels=label or (), status=status, order=order)
+        if number is not None:
+            wanted = {one: place for place, one in enumerate(number)}
+            found = sorted((row for row in found if row.number in wanted), key=lambda row: wanted[row.number])
         return Videos(total=len(found), videos=[describe_video(row) for row in found[offset : offset + limit]])
 
     @router.get("/videos/{number}")

@@ -28,6 +28,7 @@ class Desk:
         pictures: the process for what takes a moment.
         films: the process for what takes longer.
         dropped: the process that reads dropped files, which nobody has vouched for.
+        over: the process that looks over the whole collection.
         films_known: what is known of video files, by content.
     """
 
@@ -40,18 +41,18 @@ class Desk:
     pictures: Lane
     films: Lane
     dropped: Lane
+    over: Lane
     films_known: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def lay(cls, index: Index, *, run: Path | None) -> "Desk":
         """Make all that an index needs to be shown."""
         shelf = Shelf(index)
-        pictures, films, dropped = (
-            Lane(index.path, run=run, name=name) for name in ("pictures", "films", "dropped files")
-        )
+        names = ("pictures", "films", "dropped files", "findings")
+        pictures, films, dropped, over = (Lane(index.path, run=run, name=name) for name in names)
         cache, uploads = Cache(index.path), Uploads(dropped)
         searches = Searches(index, shelf, uploads)
-        return cls(index, shelf, searches, uploads, cache, Maker(cache), pictures, films, dropped)
+        return cls(index, shelf, searches, uploads, cache, Maker(cache), pictures, films, dropped, over)
 
     @property
     def views_to_show(self) -> tuple[str, ...]:
@@ -69,7 +70,7 @@ class Desk:
 
     def close(self) -> None:
         """End the processes and remove what was dropped."""
-        for lane in (self.pictures, self.films, self.dropped):
+        for lane in (self.pictures, self.films, self.dropped, self.over):
             lane.close()
         self.uploads.close()
         self.cache.close()

@@ -16,8 +16,10 @@ import numpy as np
 
 from coview.collection.index import Index, open_index
 from coview.errors import UserError
+from coview.files import write_json
 from coview.registry import load_plugins
 from coview.serving import films
+from coview.serving.looking_over import LOOKS
 
 _LARGEST_FILE = 16 * 2**30
 
@@ -67,12 +69,17 @@ def _view(bench: Bench, *, path: str, view: str, start: float, end: float, out: 
     )
 
 
+def _look_over(bench: Bench, *, kind: str, out: str) -> None:
+    write_json(Path(out), LOOKS[kind](bench.index(), bench.tell))
+
+
 JOBS: Mapping[str, Callable[..., Any]] = {
     "embed": _embed,
     "film": _film,
     "poster": _poster,
     "copy": _copy,
     "view": _view,
+    "look_over": _look_over,
 }
 
 

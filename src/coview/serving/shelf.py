@@ -1,5 +1,6 @@
 """The videos of an index as the page knows them: by number, listed, filtered, and where their files are."""
 
+import hashlib
 import threading
 import time
 from collections import Counter
@@ -25,6 +26,7 @@ class _Snapshot:
     rows: tuple[VideoRow, ...] = ()
     by_number: dict[int, VideoRow] = field(default_factory=dict)
     by_id: dict[str, VideoRow] = field(default_factory=dict)
+    fingerprint: str = ""
 
 
 class Shelf:
@@ -47,6 +49,11 @@ class Shelf:
         self._refresh()
         return self._mark
 
+    @property
+    def fingerprint(self) -> str:
+        """A text that differs for other videos, today and tomorrow."""
+        return self._refresh().fingerprint
+
     def _refresh(self) -> _Snapshot:
         with self._lock:
             now = time.monotonic()
@@ -56,7 +63,9 @@ class Shelf:
             if mark != self._mark:
                 rows = sorted(self._index.store.rows(), key=lambda row: row.facts.id)
                 by_number = {row.number: row for row in rows}
-                self._snapshot = _Snapshot(tuple(rows), by_number, {row.facts.id: row for row in rows})
+                told = "\n".join(f"{row.number} {row.facts.status} {row.facts.label}" for row in rows)
+                fingerprint = hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:16]
+                self._snapshot = _Snapshot(tuple(rows), by_number, {row.facts.id: row for row in rows}, fingerprint)
                 self._mark = mark
             self._looked_at = now
             return self._snapshot
