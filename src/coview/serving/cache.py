@@ -3,11 +3,11 @@
 import contextlib
 import os
 import re
-import tempfile
 import threading
 from pathlib import Path
 
 from coview.files import remove_parts
+from coview.locks import temporary_folder
 
 FOLDER = "page"
 """Within the folder of the index."""
@@ -26,15 +26,14 @@ class Cache:
 
     def __init__(self, index: Path, *, largest_bytes: int = _LARGEST_BYTES) -> None:
         self._largest_bytes = largest_bytes
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary = contextlib.ExitStack()
         self.folder = index / FOLDER
         try:
             self.folder.mkdir(exist_ok=True)
             (self.folder / ".writable").touch()
             remove_parts(self.folder)
         except OSError:
-            self._temporary = tempfile.TemporaryDirectory(prefix="coview-page-")
-            self.folder = Path(self._temporary.name)
+            self.folder = self._temporary.enter_context(temporary_folder())
         self._num_made = 0
         self._lock = threading.Lock()
 
@@ -78,5 +77,4 @@ class Cache:
 
     def close(self) -> None:
         """Remove the folder, where it was a temporary one."""
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        self._temporary.close()

@@ -2,7 +2,6 @@
 
 import contextlib
 import secrets
-import tempfile
 import threading
 import time
 from collections import OrderedDict
@@ -14,6 +13,7 @@ from coview.collection.file_identity import file_stamp
 from coview.collection.store import Floats
 from coview.errors import UserError
 from coview.files import disk_errors
+from coview.locks import temporary_folder
 from coview.serving.jobs import Lane
 
 LARGEST_BYTES = 2 * 2**30
@@ -59,7 +59,8 @@ class Uploads:
 
     def __init__(self, lane: Lane, *, largest_bytes: int = LARGEST_BYTES, embed_seconds: float = EMBED_SECONDS) -> None:
         self._lane, self._largest_bytes, self._embed_seconds = lane, largest_bytes, embed_seconds
-        self._folder = tempfile.TemporaryDirectory(prefix="coview-uploads-")
+        self._held = contextlib.ExitStack()
+        self._folder = self._held.enter_context(temporary_folder())
         self._uploads: OrderedDict[str, Upload] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -73,7 +74,7 @@ class Uploads:
         token = secrets.token_urlsafe(12)
         suffix = PurePath(name).suffix.lower()
         plain = suffix if suffix[1:].isalnum() and suffix.isascii() and len(suffix) <= 6 else ""
-        path = Path(self._folder.name, f"{token}{plain}")
+        path = self._folder / f"{token}{plain}"
         size, started = 0, time.monotonic()
         try:
             with disk_errors(path.parent), path.open("wb") as file:
@@ -131,4 +132,4 @@ class Uploads:
     def close(self) -> None:
         """Forget and remove all."""
         with contextlib.suppress(OSError):
-            self._folder.cleanup()
+            self._held.close()
