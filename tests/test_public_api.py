@@ -294,7 +294,7 @@ def test_a_run_remembers_its_plugins_and_imports_none(data, tmp_path, monkeypatc
         (lambda run: coview.prepare("v", "out", views=["rbg"]), coview.UserError, "'rbg'; did you mean 'rgb'"),
         (lambda run: coview.prepare("v", "out", layout="fodler"), coview.UserError, "did you mean 'folder'"),
         (lambda run: coview.prepare("no/such", "out"), coview.UserError, "no/such"),
-        (lambda run: coview.pretrain(None, "d", "o"), TypeError, "config is None .* expected a RunConfig, or"),
+        (lambda run: coview.pretrain(3.5, "d", "o"), TypeError, "config is 3.5 .* expected a RunConfig, or"),
         (lambda run: coview.pretrain("smal", "d", "o"), coview.UserError, "did you mean 'small'"),
         (lambda run: coview.pretrain("small", 1, "o"), TypeError, r"data is 1 \(int\), expected a PreparedDataset"),
         (lambda run: coview.pretrain("small", "no/data", "o"), coview.UserError, "no/data does not exist"),

@@ -46,6 +46,7 @@ def run_command_line(words: list[str], folder: Path) -> None:
     from coview.cli.terminal import run_command
 
     os.setsid()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests themselves run under nohup
     torch.set_num_threads(1)
     tempfile.tempdir = str(folder)
     said = (folder / "said.txt").open("w", buffering=1)

@@ -12,7 +12,6 @@ from coview.datatypes import ViewBatch, random_generator
 from coview.training.building import build_method
 from coview.training.checkpoint import checkpoints, latest_checkpoint, load_checkpoint
 from coview.training.distributed import Processes
-from coview.training.interrupt import StopRequest
 from coview.training.precision import Precision
 from coview.training.runlog import RunLog, read_log
 from coview.training.trainer import Trainer
@@ -145,7 +144,7 @@ def _run_stage(trainer: Trainer, index: int) -> tuple[dict[str, torch.Tensor], d
     before = weights_of(trainer)
     stage = trainer.method.stages()[index]
     trainer.position.stage_index, trainer.position.stage = index, stage.name
-    assert trainer._run_stage(stage, None, StopRequest())
+    assert trainer._run_stage(stage, None)
     return before, weights_of(trainer)
 
 

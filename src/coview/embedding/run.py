@@ -269,6 +269,8 @@ def pretrain(
         KeyboardInterrupt: stopped on request (Ctrl-C, SIGTERM); the state is saved, to continue with `resume`.
     """
     folder = as_path(out, name="out", what="the folder of the run")
+    if max_steps is not None:
+        settings = {**(settings or {}), "training.max_steps": max_steps}
     if config is not None:
         if minutes is not None:
             raise UserError("minutes is for training without a config; a config says itself how long it trains")
@@ -279,8 +281,6 @@ def pretrain(
             changed = load_config(folder / CONFIG, settings)
         else:
             changed = sized_config(opened, settings, minutes=minutes, device=device)
-    if max_steps is not None:
-        changed = load_config(changed, {"training.max_steps": max_steps})
     result = train(changed, data=opened.root, out=folder, resume=resume, device=device, progress=progress)
     if not result.is_complete:
         raise Interrupted(

@@ -17,6 +17,7 @@ from coview.evaluation import evaluate
 from coview.evaluation.protocols.base import Task
 from coview.evaluation.protocols.finetuning import FinetuneSettings, _finetune_config, finetune_run
 from coview.training.checkpoint import load_checkpoint
+from coview.training.precision import Precision
 from coview.training.pretrain import PretrainResult
 from small_run import SmallRun, classifier_config, make_run, small_config
 
@@ -64,7 +65,10 @@ def test_a_run_is_fine_tuned_from_its_weights_and_from_random_ones_and_found_aga
 
 def test_a_stopped_child_goes_on_though_the_run_has_moved(own, tmp_path, monkeypatch):
     from coview.evaluation.protocols import finetuning
+    from coview.training import pretrain as training
 
+    # Two runs time the layouts for themselves, and what is faster decides the last bits.
+    monkeypatch.setattr(training, "choose_precision", lambda *args: Precision("fp32", False, seconds={}))
     settings = FinetuneSettings(epochs=1)
     whole = load_checkpoint(finetune_run(task_of(own), settings, "trained").checkpoint).weights
     shutil.rmtree(own.run / "finetune")
