@@ -1,13 +1,17 @@
 """`coview clusters`."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from coview.cli.command import Command, Settings
-from coview.cli.findings import IndexFolder, check_format, print_findings
+from coview.cli.findings import FindingsCommand
+
+if TYPE_CHECKING:
+    from coview.collection.findings import Findings
+    from coview.collection.index import Index
 
 
 @dataclass(frozen=True)
-class Clusters(Command):
+class Clusters(FindingsCommand):
     """Find groups of videos in an index, as many as there are; each is named by its most central videos.
 
     --csv and --json give a row a video: cluster, id, path, and its rank by how central it is.
@@ -17,28 +21,13 @@ class Clusters(Command):
         coview clusters idx --min-size 20 --csv
     """
 
-    index: IndexFolder
-    """Folder made by `coview index`."""
+    columns: ClassVar[tuple[str, ...]] = ("cluster", "rank", "id", "path")
+
     min_size: int = 5
     """Fewer videos than this are no cluster."""
     central: int = 3
     """How many videos name a cluster."""
-    view: tuple[str, ...] = ()
-    """View, or views, to compare; not set: all, by their mean cosine."""
-    where: tuple[str, ...] = ()
-    """Conditions, NAME=VALUE each, as for coview search; none on time."""
-    json: bool = False
-    """Print JSON."""
-    csv: bool = False
-    """Print a table of text."""
 
-    def run(self, settings: Settings) -> int:
-        """Look and print."""
-        import coview
-        from coview.collection.filters import parse_words
-
-        check_format(as_json=self.json, as_csv=self.csv)
-        index, where = coview.open_index(self.index), parse_words(self.where)
-        found = index.clusters(min_size=self.min_size, central=self.central, view=self.view or None, where=where)
-        print_findings(found, as_json=self.json, as_csv=self.csv, columns=("cluster", "rank", "id", "path"))
-        return 0
+    def ask(self, index: "Index", **chosen: Any) -> "Findings[Any]":
+        """Ask the index."""
+        return index.clusters(min_size=self.min_size, central=self.central, **chosen)

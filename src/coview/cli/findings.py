@@ -1,19 +1,57 @@
-"""How findings in an index are printed: as lines, as a table of text, or as JSON."""
+"""Commands that ask an index as a whole, and how findings are printed: as lines, as a table of text, or as JSON."""
 
+import abc
 import csv
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import tyro
 
+from coview.cli.command import Command, Settings
 from coview.errors import UserError
 
 if TYPE_CHECKING:
     from coview.collection.findings import Findings
+    from coview.collection.index import Index
 
 IndexFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="INDEX")]
+
+
+@dataclass(frozen=True)
+class FindingsCommand(Command, abc.ABC):
+    """A question to an index as a whole, whose answer is a list; a subclass asks it."""
+
+    columns: ClassVar[tuple[str, ...]]
+    """Names of the table's columns where nothing was found."""
+
+    index: IndexFolder
+    """Folder made by `coview index`."""
+    view: tuple[str, ...] = ()
+    """View, or views, to compare; not set: all, by their mean cosine."""
+    where: tuple[str, ...] = ()
+    """Conditions, NAME=VALUE each, as for coview search; none on time."""
+    json: bool = False
+    """Print JSON."""
+    csv: bool = False
+    """Print a table of text."""
+
+    def run(self, settings: Settings) -> int:
+        """Look and print."""
+        import coview
+        from coview.collection.filters import parse_words
+
+        check_format(as_json=self.json, as_csv=self.csv)
+        index, where = coview.open_index(self.index), parse_words(self.where)
+        found = self.ask(index, view=self.view or None, where=where)
+        print_findings(found, as_json=self.json, as_csv=self.csv, columns=self.columns)
+        return 0
+
+    @abc.abstractmethod
+    def ask(self, index: "Index", **chosen: Any) -> "Findings[Any]":
+        """Ask the index; `chosen` has `view` and `where`, as the methods of `Index` take them."""
 
 
 def check_format(*, as_json: bool, as_csv: bool) -> None:

@@ -2,19 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from coview.config.types import Positive, PositiveFloat
 from coview.datatypes import ViewBatch
 from coview.encoders.heads import ProjectionHead
 from coview.errors import UserError
-from coview.losses.info_nce import info_nce_loss
 from coview.methods.base import LossOutput, Method, Progress, Stage
-from coview.methods.projected_clips import contrast_chance_level, contrast_meters, means_by_view, project_clips
+from coview.methods.projected_clips import contrast_pairs
 
 
 @dataclass(frozen=True)
@@ -63,17 +60,4 @@ class CMC(Method):
     def forward(self, batch: ViewBatch | Mapping[str, Tensor], progress: Progress | None = None) -> LossOutput:
         """Return the mean InfoNCE of all ordered pairs of views; clips are (B, 1, C, T, size, size)."""
         batch, progress = self.receive(batch, progress)
-        clips, pooled = project_clips(self, self.heads, batch, progress.stage.views)
-        terms: dict[str, list[Tensor]] = {}
-        for asking, answering in permutations(clips, 2):
-            loss = info_nce_loss(asking.z, answering.z, temperature=self.settings.temperature)
-            terms.setdefault(asking.view, []).append(loss)
-        losses = means_by_view(terms)
-        parts = {f"{view}/info-nce": loss.detach() for view, loss in losses.items()}
-        return LossOutput(
-            total=torch.stack(list(losses.values())).mean(),
-            parts=parts,
-            chance_level=dict.fromkeys(parts, contrast_chance_level(batch, own_negatives=False)),
-            features=pooled,
-            meters=contrast_meters(clips),
-        )
+        return contrast_pairs(self, self.heads, batch, progress.stage.views, own_negatives=False)

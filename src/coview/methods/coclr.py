@@ -2,25 +2,23 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
-from coview.config.types import Count, Fraction, Positive, PositiveFloat
+from coview.config.types import Count, Positive
 from coview.datatypes import ViewBatch
-from coview.encoders.heads import ProjectionHead
 from coview.errors import UserError
 from coview.losses.global_batch import world_size
 from coview.losses.info_nce import info_nce_loss
-from coview.methods.base import LossOutput, Method, Progress, Sizes, Stage
-from coview.methods.infonce import queue_length
-from coview.methods.momentum import KeyQueue, MomentumCopy, follow_after_step
+from coview.methods.base import LossOutput, Progress, Stage
+from coview.methods.momentum import KeyQueue, MomentumCopy, MomentumMethod, MomentumSettings
 
 
 @dataclass(frozen=True)
-class CoCLRSettings:
+class CoCLRSettings(MomentumSettings):
     """Settings of `coclr`."""
 
     single_view_epochs: Count = 300
@@ -31,17 +29,9 @@ class CoCLRSettings:
     """Passes of each of those stages."""
     positives: Positive = 5
     """k, queued videos nearest in the other view that are right answers."""
-    temperature: PositiveFloat = 0.07
-    """tau, the cosines are divided by it."""
-    projection_size: Positive = 128
-    """Size of z, what clips are compared by."""
-    momentum: Fraction = 0.999
-    """How much of itself the key encoder keeps in a step; runs of few steps need less."""
-    queue: Positive | None = None
-    """Q, old keys. Not set: 2048, at most half the training videos."""
 
 
-class CoCLR(Method):
+class CoCLR(MomentumMethod):
     """Co-training of two views (Han et al. 2020, CoCLR), what ViCC is compared with.
 
     After InfoNCE in each view, one view learns while the other stands still, in turns. Right answers are another clip
@@ -58,24 +48,14 @@ class CoCLR(Method):
 
     Settings: ClassVar[type[CoCLRSettings]] = CoCLRSettings
     settings: CoCLRSettings
-    clips_per_video: ClassVar[int | None] = 2
-    takes_blocks: ClassVar[bool] = False
 
     def __init__(self, encoders: Mapping[str, nn.Module], *, num_blocks: int = 1, **settings: Any) -> None:
         super().__init__(encoders, num_blocks=num_blocks, **settings)
-        self.settings = own = self.resolve_settings(self.settings, Sizes(batch_size=1))
-        assert own.queue is not None
         if len(self.views) != 2:
             raise UserError(f"method coclr needs two views, got {', '.join(self.views)}")
-        size = own.projection_size
-        self.heads = nn.ModuleDict({view: ProjectionHead(width, size) for view, width in self.feature_sizes.items()})
-        self.copies = nn.ModuleDict({view: MomentumCopy(self.encoders[view], self.heads[view]) for view in self.views})
-        self.queue = KeyQueue(2, own.queue, size + 1)  # own key, other view's z; each with the video's number
-
-    @classmethod
-    def resolve_settings(cls, settings: CoCLRSettings, sizes: Sizes) -> CoCLRSettings:
-        """Return the settings with Q derived where it was not set."""
-        return replace(settings, queue=settings.queue or queue_length(sizes))
+        self.queue = KeyQueue(
+            2, self.queue_length, self.settings.projection_size + 1
+        )  # own key, other view's z; each with the video's number
 
     def stages(self) -> tuple[Stage, ...]:
         """Return a stage for each view alone, then `cycles` times one for each view beside the other, frozen one."""
@@ -150,10 +130,3 @@ class CoCLR(Method):
         near = (seen_by @ old_seen[:, :-1].T).masked_fill(is_same, -torch.inf)
         nearest = near.topk(min(self.settings.positives, near.shape[1]), dim=1).indices
         return is_same.scatter(1, nearest, True)
-
-    @torch.no_grad()
-    def after_step(self) -> None:
-        """Let the copy of the encoder that learns follow, and queue the keys."""
-        progress = self.queue.advance()
-        if progress is not None:
-            follow_after_step(self.copies, self, self.heads, progress, momentum=self.settings.momentum)

@@ -2,41 +2,28 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, cast
 
-import torch
 from torch import Tensor, nn
 
-from coview.config.types import Fraction, Positive, PositiveFloat
+from coview.config.types import Positive
 from coview.datatypes import ViewBatch
-from coview.encoders.heads import ProjectionHead
 from coview.losses.global_batch import world_size
 from coview.losses.info_nce import info_nce_loss
-from coview.methods.base import LossOutput, Method, Progress, Sizes, Stage
-from coview.methods.momentum import KeyQueue, MomentumCopy, follow_after_step
-
-QUEUE = 2048
-"""Q where there are videos enough (CoCLR's, which trains InfoNCE so)."""
+from coview.methods.base import LossOutput, Progress, Stage
+from coview.methods.momentum import KeyQueue, MomentumCopy, MomentumMethod, MomentumSettings
 
 
 @dataclass(frozen=True)
-class InfoNCESettings:
+class InfoNCESettings(MomentumSettings):
     """Settings of `infonce`."""
 
     epochs: Positive = 300
     """Passes over the training videos, of each view."""
-    temperature: PositiveFloat = 0.07
-    """tau, the cosines are divided by it."""
-    projection_size: Positive = 128
-    """Size of z, what clips are compared by."""
-    momentum: Fraction = 0.999
-    """How much of itself the key encoder keeps in a step; runs of few steps need less."""
-    queue: Positive | None = None
-    """Q, old keys that are wrong answers. Not set: 2048, at most half the training videos."""
 
 
-class InfoNCE(Method):
+class InfoNCE(MomentumMethod):
     """InfoNCE of each view by itself, as momentum contrast (He et al. 2020): ViCC's eq. 1 and baseline of Table 1.
 
     A clip must find another clip of its video, seen by a slowly following copy of the encoder, among the other videos
@@ -54,22 +41,10 @@ class InfoNCE(Method):
 
     Settings: ClassVar[type[InfoNCESettings]] = InfoNCESettings
     settings: InfoNCESettings
-    clips_per_video: ClassVar[int | None] = 2
-    takes_blocks: ClassVar[bool] = False
 
     def __init__(self, encoders: Mapping[str, nn.Module], *, num_blocks: int = 1, **settings: Any) -> None:
         super().__init__(encoders, num_blocks=num_blocks, **settings)
-        self.settings = own = self.resolve_settings(self.settings, Sizes(batch_size=1))
-        assert own.queue is not None
-        size = own.projection_size
-        self.heads = nn.ModuleDict({view: ProjectionHead(width, size) for view, width in self.feature_sizes.items()})
-        self.copies = nn.ModuleDict({view: MomentumCopy(self.encoders[view], self.heads[view]) for view in self.views})
-        self.queue = KeyQueue(1, own.queue, size)
-
-    @classmethod
-    def resolve_settings(cls, settings: InfoNCESettings, sizes: Sizes) -> InfoNCESettings:
-        """Return the settings with Q derived where it was not set."""
-        return replace(settings, queue=settings.queue or queue_length(sizes))
+        self.queue = KeyQueue(1, self.queue_length, self.settings.projection_size)
 
     def stages(self) -> tuple[Stage, ...]:
         """Return a stage for each view by itself."""
@@ -98,15 +73,3 @@ class InfoNCE(Method):
             features={view: pooled.detach()},
             meters={"clips/cosine": (queries * keys).sum(dim=1).mean().detach()},
         )
-
-    @torch.no_grad()
-    def after_step(self) -> None:
-        """Let the copy of the stage's encoder follow, and queue the keys."""
-        progress = self.queue.advance()
-        if progress is not None:
-            follow_after_step(self.copies, self, self.heads, progress, momentum=self.settings.momentum)
-
-
-def queue_length(sizes: Sizes) -> int:
-    """Return Q: 2048, at most half the videos, so that few keys of the queue are of the video that asks."""
-    return QUEUE if sizes.num_videos is None else max(1, min(QUEUE, sizes.num_videos // 2))

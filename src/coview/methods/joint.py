@@ -2,24 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import permutations
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from coview.config.types import Positive, PositiveFloat
 from coview.datatypes import ViewBatch
 from coview.encoders.heads import ProjectionHead
-from coview.losses.info_nce import info_nce_loss
 from coview.methods.base import LossOutput, Method, Progress, Stage
-from coview.methods.projected_clips import (
-    contrast_chance_level,
-    contrast_meters,
-    means_by_view,
-    project_clips,
-    require_two,
-)
+from coview.methods.projected_clips import contrast_pairs
 
 TOGETHER = "together"
 
@@ -94,18 +85,4 @@ class Joint(Method):
             UserError: a single clip of a single view.
         """
         batch, progress = self.receive(batch, progress)
-        clips, pooled = project_clips(self, self.heads, batch, progress.stage.views)
-        require_two(clips, method="joint")
-        terms: dict[str, list[Tensor]] = {}
-        for asking, answering in permutations(clips, 2):
-            loss = info_nce_loss(asking.z, answering.z, temperature=self.settings.temperature, own_negatives=True)
-            terms.setdefault(asking.view, []).append(loss)
-        losses = means_by_view(terms)
-        parts = {f"{view}/info-nce": loss.detach() for view, loss in losses.items()}
-        return LossOutput(
-            total=torch.stack(list(losses.values())).mean(),
-            parts=parts,
-            chance_level=dict.fromkeys(parts, contrast_chance_level(batch, own_negatives=True)),
-            features=pooled,
-            meters=contrast_meters(clips),
-        )
+        return contrast_pairs(self, self.heads, batch, progress.stage.views, own_negatives=True)

@@ -1,16 +1,21 @@
 """Momentum contrast, the part that `infonce` and `coclr` share: slow copies that give keys, and queues of old keys."""
 
 import copy
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from coview.config.types import Fraction, Positive, PositiveFloat
+from coview.encoders.heads import ProjectionHead
 from coview.losses.global_batch import gather_with_gradient
-from coview.methods.base import Method, Progress
+from coview.methods.base import Method, Progress, Sizes
 from coview.methods.feature_queue import FeatureQueue
+
+QUEUE = 2048
+"""Q where there are videos enough (CoCLR's, which trains InfoNCE so)."""
 
 
 class MomentumCopy(nn.Module):
@@ -98,11 +103,56 @@ class KeyQueue(nn.Module):
         return progress
 
 
-@torch.no_grad()
-def follow_after_step(
-    copies: nn.ModuleDict, method: Method, heads: nn.ModuleDict, progress: Progress, *, momentum: float
-) -> None:
-    """Let the copy of the view that learns follow; after a stage's first step it takes all, as weights may be new."""
-    view = progress.stage.views[0]
-    kept = momentum if progress.step > 0 else 0.0
-    cast(MomentumCopy, copies[view]).follow(method.encoders[view], heads[view], momentum=kept)
+@dataclass(frozen=True)
+class MomentumSettings:
+    """What the methods with slow copies have in common."""
+
+    temperature: PositiveFloat = 0.07
+    """tau, the cosines are divided by it."""
+    projection_size: Positive = 128
+    """Size of z, what clips are compared by."""
+    momentum: Fraction = 0.999
+    """How much of itself the key encoder keeps in a step; runs of few steps need less."""
+    queue: Positive | None = None
+    """Q, old keys that are compared with. Not set: 2048, at most half the training videos."""
+
+
+class MomentumMethod(Method):
+    """A method that compares clips with the keys of slow copies and with a queue of old ones.
+
+    Attributes:
+        heads: view name -> projection head.
+        copies: view name -> `MomentumCopy` of encoder and head.
+        queue_length: Q.
+        queue: what forward passes note and `after_step` queues; a subclass makes it, with its slots.
+    """
+
+    settings: MomentumSettings
+    queue: KeyQueue
+    clips_per_video: ClassVar[int | None] = 2
+    takes_blocks: ClassVar[bool] = False
+
+    def __init__(self, encoders: Mapping[str, nn.Module], *, num_blocks: int = 1, **settings: Any) -> None:
+        super().__init__(encoders, num_blocks=num_blocks, **settings)
+        self.settings = own = self.resolve_settings(self.settings, Sizes(batch_size=1))
+        assert own.queue is not None
+        self.queue_length: int = own.queue
+        size = own.projection_size
+        self.heads = nn.ModuleDict({view: ProjectionHead(width, size) for view, width in self.feature_sizes.items()})
+        self.copies = nn.ModuleDict({view: MomentumCopy(self.encoders[view], self.heads[view]) for view in self.views})
+
+    @classmethod
+    def resolve_settings(cls, settings: Any, sizes: Sizes) -> Any:
+        """Return the settings with Q derived where it was not set, so that few of its keys are of the asking video."""
+        length = QUEUE if sizes.num_videos is None else max(1, min(QUEUE, sizes.num_videos // 2))
+        return replace(settings, queue=settings.queue or length)
+
+    @torch.no_grad()
+    def after_step(self) -> None:
+        """Queue the keys, and let the copy of the view that learns follow; at a stage's first step it takes all."""
+        progress = self.queue.advance()
+        if progress is not None:
+            view = progress.stage.views[0]
+            kept = self.settings.momentum if progress.step > 0 else 0.0
+            copied = cast(MomentumCopy, self.copies[view])
+            copied.follow(self.encoders[view], self.heads[view], momentum=kept)

@@ -1,7 +1,7 @@
 """What contrastive methods share: each view's clips through its encoder and head, and how well the views meet."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from coview.datatypes import ViewBatch
 from coview.errors import UserError
 from coview.losses.global_batch import world_size
+from coview.losses.info_nce import info_nce_loss
 from coview.losses.sphere import alignment, retrieval, uniformity
-from coview.methods.base import Method
+from coview.methods.base import LossOutput, Method
 
 
 @dataclass(frozen=True)
@@ -54,19 +55,42 @@ def project_clips(
     return projected, pooled
 
 
-def require_two(clips: Sequence[ProjectedClip], *, method: str) -> None:
-    """Raise UserError where a video has a single clip of a single view: there is nothing to find again."""
+def contrast_pairs(
+    method: Method, heads: nn.ModuleDict, batch: ViewBatch, views: Sequence[str], *, own_negatives: bool
+) -> LossOutput:
+    """Return the mean InfoNCE of all ordered pairs of clips, (view, number) each, and each asking view's part of it.
+
+    Args:
+        method: gives the encoders, and in its settings the temperature.
+        heads: view name -> module that maps pooled features to z, unit.
+        batch: clips (B, M, C, T, size, size) of each view.
+        views: which take part, in order.
+        own_negatives: other videos in the asking clip's own view are wrong answers, too.
+
+    Raises:
+        UserError: a single clip of a single view, which has nothing to find.
+    """
+    clips, pooled = project_clips(method, heads, batch, views)
     if len(clips) < 2:
         raise UserError(
-            f"method {method} needs two clips of each video or two views, got one clip of {clips[0].view}; set "
-            "clip.clips_per_video to 2"
+            f"method {type(method).__name__.lower()} needs two clips of each video or two views, got one clip of "
+            f"{clips[0].view}; set clip.clips_per_video to 2"
         )
-
-
-def contrast_chance_level(batch: ViewBatch, *, own_negatives: bool) -> float:
-    """Return the loss of scores that say nothing: ln of the number of candidates in the global batch."""
-    keys = batch.num_videos * world_size()
-    return math.log(2 * keys - 1 if own_negatives else keys)
+    terms: dict[str, list[Tensor]] = {}
+    for asking, answering in permutations(clips, 2):
+        temperature = method.settings.temperature
+        loss = info_nce_loss(asking.z, answering.z, temperature=temperature, own_negatives=own_negatives)
+        terms.setdefault(asking.view, []).append(loss)
+    losses = {view: torch.stack(own).mean() for view, own in terms.items()}
+    parts = {f"{view}/info-nce": loss.detach() for view, loss in losses.items()}
+    num_keys = batch.num_videos * world_size()
+    return LossOutput(
+        total=torch.stack(list(losses.values())).mean(),
+        parts=parts,
+        chance_level=dict.fromkeys(parts, math.log(2 * num_keys - 1 if own_negatives else num_keys)),
+        features=pooled,
+        meters=contrast_meters(clips),
+    )
 
 
 def contrast_meters(clips: Sequence[ProjectedClip]) -> dict[str, Tensor]:
@@ -85,8 +109,3 @@ def contrast_meters(clips: Sequence[ProjectedClip]) -> dict[str, Tensor]:
             meters.setdefault("alignment", []).append(alignment(one.z, other.z))
             meters.setdefault(f"{one.view}/retrieval-{other.view}", []).append(retrieval(one.z, other.z))
     return {name: torch.stack(values).mean() for name, values in meters.items()}
-
-
-def means_by_view(losses: Mapping[str, Sequence[Tensor]]) -> dict[str, Tensor]:
-    """Return view name -> the mean of its losses, with gradient."""
-    return {view: torch.stack(list(terms)).mean() for view, terms in losses.items()}
