@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from coview.augmentation.batch import augment
-from coview.clips.loader import training_loader
+from coview.clips.loader import TrainingLoader
 from coview.clips.samples import ClipSamples
 from coview.config import AugmentSettings, ClipSettings, ViewInput
 from coview.datasets.prepared import PreparedDataset
@@ -124,7 +124,8 @@ def compare(
         if frame_cache is not None:
             for index in range(len(dataset)):
                 dataset[(0, index)]
-        batches = (b for epoch in range(10**6) for b in training_loader(dataset, batch_size=BATCH, epoch=epoch))
+        loader = TrainingLoader(dataset, batch_size=BATCH, workers=0)
+        batches = (b for epoch in range(10**6) for b in loader.epoch(epoch))
 
         def load() -> None:
             augment(next(batches), views, inputs, settings, device=torch.device("cpu"))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from coview.augmentation.geometry import Crop, centre_geometry, crop_geometry, crops_of_a_picture, draw_geometry
+from coview.augmentation.geometry import CENTRE, Crop, crop_geometry, crops_of_a_picture, draw_geometry
 from coview.config import CropSettings
 from coview.datatypes import random_generator
 from coview.views.crop import Geometry
@@ -63,7 +63,7 @@ def test_later_draws_do_not_depend_on_the_settings() -> None:
 
 
 def test_centre_is_the_largest_square() -> None:
-    geometry = centre_geometry(torch.tensor([[100, 200], [300, 100], [50, 50]]))
+    geometry = crop_geometry(torch.tensor([[100, 200], [300, 100], [50, 50]]), CENTRE)
     expected = [[0.25, 0, 0.75, 1], [0, 1 / 3, 1, 2 / 3], [0, 0, 1, 1]]
     np.testing.assert_allclose(geometry.boxes.numpy(), expected)
     assert not geometry.flips.any()
@@ -92,4 +92,4 @@ def test_five_crops_are_the_centre_and_four_corners_ten_their_mirrors_too() -> N
 def test_one_crop_is_the_centre() -> None:
     sizes = torch.tensor([[100, 200], [300, 100], [31, 17]])
     (only,) = crops_of_a_picture(1)
-    assert torch.equal(crop_geometry(sizes, only).boxes, centre_geometry(sizes).boxes)
+    assert torch.equal(crop_geometry(sizes, only).boxes, crop_geometry(sizes, CENTRE).boxes)

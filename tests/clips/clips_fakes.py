@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from coview.clips.loader import TrainingLoader
+from coview.clips.samples import ClipSamples
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import Frame, VideoEntry
+from coview.datatypes import ClipBatch, Frame, VideoEntry
 from coview.errors import VideoError
 from coview.views.base import StorageSettings, View
 from coview.views.crop import Geometry
@@ -68,3 +70,11 @@ def numbered_data(root: Path, num_frames: list[int]) -> PreparedDataset:
     failed = VideoEntry(id="failed", path="/failed.mp4", status="failed")
     ready = [VideoEntry(id=f"v{n}", path=f"/v{n}.mp4", status="ready", num_frames=t) for n, t in enumerate(num_frames)]
     return PreparedDataset(root=root, entries=(failed, *ready), view_options={}, info={})
+
+
+def one_epoch(
+    dataset: ClipSamples, *, epoch: int, first_step: int = 0, workers: int = 0, **options: Any
+) -> list[ClipBatch]:
+    """Return the batches of an epoch from a step on, by a loader of its own."""
+    with TrainingLoader(dataset, workers=workers, **options) as loader:
+        return list(loader.epoch(epoch, first_step=first_step))

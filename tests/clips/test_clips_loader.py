@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from clips_fakes import NumberedView, OtherView, numbered_data
+from clips_fakes import NumberedView, OtherView, numbered_data, one_epoch
 from numpy.typing import NDArray
 
 from coview.clips.loader import (
     TrainingLoader,
     epoch_batches,
     steps_per_epoch,
-    training_loader,
     validation_batches,
     validation_loader,
 )
@@ -82,7 +81,7 @@ def test_sizes_that_processes_cannot_share_are_errors() -> None:
 
 def test_batches_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     clips = dataset(tmp_path, view=NumberedView(sizes={"v3": (5, 2)}))
-    runs = [list(training_loader(clips, batch_size=6, epoch=1, workers=workers)) for workers in (0, 1, 2)]
+    runs = [one_epoch(clips, batch_size=6, epoch=1, workers=workers) for workers in (0, 1, 2)]
     assert [len(run) for run in runs] == [2, 2, 2]
     for expected, *others in zip(*runs, strict=True):
         for other in others:
@@ -92,9 +91,9 @@ def test_batches_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_epoch_resumed_at_any_step_goes_on_as_if_uninterrupted(tmp_path: Path, workers: int) -> None:
     clips = dataset(tmp_path)
-    whole = list(training_loader(clips, batch_size=4, epoch=2))
+    whole = one_epoch(clips, batch_size=4, epoch=2)
     for first_step in range(4):
-        rest = list(training_loader(clips, batch_size=4, epoch=2, first_step=first_step, workers=workers))
+        rest = one_epoch(clips, batch_size=4, epoch=2, first_step=first_step, workers=workers)
         assert len(rest) == 3 - first_step
         for expected, resumed in zip(whole[first_step:], rest, strict=True):
             assert_same(expected, resumed)
@@ -105,11 +104,11 @@ def test_one_loader_serves_epochs_in_any_order(tmp_path: Path, workers: int) -> 
     clips = dataset(tmp_path, num_videos=9)
     with TrainingLoader(clips, batch_size=4, workers=workers) as loader:
         for epoch, first_step in [(0, 0), (1, 0), (2, 1), (0, 1), (1, 0)]:
-            expected = list(training_loader(clips, batch_size=4, epoch=epoch, first_step=first_step))
+            expected = one_epoch(clips, batch_size=4, epoch=epoch, first_step=first_step)
             for left, right in zip(expected, loader.epoch(epoch, first_step=first_step), strict=True):
                 assert_same(left, right)
         list(islice(loader.epoch(5), 1))  # left in the middle
-        assert_same(next(loader.epoch(0)), next(training_loader(clips, batch_size=4, epoch=0)))
+        assert_same(next(loader.epoch(0)), one_epoch(clips, batch_size=4, epoch=0)[0])
 
 
 def test_workers_go_on_from_one_epoch_to_the_next(tmp_path: Path) -> None:
@@ -124,8 +123,8 @@ def test_workers_go_on_from_one_epoch_to_the_next(tmp_path: Path) -> None:
 
 def test_processes_together_read_the_batch_of_one(tmp_path: Path) -> None:
     clips = dataset(tmp_path)
-    whole = list(training_loader(clips, batch_size=4, epoch=0))
-    parts = [list(training_loader(clips, batch_size=4, epoch=0, rank=rank, world_size=2)) for rank in (0, 1)]
+    whole = one_epoch(clips, batch_size=4, epoch=0)
+    parts = [one_epoch(clips, batch_size=4, epoch=0, rank=rank, world_size=2) for rank in (0, 1)]
     for expected, left, right in zip(whole, *parts, strict=True):
         assert torch.equal(expected.views["numbered"], torch.cat([left.views["numbered"], right.views["numbered"]]))
         assert torch.equal(expected.random_keys, torch.cat([left.random_keys, right.random_keys]))
@@ -142,7 +141,7 @@ def test_validation_is_the_same_every_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_workers_leave_the_global_generators_alone(tmp_path: Path, workers: int) -> None:
     before = torch.get_rng_state()
-    list(training_loader(dataset(tmp_path), batch_size=4, epoch=0, workers=workers))
+    one_epoch(dataset(tmp_path), batch_size=4, epoch=0, workers=workers)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -150,7 +149,7 @@ def test_workers_leave_the_global_generators_alone(tmp_path: Path, workers: int)
 def test_a_broken_view_stops_training_by_name(tmp_path: Path, workers: int) -> None:
     clips = dataset(tmp_path, num_videos=4, view=NumberedView(broken="v2"))
     with pytest.raises(UserError, match=r"'numbered' of video 'v2'.*coview prepare"):
-        list(training_loader(clips, batch_size=4, epoch=0, workers=workers))
+        one_epoch(clips, batch_size=4, epoch=0, workers=workers)
 
 
 class DyingView(NumberedView):
@@ -162,7 +161,7 @@ class DyingView(NumberedView):
 def test_a_dead_worker_is_explained(tmp_path: Path) -> None:
     clips = dataset(tmp_path, num_videos=4, view=DyingView())
     with pytest.raises(UserError, match=r"a decoding process died.*training.workers"):
-        list(training_loader(clips, batch_size=4, epoch=0, workers=1))
+        one_epoch(clips, batch_size=4, epoch=0, workers=1)
 
 
 class RaisingView(NumberedView):
@@ -173,4 +172,4 @@ class RaisingView(NumberedView):
 def test_a_bug_in_a_worker_keeps_its_traceback(tmp_path: Path) -> None:
     clips = dataset(tmp_path, num_videos=4, view=RaisingView())
     with pytest.raises(RuntimeError, match=r"(?s)Traceback.*a bug"):
-        list(training_loader(clips, batch_size=4, epoch=0, workers=1))
+        one_epoch(clips, batch_size=4, epoch=0, workers=1)

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from clips_fakes import NumberedView, OtherView, numbered_data
+from clips_fakes import NumberedView, OtherView, numbered_data, one_epoch
 
-from coview.clips.loader import training_loader
 from coview.clips.samples import ClipSamples
 from coview.clips.workers import _Packed, remark_on_shared_memory
 from coview.config import ClipSettings
@@ -51,8 +50,8 @@ def test_little_shared_memory_changes_no_batch_and_nothing_is_left_in_it(tmp_pat
     if not has_room:
         monkeypatch.setattr(os, "posix_fallocate", refuse)  # in the workers too, which are forked
     before = shared_folders()
-    expected = list(training_loader(large_clips(tmp_path), batch_size=3, epoch=0))
-    found = list(training_loader(large_clips(tmp_path), batch_size=3, epoch=0, workers=2))
+    expected = one_epoch(large_clips(tmp_path), batch_size=3, epoch=0)
+    found = one_epoch(large_clips(tmp_path), batch_size=3, epoch=0, workers=2)
     assert len(found) == len(expected) == 2
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one.views["numbered"], other.views["numbered"])

@@ -2,7 +2,11 @@
 
 import pytest
 
-from coview.video.timing import JoinedStamps, TimeStampError, resample_indices
+from coview.video.timing import JoinedStamps, TimeStampError, resampled
+
+
+def shown(stamps: list[float], fps: float) -> list[int]:
+    return list(resampled(enumerate(stamps), fps=fps))
 
 
 @pytest.mark.parametrize(
@@ -24,13 +28,13 @@ from coview.video.timing import JoinedStamps, TimeStampError, resample_indices
     ],
 )
 def test_expected_frames(stamps: list[float], fps: float, expected: list[int]) -> None:
-    assert resample_indices(stamps, fps).tolist() == expected
+    assert shown(stamps, fps) == expected
 
 
 @pytest.mark.parametrize(("source", "target"), [(25, 12.5), (30000 / 1001, 25), (24, 60), (25, 25), (59.94, 7)])
 @pytest.mark.parametrize("count", [1, 7, 280])
 def test_length_is_kept(source: float, target: float, count: int) -> None:
-    indices = resample_indices([t / source for t in range(count)], target)
+    indices = shown([t / source for t in range(count)], target)
     expected = count / source * target if count > 1 else 1
     assert abs(len(indices) - expected) <= 0.5001 or len(indices) == 1
     for moment, index in enumerate(indices):
@@ -40,7 +44,7 @@ def test_length_is_kept(source: float, target: float, count: int) -> None:
 
 def test_a_pause_without_end() -> None:
     with pytest.raises(TimeStampError, match="lie 100000 s apart"):
-        resample_indices([0.0, 0.1, 100000.0], 25)
+        shown([0.0, 0.1, 100000.0], 25)
 
 
 @pytest.mark.parametrize(

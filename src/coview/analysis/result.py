@@ -16,6 +16,7 @@ from coview.analysis.base import Findings, FoundTable
 from coview.analysis.figure import Figure
 from coview.config import as_plain
 from coview.errors import UserError
+from coview.evaluation.results.result import OfData
 from coview.files import check_format, without_folders, write_bytes, write_json, write_text
 
 logger = logging.getLogger(__name__)
@@ -26,7 +27,7 @@ FORMAT = 3
 
 
 @dataclass(frozen=True)
-class AnalysisResult:
+class AnalysisResult(OfData):
     """What an analysis found, and where it comes from.
 
     Attributes:
@@ -68,16 +69,6 @@ class AnalysisResult:
     seconds: float
     created_at: str
     path: str
-
-    @property
-    def data_name(self) -> str:
-        """The folder's name of the data set."""
-        return str(self.data["name"])
-
-    @property
-    def is_on_own_data(self) -> bool:
-        """Whether the run learnt from the data set that was looked at."""
-        return bool(self.data.get("is_of_run", True))
 
     def figure_path(self, figure: Figure) -> Path:
         """Return where a figure's files are, without their suffix."""

@@ -85,12 +85,3 @@ def crop_geometry(sizes: Tensor, crop: Crop) -> Geometry:
     place = torch.tensor([crop.x, crop.y], dtype=torch.float64)
     boxes = torch.cat([free * place, 1 - free * (1 - place)], dim=1)  # (n, 4)
     return Geometry(boxes=boxes, flips=torch.full((len(sizes),), crop.is_mirrored))
-
-
-def centre_geometry(sizes: Tensor) -> Geometry:
-    """Return the largest centred square of each picture, not mirrored.
-
-    Args:
-        sizes: (n, 2), height and width, in pixels.
-    """
-    return crop_geometry(sizes, CENTRE)

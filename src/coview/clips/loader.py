@@ -155,25 +155,6 @@ class TrainingLoader:
             epoch, first_step = epoch + 1, 0
 
 
-def training_loader(
-    dataset: ClipSamples,
-    *,
-    batch_size: int,
-    epoch: int,
-    first_step: int = 0,
-    workers: int = 0,
-    rank: int = 0,
-    world_size: int = 1,
-) -> Iterator[ClipBatch]:
-    """Yield the batches of one epoch from `first_step` on; `TrainingLoader` keeps its workers over several.
-
-    Raises:
-        UserError: as `TrainingLoader`.
-    """
-    with TrainingLoader(dataset, batch_size=batch_size, workers=workers, rank=rank, world_size=world_size) as loader:
-        yield from loader.epoch(epoch, first_step=first_step)
-
-
 def validation_loader(
     dataset: ClipSamples, *, batch_size: int, workers: int = 0, rank: int = 0, world_size: int = 1
 ) -> Iterator[ClipBatch]:

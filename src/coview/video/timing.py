@@ -3,11 +3,8 @@
 import itertools
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
 
 T = TypeVar("T")
 
@@ -72,27 +69,15 @@ class JoinedStamps(Iterator[tuple[T, float]]):
             current = following
 
 
-def resample_indices(timestamps_seconds: Sequence[float], fps: float) -> NDArray[np.int64]:
-    """Return which source frame to show at 0, 1 / fps, 2 / fps, ... seconds after the first frame.
+def resampled(items: Iterable[tuple[T, float]], *, fps: float) -> Iterator[T]:
+    """Yield the item to show at 0, 1 / fps, 2 / fps, ... seconds after the first, holding few of them.
 
-    Each moment shows the nearest frame that is not later. The last frame lasts as long as a frame does on average,
-    and the number of moments is duration * fps rounded, a half up, at least 1.
+    Each moment shows the nearest item that is not later. The last one lasts as long as an item does on average, and
+    the number of moments is duration * fps rounded, a half up, at least 1.
 
     Args:
-        timestamps_seconds: of the source frames in presentation order; only differences matter.
-        fps: frames a second to make.
-
-    Returns:
-        (number of moments,) ascending indices; a frame may come several times or never.
-
-    Raises:
-        TimeStampError: a pause of more than ten minutes, and 100 frames to make of one.
-    """
-    return np.fromiter(resampled(enumerate(timestamps_seconds), fps=fps), np.int64)
-
-
-def resampled(items: Iterable[tuple[T, float]], *, fps: float) -> Iterator[T]:
-    """Show (item, time stamp in seconds) pairs at a constant rate, as `resample_indices` does, holding few of them.
+        items: (item, time stamp in seconds) in presentation order; only differences of stamps matter.
+        fps: items a second to yield; an item may come several times or never.
 
     Raises:
         TimeStampError: a pause of more than ten minutes, and 100 frames to make of one.

@@ -217,8 +217,3 @@ class View(abc.ABC):
     @abc.abstractmethod
     def picture(self, raw: NDArray[Any], *, height: int, width: int) -> Frame:
         """Draw one raw frame (as `read` returns it, without the T axis) for a person: (height, width, 3) uint8 RGB."""
-
-
-def flip_width(clips: Tensor, flips: Tensor) -> Tensor:
-    """Mirror the clips (B, C, T, H, W) for which `flips` (B,) is true."""
-    return torch.where(flips.to(clips.device)[:, None, None, None, None], clips.flip(-1), clips)

@@ -91,8 +91,24 @@ class StageScore:
     rows: tuple[ScoreRow, ...]
 
 
+class OfData:
+    """What was found in a data set, and says in which."""
+
+    data: Mapping[str, Any]
+
+    @property
+    def data_name(self) -> str:
+        """The folder's name of the data set."""
+        return str(self.data["name"])
+
+    @property
+    def is_on_own_data(self) -> bool:
+        """Whether the run learnt from the data set that was looked at."""
+        return bool(self.data.get("is_of_run", True))
+
+
 @dataclass(frozen=True, repr=False)
-class Result:
+class Result(OfData):
     """The scores of a run under a protocol: `result["rgb"]["R@1"]`; iterating gives the rows.
 
     Attributes:
@@ -166,16 +182,6 @@ class Result:
     def metrics(self) -> tuple[str, ...]:
         """Names of the metrics, the most telling first."""
         return tuple(self.rows[0].metrics)
-
-    @property
-    def data_name(self) -> str:
-        """The folder's name of the data set."""
-        return str(self.data["name"])
-
-    @property
-    def is_on_own_data(self) -> bool:
-        """Whether the run learnt from the data set that it was scored on."""
-        return bool(self.data.get("is_of_run", True))
 
     @property
     def place(self) -> str:
