@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import socket
+import tempfile
 import time
 import zlib
 from collections.abc import Iterator, Mapping
@@ -127,8 +128,38 @@ def write_bytes(path: Path, data: bytes) -> None:
         with atomic_path(path) as aside:
             aside.write_bytes(data)
     except OSError as error:
-        refused = refusal(error, path.parent)
-        raise refused or UserError(f"cannot write {path}: {error.strerror or error}") from error
+        raise writing_error(error, path) from error
+
+
+def writing_error(error: OSError, path: Path) -> UserError:
+    """Return the user's error for a file that could not be written at a place that the user chose."""
+    return refusal(error, path.parent) or UserError(f"cannot write {path}: {error.strerror or error}")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder that the user chose, and those above it.
+
+    Raises:
+        UserError: it is not there and cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise writing_error(error, folder) from error
+
+
+def require_writable(path: Path) -> None:
+    """Make sure that a file can be written at `path`: before hours of work for it, not after them.
+
+    Raises:
+        UserError: its folder is not there and cannot be made, or takes no files.
+    """
+    make_folder(path.parent)
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise writing_error(error, path) from error
 
 
 def write_synced(path: Path, data: bytes) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from coview.errors import UserError
-from coview.files import refusal
+from coview.files import writing_error
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def folder_lock(path: Path, *, otherwise: str, wait_seconds: float = 0.0) -> Ite
         raise UserError(otherwise) from None
     except OSError as error:
         if error.errno not in _NO_LOCKS:
-            raise refusal(error, path.parent) or error from error
+            raise writing_error(error, path) from error
         log.info("%s: this disk has no locks (%s); two commands at once would disturb each other", path, error.strerror)
     with contextlib.ExitStack() as stack:
         stack.callback(lock.release)

@@ -15,6 +15,9 @@ from coview.cli.reference import LISTS
 from coview.cli.terminal import run_command
 from coview.errors import UserError
 from coview.registry import GROUPS
+from small_run import small_run
+
+__all__ = ["small_run"]
 
 
 def coview(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -83,6 +86,22 @@ def test_mistakes_end_with_a_word_and_no_traceback(words, message, tmp_path, mon
     assert message in " ".join(shown.split())
     assert "Traceback" not in shown
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="no place that takes no folders")
+@pytest.mark.parametrize("command", ["prepare", "pretrain", "index", "embed"])
+def test_a_place_that_takes_no_folder_is_named_before_any_work(command, small_run, capsys):
+    words = {
+        "prepare": ["prepare", small_run.source, "/proc/out"],
+        "pretrain": ["pretrain", "small", "--data", small_run.data, "--out", "/proc/out"],
+        "index": ["index", small_run.run, small_run.source, "/proc/out"],
+        "embed": ["embed", small_run.run, small_run.source, "--out", "/proc/out/a.csv"],
+    }[command]
+    assert run_command(lambda: run_arguments([str(word) for word in words])) == 2
+    said = capsys.readouterr().err
+    assert "/proc/out" in said
+    assert "Traceback" not in said
+    assert "embed:" not in said
 
 
 def test_a_bug_keeps_its_traceback():

@@ -33,8 +33,9 @@ class Embed(Command):
         """Embed and store."""
         import coview
         from coview.embedding.embeddings import check_file_name
+        from coview.files import require_writable
 
-        check_file_name(self.out)  # before an hour of work, not after it
+        require_writable(check_file_name(self.out))  # before an hour of work, not after it
         run = coview.load(self.run_folder)
         with progress_bar("embed", unit="videos") as progress:
             vectors = run.embed(self.videos, device=self.device, progress=progress)

@@ -31,7 +31,7 @@ from coview.collection.queries import Query, choose_views, find_videos, resolve_
 from coview.collection.store import Candidate, Floats, Store
 from coview.config import write_yaml
 from coview.errors import UserError
-from coview.files import as_path, disk_errors
+from coview.files import as_path, disk_errors, make_folder
 from coview.locks import folder_lock
 
 if TYPE_CHECKING:
@@ -385,7 +385,7 @@ def _create(folder: Path, run: "Run") -> Index:
         raise UserError(f"{folder} is there already and is no index; choose a new folder")
     about = describe_index(folder, run)
     with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with folder_lock(folder / LOCK, otherwise=f"another process is beginning the index {folder}; try again"):
             if (folder / ABOUT).is_file():  # another process was quicker
                 return open_index(folder, run=run)

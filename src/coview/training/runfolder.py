@@ -14,7 +14,7 @@ from coview.config import RunConfig, as_plain, read_yaml
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
-from coview.files import check_format, disk_errors, remove_parts
+from coview.files import check_format, disk_errors, make_folder, remove_parts
 from coview.locks import folder_lock
 from coview.registry import record_plugins
 from coview.training.checkpoint import remove_unfinished
@@ -104,7 +104,7 @@ def open_run(out: Path, description: Mapping[str, Any], *, resume: bool) -> dict
             holds = "already holds a run; continue it with --resume (in Python: resume=True) or"
         raise UserError(f"{out} {holds} choose another folder (--out)")
     with disk_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
     if not (out / RESOLVED).is_file():
         if resume:
             logger.info("nothing to resume in %s yet: starting from the beginning", out)
