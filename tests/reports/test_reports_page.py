@@ -103,6 +103,19 @@ def test_a_whole_run(run_folder):
     assert all(later - earlier <= 1 for earlier, later in zip(page.headings, page.headings[1:], strict=False))
 
 
+@pytest.mark.parametrize("has_labels", [True, False])
+def test_nothing_is_said_twice(run_folder, has_labels):
+    if not has_labels:
+        unlabelled = tuple(dataclasses.replace(entry, label=None) for entry in run_folder.data.entries)
+        run_folder = dataclasses.replace(run_folder, data=dataclasses.replace(run_folder.data, entries=unlabelled))
+    page = write_report(run_folder.path, run_folder.data).read_text()
+    names = re.findall(r'<(?:h2|section|article|main|nav)[^>]* id="([^"]+)"', page)
+    assert len(names) == len(set(names))
+    assert len(names) > 4
+    questions = re.findall(r"<h2[^>]*>([^<]+)</h2>", page)
+    assert len(questions) == len(set(questions))
+
+
 def test_it_needs_nothing_from_outside(run_folder):
     run_folder.train()
     run_folder.evaluate()
