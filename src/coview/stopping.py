@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from coview.errors import UserError
+
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 SAME_REQUEST_SECONDS = 1.0
 """A launcher passes on a signal that the whole group got already: what follows so soon asks nothing new."""
@@ -59,7 +61,11 @@ def stop_signals_to(handler: Handler) -> Iterator[None]:
 
 @contextmanager
 def interrupts() -> Iterator[None]:
-    """Raise `Interrupted` on a stop signal inside the block, so that whatever is open is closed and said."""
+    """Raise `Interrupted` on a stop signal inside the block, so that whatever is open is closed and said.
+
+    What is closed then may fail in its own way (a zip file that was being written, say). That is no bug to be shown:
+    the block still ends with `Interrupted`.
+    """
     raised_at = -SAME_REQUEST_SECONDS
 
     def interrupt(number: int, frame: FrameType | None) -> None:
@@ -69,7 +75,22 @@ def interrupts() -> Iterator[None]:
             raise Interrupted(by=number)
 
     with stop_signals_to(interrupt):
-        yield
+        try:
+            yield
+        except UserError:
+            raise
+        except Exception as error:
+            behind = _interrupt_behind(error)
+            if behind is None:
+                raise
+            raise behind from error
+
+
+def _interrupt_behind(error: BaseException | None) -> Interrupted | None:
+    """Return the interrupt during whose handling an error arose, None where there is none."""
+    while error is not None and not isinstance(error, Interrupted):
+        error = error.__context__
+    return error
 
 
 @contextmanager

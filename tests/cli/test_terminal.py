@@ -1,11 +1,13 @@
 """Progress without a terminal: a line now and then, with a time left that belongs to the present stretch of work."""
 
 import itertools
+import os
+import signal
 
 import pytest
 
 from coview.cli import terminal
-from coview.cli.terminal import progress_bar
+from coview.cli.terminal import progress_bar, run_command
 
 
 @pytest.fixture
@@ -46,3 +48,25 @@ def test_time_left_leaves_out_time_in_which_the_process_was_suspended(monkeypatc
     show(5, 10, {})
     left = float(capsys.readouterr().err.splitlines()[-1].split(", ")[-1].split()[0])
     assert 200 < left < 400
+
+
+def test_what_fails_to_close_when_it_is_interrupted_is_an_interrupt_and_no_bug(capsys):
+    class Archive:
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *raised):
+            raise ValueError("seek of closed file")
+
+    def stopped():
+        with Archive():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def broken():
+        with Archive():
+            raise KeyError("a bug")
+
+    assert run_command(stopped) == 128 + signal.SIGTERM
+    assert "seek" not in capsys.readouterr().err
+    with pytest.raises(ValueError, match="seek of closed file"):
+        run_command(broken)

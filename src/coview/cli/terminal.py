@@ -22,10 +22,10 @@ EXIT_USER_ERROR = 2
 
 def run_command(command: Callable[[], int | None]) -> int:
     """Run a command; a user's mistake becomes one line and an exit status, a bug keeps its traceback."""
-    write_plain_letters()
-    _show_messages()
     try:
-        with interrupts():
+        with interrupts():  # first of all: a signal may come while the rest is still being imported
+            write_plain_letters()
+            _show_messages()
             return command() or 0
     except UserError as error:
         _console().print("[bold red]error:[/]", _plain(str(error)))
