@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from coview.analysis.running import analyse as analyse
-    from coview.collection.index import open_index as open_index
+    from coview.collection.opening import open_index as open_index
     from coview.config import RunConfig as RunConfig
     from coview.datasets.prepared import PreparedDataset as PreparedDataset
     from coview.embedding.embeddings import Embeddings as Embeddings
@@ -49,7 +49,7 @@ _PLACES = {
     "analyse": "coview.analysis.running",
     "evaluate": "coview.evaluation.evaluate",
     "load": "coview.embedding.run",
-    "open_index": "coview.collection.index",
+    "open_index": "coview.collection.opening",
     "prepare": "coview.preparation.prepare",
     "pretrain": "coview.embedding.run",
     "register": "coview.registry",

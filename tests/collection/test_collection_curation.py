@@ -5,7 +5,7 @@ import pytest
 
 from coview.collection.curation import choose_diverse, find_clusters, nearest_neighbours, rank_outliers
 from coview.collection.filters import Filter
-from coview.collection.index import open_index
+from coview.collection.opening import open_index
 from coview.errors import UserError
 from small_index import random_video
 

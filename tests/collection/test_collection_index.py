@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 import coview
 from coview.collection import embedding_videos
 from coview.collection.embedding_videos import run_identity
-from coview.collection.index import open_index
+from coview.collection.opening import open_index
 from coview.datasets.prepared import PreparedDataset
 from coview.embedding.run import Run
 from coview.errors import UserError
@@ -184,7 +184,7 @@ def test_nothing_is_left_in_the_temporary_folder(tmp_path, small_run, videos, mo
 ADD = """
 import sys
 from coview.collection import embedding_videos
-from coview.collection.index import open_index
+from coview.collection.opening import open_index
 
 embedding_videos._BATCH_VIDEOS = 1
 index = open_index(sys.argv[1], run=sys.argv[2])
@@ -492,4 +492,4 @@ def test_a_search_among_vectors_imports_no_torch(index):
 
 def test_it_is_part_of_the_public_api():
     assert coview.open_index is open_index
-    assert Path(open_index.__code__.co_filename).name == "index.py"
+    assert Path(open_index.__code__.co_filename).name == "opening.py"

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from coview.collection.index import Index, open_index
+from coview.collection.index import Index
+from coview.collection.opening import open_index
 from coview.errors import UserError
 from coview.files import write_json
 from coview.registry import load_plugins

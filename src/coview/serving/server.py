@@ -11,7 +11,8 @@ from pathlib import Path
 
 import uvicorn
 
-from coview.collection.index import Index, open_index
+from coview.collection.index import Index
+from coview.collection.opening import open_index
 from coview.errors import UserError
 from coview.serving.app import create_app
 from coview.serving.safety import is_loopback

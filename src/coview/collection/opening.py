@@ -1,0 +1,66 @@
+"""The folder of an index: opened, or begun for a run."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coview.collection.about import ABOUT, check_run, describe_index, explain_absence, open_run, read_about
+from coview.collection.index import Index
+from coview.collection.local_store import LOCK
+from coview.config import write_yaml
+from coview.errors import UserError
+from coview.files import as_path, disk_errors, make_folder
+from coview.locks import folder_lock
+
+if TYPE_CHECKING:
+    from coview.embedding.run import Run
+
+_OWN_FILES = {ABOUT, "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "vectors", LOCK}
+
+
+def open_index(path: Path | str, *, run: "Run | Path | str | None" = None, checkpoint: str | None = None) -> Index:
+    """Open an index, or begin a new one for a run.
+
+    Example:
+        index = open_index("idx", run="runs/mine")
+        index.add("my_videos/")
+        hits = open_index("idx").search("query.mp4", start=3.2, end=5.0)
+
+    Args:
+        path: the folder of the index; where there is none yet, one is begun if `run` is given.
+        run: the run that embeds, or its folder. Not given: the one that the index was begun with, where it was.
+        checkpoint: folder name of a checkpoint of the run; not given: the newest, of a run that is finished.
+
+    Raises:
+        TypeError: an argument is of the wrong kind.
+        UserError: no index there, a damaged one, one of another run, or a run that is not finished.
+    """
+    folder = as_path(path, name="path", what="the folder of an index")
+    opened = None if run is None else open_run(run, checkpoint)
+    if (folder / ABOUT).is_file():
+        about = read_about(folder)
+        if opened is not None:
+            check_run(about, opened, folder)
+        return Index(folder, about=about, run=opened)
+    if opened is None:
+        raise UserError(explain_absence(folder))
+    return _create(folder, opened)
+
+
+def _create(folder: Path, run: "Run") -> Index:
+    """Begin an index; what a process that died while it began one has left is removed."""
+    inside = {child.name for child in folder.iterdir()} if folder.is_dir() else set()
+    if (folder.exists() and not folder.is_dir()) or inside - _OWN_FILES:
+        raise UserError(f"{folder} is there already and is no index; choose a new folder")
+    about = describe_index(folder, run)
+    with disk_errors(folder):
+        make_folder(folder)
+        with folder_lock(folder / LOCK, otherwise=f"another process is beginning the index {folder}; try again"):
+            if (folder / ABOUT).is_file():  # another process was quicker
+                return open_index(folder, run=run)
+            for name in inside - {LOCK}:
+                (shutil.rmtree if (folder / name).is_dir() else os.unlink)(folder / name)
+            index = Index(folder, about=about, run=run, create=True)
+            write_yaml(folder / ABOUT, about, is_sealed=True)
+            return index
