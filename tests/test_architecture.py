@@ -59,6 +59,7 @@ LATE = {
     ("collection.index", "collection.embedding_videos"): "so too",
     ("collection.about", "collection.embedding_videos"): "so too",
     ("collection.about", "embedding.run"): "so too",
+    ("collection.index", "collection.heads.making"): "SciPy takes half a second to import, so too",
     ("collection.index", "collection.duplicates"): "OpenCV and PyAV take half a second to import, so too",
     ("collection.curation", "sklearn"): "HDBSCAN takes a second to import, and one question needs it",
     ("collection.vectors", "collection.half_product"): "numba takes a second to import, which few vectors do not need",

@@ -16,7 +16,9 @@ from coview.cli.duplicates import Duplicates
 from coview.cli.embed import Embed
 from coview.cli.ensemble import Ensemble
 from coview.cli.evaluate import Evaluate
+from coview.cli.head import HeadCommand
 from coview.cli.index import IndexCommand
+from coview.cli.labels import LabelsCommand
 from coview.cli.list import List
 from coview.cli.outliers import Outliers
 from coview.cli.prepare import Prepare
@@ -44,6 +46,8 @@ COMMANDS: dict[str, type[Command]] = {
     "outliers": Outliers,
     "clusters": Clusters,
     "sample": Sample,
+    "labels": LabelsCommand,
+    "head": HeadCommand,
     "serve": Serve,
     "demo": Demo,
     "doctor": Doctor,

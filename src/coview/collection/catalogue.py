@@ -93,6 +93,14 @@ class Catalogue:
         with self._told():
             return self._open.execute(query, values).fetchall()
 
+    def query(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        """Return the rows that a query finds."""
+        return self._all(query, values)
+
+    def write(self, statement: str, values: Sequence[Any] = ()) -> int:
+        """Change something, within a transaction; return the number of the row that was inserted."""
+        return self._open.execute(statement, values).lastrowid or 0
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Confirm all that is written in the block when it ends, none of it where it fails."""

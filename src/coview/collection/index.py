@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coview.collection.about import load_run
+from coview.collection.catalogue import Catalogue
 from coview.collection.curation import (
     Clusters,
     Outliers,
@@ -24,6 +25,7 @@ from coview.collection.curation import (
 from coview.collection.file_identity import shown_path
 from coview.collection.filters import parse_filter
 from coview.collection.hits import IndexHit, IndexHits
+from coview.collection.labels import Labels
 from coview.collection.local_store import LocalStore, Part
 from coview.collection.queries import Query, choose_views, find_videos, resolve_query
 from coview.collection.store import Candidate, Floats, Store
@@ -32,6 +34,7 @@ from coview.errors import UserError
 if TYPE_CHECKING:
     from coview.collection.adding import Added
     from coview.collection.duplicates import Duplicates
+    from coview.collection.heads import Head
     from coview.collection.sources import Source
     from coview.datatypes import ProgressSink
     from coview.embedding.run import Run
@@ -48,8 +51,9 @@ class Index:
     def __init__(self, path: Path, *, about: Mapping[str, Any], run: "Run | None" = None, create: bool = False) -> None:
         self.path, self._about, self._given_run = path, about, run
         self.views: tuple[str, ...] = tuple(about["views"])
-        identity = {"index": str(about["id"]), "run": str(about["run"]["identity"])}
-        self._store = LocalStore(path, about["views"], identity=identity, create=create)
+        self._identity = {"index": str(about["id"]), "run": str(about["run"]["identity"])}
+        self._store = LocalStore(path, about["views"], identity=self._identity, create=create)
+        self._labels: Labels | None = None
 
     def __len__(self) -> int:
         """Return how many videos can be found."""
@@ -66,13 +70,30 @@ class Index:
         return str(self._about["run"]["identity"])
 
     @property
+    def run_place(self) -> dict[str, str]:
+        """Path, checkpoint and identity of the run whose vectors it holds."""
+        known = self._about["run"]
+        path = shown_path(str(known["path"]), self.path)
+        return {"path": path, "checkpoint": str(known["checkpoint"]), "identity": str(known["identity"])}
+
+    @property
     def store(self) -> Store:
         """What holds its videos and their vectors."""
         return self._store
 
+    @property
+    def labels(self) -> Labels:
+        """What people said of its videos and moments; see `coview.collection.labels.Labels`."""
+        if self._labels is None:
+            own = Catalogue(self.path / "index.sqlite", identity=self._identity)  # its steps mix with no other's
+            self._labels = Labels(own, self._store, self.path)
+        return self._labels
+
     def close(self) -> None:
         """Close its files."""
         self._store.close()
+        if self._labels is not None:
+            self._labels.close()
 
     @property
     def run(self) -> "Run":
@@ -315,6 +336,41 @@ class Index:
         """
         check_counts(count=count)
         return list_sample(self._select(view, where), count)
+
+    def head(
+        self,
+        *,
+        view: str | Sequence[str] | None = None,
+        combine: str = "concat",
+        multi_label: bool | None = None,
+        source_labels: bool = False,
+    ) -> "Head":
+        """Fit a linear classifier of windows to the labels, with calibrated probabilities.
+
+        How good it is was found by cross-validation over whole recordings: `coview.evaluation.heads.judge_head`.
+
+        Example:
+            head = index.head()
+            head.save("heads/mine")
+
+        Args:
+            view: the view, or views, whose vectors it takes; not given: all.
+            combine: "concat": one after the other; "mean": their mean.
+            multi_label: classes may be seen at once; not given: where a moment has several.
+            source_labels: also learn from the classes that the sources gave whole videos (folders, tables).
+
+        Raises:
+            UserError: no labels, one class only, an unknown view, or labels that contradict `multi_label`.
+        """
+        from coview.collection.heads.making import make_head
+
+        return make_head(
+            self,
+            views=choose_views(view, self.views, self.path),
+            combine=combine,
+            multi_label=multi_label,
+            source_labels=source_labels,
+        )
 
     def _select(
         self, view: str | Sequence[str] | None, where: Mapping[str, Any] | None, part: Part = "videos"

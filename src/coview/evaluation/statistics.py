@@ -29,11 +29,11 @@ def bootstrap_error(hits: NDArray[np.bool_], groups: Sequence[str], *, seed: int
     if hits.all() or not hits.any():
         share = 1 / (len(sizes) + 2)
         return math.sqrt(share * (1 - share) / (len(sizes) + 2))
-    means = [(draws @ found) / (draws @ sizes) for draws in _draw_groups(len(sizes), _DRAWS, seed=seed)]
+    means = [(draws @ found) / (draws @ sizes) for draws in draw_groups(len(sizes), _DRAWS, seed=seed)]
     return float(np.std(np.concatenate(means)))
 
 
-def _draw_groups(count: int, draws: int, *, seed: int) -> Iterator[NDArray[np.int64]]:
+def draw_groups(count: int, draws: int, *, seed: int) -> Iterator[NDArray[np.int64]]:
     """Yield (draws, G): how often each group is drawn; in portions, so that 13,000 groups need megabytes."""
     generator = np.random.default_rng(seed)
     for _ in range(draws // _DRAWS_A_ROUND):
@@ -72,7 +72,7 @@ def paired_intervals(
     np.add.at(sizes, (group_of, class_of), 1.0)
     sums[:, -1], sizes[:, -1] = sums.sum(axis=1), sizes.sum(axis=1)  # the last column: all videos
     means = []
-    for drawn in _draw_groups(num_groups, draws, seed=seed):
+    for drawn in draw_groups(num_groups, draws, seed=seed):
         weight = drawn @ sizes  # (draws, C + 1)
         means.append(np.divide(drawn @ sums, weight, out=np.full_like(weight, np.nan), where=weight > 0))
     tail = 50 * (1 - LEVEL)
