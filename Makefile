@@ -19,7 +19,7 @@ $(BASE): pyproject.toml constraints.txt
 
 # mediapipe brings a second OpenCV, which needs libGL; with two installed, the last one installed is the one imported.
 $(STAMP): $(BASE)
-	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,docs,cluster,pose,serve]'
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[dev,docs,cluster,pose,serve,export,pretrained]'
 	$(BIN)/python -m pip install -q -c constraints.txt --force-reinstall --no-deps opencv-contrib-python-headless
 	@touch $@
 

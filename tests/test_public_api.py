@@ -25,6 +25,7 @@ API = {
     "UserError",
     "analyse",
     "evaluate",
+    "export",
     "load",
     "open_index",
     "prepare",

@@ -8,9 +8,9 @@ Load a run, embed a video file, find its neighbours in a folder of videos::
 A video flows one way, and the folders are its stations: `datasets` (who is in it), `video` (file -> frames), `views`
 (frames -> rgb, flow, ...), `preparation` (that, over a collection), `clips` (views -> clips), `augmentation`,
 `encoders` (clips -> features), `losses` (pure maths), `methods` (the objective), `training` (the loop), `embedding`
-(run -> vectors), `collection` (vectors -> use: an index to search), `evaluation` (vectors -> scores), `analysis` (why
-that score) and `reports` (all of it, read). The command `coview` walks the same road: prepare, pretrain, evaluate,
-analyse, embed, index, search.
+(run -> vectors), `exports` (run -> a model for other programs), `collection` (vectors -> use: an index to search),
+`evaluation` (vectors -> scores), `analysis` (why that score) and `reports` (all of it, read). The command `coview`
+walks the same road: prepare, pretrain, evaluate, analyse, embed, index, search.
 
 Names are imported when they are first used, so that `import coview` costs next to nothing.
 """
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from coview.errors import UserError as UserError
     from coview.evaluation.evaluate import evaluate as evaluate
     from coview.evaluation.results.result import Result as Result
+    from coview.exports.exporting import export as export
     from coview.preparation.prepare import prepare as prepare
     from coview.preparation.settings import PrepareSettings as PrepareSettings
     from coview.registry import register as register
@@ -48,6 +49,7 @@ _PLACES = {
     "UserError": "coview.errors",
     "analyse": "coview.analysis.running",
     "evaluate": "coview.evaluation.evaluate",
+    "export": "coview.exports.exporting",
     "load": "coview.embedding.run",
     "open_index": "coview.collection.opening",
     "prepare": "coview.preparation.prepare",

@@ -16,6 +16,7 @@ from coview.cli.duplicates import Duplicates
 from coview.cli.embed import Embed
 from coview.cli.ensemble import Ensemble
 from coview.cli.evaluate import Evaluate
+from coview.cli.export import Export
 from coview.cli.head import HeadCommand
 from coview.cli.index import IndexCommand
 from coview.cli.labels import LabelsCommand
@@ -40,6 +41,7 @@ COMMANDS: dict[str, type[Command]] = {
     "analyse": Analyse,
     "table": TableCommand,
     "embed": Embed,
+    "export": Export,
     "index": IndexCommand,
     "search": Search,
     "duplicates": Duplicates,

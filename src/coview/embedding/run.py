@@ -25,7 +25,7 @@ from coview.methods.base import reached_views
 from coview.registry import did_you_mean, require_plugins
 from coview.stopping import Interrupted
 from coview.training.building import build_method
-from coview.training.checkpoint import Position, checkpoints, latest_checkpoint, read_position, read_weights
+from coview.training.checkpoint import WEIGHTS, Position, checkpoints, latest_checkpoint, read_position, read_weights
 from coview.training.distributed import choose_device
 from coview.training.pretrain import pretrain as train
 from coview.training.runfolder import CONFIG, RESOLVED, read_resolved
@@ -83,6 +83,8 @@ class Run:
             if checkpoint not in names:
                 raise UserError(f"{path} has no checkpoint {checkpoint!r}; it has: {', '.join(names)}")
             chosen = names[checkpoint]
+        if chosen is None and (path / WEIGHTS).is_file():  # `coview export --format hf`: the folder is the checkpoint
+            chosen = path
         if chosen is None:
             raise UserError(f"{path} has no checkpoint yet; training writes one every few minutes and after each stage")
         resolved = read_resolved(path)

@@ -136,7 +136,7 @@ def _score(protocol: str, chosen: Protocol, task: Task, *, started: float) -> Re
         members = [{**member.describe(), "run": str(member.run.path.resolve())} for member in task.members]
         text = json.dumps(members, sort_keys=True)
         name = f"ensemble-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-    elif run.checkpoint != checkpoints(run.path)[-1]:
+    elif run.checkpoint not in (run.path, *checkpoints(run.path)[-1:]):
         name = run.checkpoint.name
     path = run.path / FOLDER / f"{_file_name(protocol, scores, run=run, data=task.data, name=name)}.json"
     result = Result(
