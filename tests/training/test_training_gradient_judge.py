@@ -74,15 +74,15 @@ def test_rounding_is_no_fault(name: str) -> None:
 
 
 def test_the_fastest_setting_is_not_chosen_when_its_gradients_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    def pretend(chosen, *_: object, **__: object) -> float:
-        return 1.0 if chosen.dtype_name == "bf16" else 2.0
+    def pretend(watch: object, choice: tuple[str, bool], num_clips: int) -> float:
+        return 1.0 if choice[0] == "bf16" else 2.0
 
-    monkeypatch.setattr(precision, "_step_seconds", pretend)
-    assert choose_precision(TrainingSettings(), Faulty(""), SHAPE, CPU).dtype_name == "bf16"
-    chosen = choose_precision(TrainingSettings(), Faulty("shifted"), SHAPE, CPU)
+    monkeypatch.setattr(precision.Stopwatch, "measure", pretend)
+    assert choose_precision(TrainingSettings(), [(Faulty(""), SHAPE)], CPU).dtype_name == "bf16"
+    chosen = choose_precision(TrainingSettings(), [(Faulty("shifted"), SHAPE)], CPU)
     assert (chosen.dtype_name, set(chosen.rejected)) == ("fp32", {"bf16", "bf16 channels-last"})
     assert "bf16 rejected: the gradient of inner.stages.1.convolution2.weight differs" in chosen.describe()
-    insisted = choose_precision(TrainingSettings(precision="bf16"), Faulty("nan"), SHAPE, CPU)
+    insisted = choose_precision(TrainingSettings(precision="bf16"), [(Faulty("nan"), SHAPE)], CPU)
     assert insisted.dtype_name == "bf16"
     assert "used although the gradient of" in insisted.describe()
 
@@ -90,7 +90,7 @@ def test_the_fastest_setting_is_not_chosen_when_its_gradients_are_wrong(monkeypa
 def choose_on_the_first_rank_alone(rank: int) -> dict[str, Tensor]:
     encoder = ENCODERS.load("tiny3d")(in_channels=2)
     if rank == 0:
-        choose_precision(TrainingSettings(), encoder, SHAPE, CPU)
+        choose_precision(TrainingSettings(), [(encoder, SHAPE)], CPU)
     total = torch.ones(3)  # met by a collective of another size, had the trial begun one
     dist.all_reduce(total)
     encoder.train()(torch.randn(SHAPE))  # afterwards moments span both processes again

@@ -89,7 +89,7 @@ def train_all(rank: int, names: list[str], is_quick: bool) -> dict[str, list[flo
         processes = Processes(rank, WORLD_SIZE, torch.device("cpu"))
         torch.manual_seed(config.seed)
         method = build_method(config, channels)
-        precision = _precision(config, method, channels, processes, None)
+        precision = _precision(config, method, channels, processes, None, num_videos=NUM_VIDEOS)
         precision.place(method, processes.device)
         with tempfile.TemporaryDirectory() as folder:
             run = Path(folder)

@@ -170,7 +170,8 @@ class TrainingSettings:
     """losses: each part is a batch of its own with fewer negatives, and gradients add up. features: each part is
     encoded by itself and once more in the backward pass, a third more work; the loss is that of the whole batch."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
-    """auto times a step of the run's own encoder in each setting this machine supports and takes the fastest."""
+    """auto times the run's own encoders and batch in each setting this machine supports and takes the fastest whose
+    gradients are right; a resumed run keeps the choice."""
     channels_last: Literal["auto", "always", "never"] = "auto"
     """Memory layout of 3D convolutions; auto decides together with precision."""
     compile: bool = False

@@ -2,7 +2,8 @@
 
 import copy
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -15,8 +16,21 @@ from coview.errors import UserError
 from coview.training.gradient_judge import GradientJudge
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+Choice = tuple[str, bool]
+"""Number format, and whether channels come last."""
+Trial = tuple[nn.Module, tuple[int, ...]]
+"""An encoder and the (n, C, T, H, W) of its clips in a step."""
+
 WORTHWHILE = 0.95
 """Lower precision, or another layout, must take at most this share of the time to be chosen."""
+FEW = 4
+"""Clips of a first look, which says what is hopeless and how long the whole batch would take."""
+HOPELESS = 2.5
+"""What takes this many times the fastest setting's time with a few clips is not tried with many."""
+MOST_SECONDS = 1.5
+"""Of a pass with all clips, at the fastest setting's pace; else fewer clips are timed."""
+TRIES = 2
+"""Rounds in which the settings take turns, so that other work on the machine falls on all of them."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +42,14 @@ class Precision:
         channels_last: whether 3D convolutions keep their channels last in memory.
         seconds: setting -> seconds of a probing step; empty when nothing was probed.
         rejected: setting -> why its gradients cannot be used, though it was faster than what was chosen.
+        clips: of a view in a probing step, at most; 0: nothing was probed.
     """
 
     dtype_name: str
     channels_last: bool
     seconds: dict[str, float]
     rejected: dict[str, str] = field(default_factory=dict)
+    clips: int = 0
 
     @contextmanager
     def autocast(self, device: torch.device) -> Iterator[None]:
@@ -58,7 +74,7 @@ class Precision:
         if not self.seconds:
             return f"precision {chosen}, as set{refused}"
         times = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.seconds.items())
-        return f"precision {chosen}, the fastest here ({times} for a probing step){refused}"
+        return f"precision {chosen}, the fastest here ({times} for a probing step of {self.clips} clips){refused}"
 
 
 def name_of(dtype_name: str, channels_last: bool) -> str:
@@ -66,7 +82,7 @@ def name_of(dtype_name: str, channels_last: bool) -> str:
     return f"{dtype_name} channels-last" if channels_last else dtype_name
 
 
-def candidates(settings: TrainingSettings, device: torch.device) -> list[tuple[str, bool]]:
+def candidates(settings: TrainingSettings, device: torch.device) -> list[Choice]:
     """Return the (dtype name, channels last) settings that may be used here, the plain one first.
 
     fp16 is tried only when it is asked for: it needs loss scaling, and bf16 is as fast wherever both exist.
@@ -80,63 +96,84 @@ def candidates(settings: TrainingSettings, device: torch.device) -> list[tuple[s
     return [(dtype, layout) for dtype in dtypes for layout in layouts]
 
 
-def choose_precision(
-    settings: TrainingSettings, encoder: nn.Module, clip_shape: tuple[int, ...], device: torch.device
-) -> Precision:
-    """Return the fastest allowed setting for a forward and backward pass of this encoder whose gradients are right.
+def choose_precision(settings: TrainingSettings, trials: Sequence[Trial], device: torch.device) -> Precision:
+    """Return the fastest allowed setting for a forward and backward pass of these encoders whose gradients are right.
 
-    Takes no part in collectives, so that one process of several may call it alone.
+    Timed on the run's own batch, since a few clips say little about many; where a step would last longer than
+    `MOST_SECONDS`, on as many clips as fit. That takes no more memory than training does. Takes no part in collectives,
+    so that one process of several may call it alone.
 
     Args:
         settings: what the user allows.
-        encoder: a network that can be copied; it is left as it is.
-        clip_shape: (n, C, T, H, W) of the clips to try it with.
-        device: where it will train.
+        trials: of each view the network, which can be copied and is left as it is, and (n, C, T, H, W), the clips that
+            it is given in a step.
+        device: where they will train.
     """
     allowed = candidates(settings, device)
     if len(allowed) == 1:
         return Precision(*allowed[0], seconds={})
-    trial = copy.deepcopy(encoder)
-    clips = torch.linspace(-1, 1, torch.Size(clip_shape).numel(), device=device).reshape(clip_shape)
-    seconds: dict[tuple[str, bool], float] = {}
-    rejected: dict[tuple[str, bool], str] = {}
-    with local_moments(trial):
-        for choice in allowed:
-            limit = 3 * min(seconds.values(), default=float("inf"))
-            seconds[choice] = _step_seconds(Precision(*choice, seconds={}), trial, clips, device, limit=limit)
-    best_first = sorted(allowed, key=lambda choice: seconds[choice] * (WORTHWHILE if choice == allowed[0] else 1.0))
-    judge = GradientJudge(encoder, clip_shape, device)
-    for best in best_first:
-        reason = judge.find_fault(*best)
+    alike = Counter((type(encoder), shape) for encoder, shape in trials)  # views that enter alike cost alike
+    first = {(type(encoder), shape): encoder for encoder, shape in reversed(trials)}
+    watches = [(count, Stopwatch(first[kind], kind[1], device)) for kind, count in alike.items()]
+
+    def measure(choice: Choice, num_clips: int) -> float:
+        return sum(count * watch.measure(choice, num_clips) for count, watch in watches)
+
+    few = {choice: min(measure(choice, FEW) for _ in range(2)) for choice in allowed}
+    fastest = min(few.values())
+    fair = [choice for choice in allowed if few[choice] < HOPELESS * fastest]
+    num_clips = min(max(FEW, int(FEW * MOST_SECONDS / fastest)), max(watch.num_clips for _, watch in watches))
+    rounds = [{choice: measure(choice, num_clips) for choice in fair} for _ in range(1 + TRIES)]
+    seconds = {choice: min(taken[choice] for taken in rounds[1:]) for choice in fair}  # the first round warms up
+    judges = [GradientJudge(watch.network, (watch.num_clips, *watch.shape), device) for _, watch in watches]
+    rejected: dict[Choice, str] = {}
+    for best in sorted(fair, key=lambda choice: seconds[choice] * (WORTHWHILE if choice == allowed[0] else 1.0)):
+        reason = next(filter(None, (judge.find_fault(*best) for judge in judges)), "")
         if not reason:
             break
         rejected[best] = reason
-    else:  # float32 is never rejected: the user allowed nothing else
-        best = best_first[0]
-    times = {name_of(*choice): round(value, 4) for choice, value in seconds.items()}
-    return Precision(*best, seconds=times, rejected={name_of(*choice): why for choice, why in rejected.items()})
+    else:  # plain float32 is never rejected; where the user allows none, nothing better is left
+        best = allowed[0] if allowed[0] not in rejected else next(iter(rejected))
+    return Precision(
+        *best,
+        seconds={name_of(*choice): round(value, 4) for choice, value in seconds.items()},
+        rejected={name_of(*choice): why for choice, why in rejected.items()},
+        clips=num_clips,
+    )
 
 
-def _step_seconds(
-    precision: Precision, encoder: nn.Module, clips: Tensor, device: torch.device, *, limit: float
-) -> float:
-    """Time one forward and backward pass: the better of two after one to warm up, or the first beyond `limit`.
+class Stopwatch:
+    """Times forward and backward passes of a copy of one encoder.
 
-    On a CPU processor time counts, which other work on the machine disturbs less.
+    Args:
+        encoder: the network.
+        clip_shape: (n, C, T, H, W) of its clips in a step of training.
+        device: where it will train.
     """
-    clock = time.process_time if device.type == "cpu" else time.perf_counter
-    encoder.to(device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    precision.place(encoder, device)
-    encoder.train()
-    times = []
-    for _ in range(3):
+
+    def __init__(self, encoder: nn.Module, clip_shape: tuple[int, ...], device: torch.device) -> None:
+        self.network = copy.deepcopy(encoder).train()
+        self.num_clips, *shape = clip_shape
+        self.shape, self.device = tuple(shape), device
+        self.clip = torch.linspace(-1, 1, torch.Size(shape).numel(), device=device).reshape(shape)
+
+    def measure(self, choice: Choice, num_clips: int) -> float:
+        """Return the seconds of one pass with this many clips, but not more than a step has.
+
+        On a CPU processor time counts, which other work on the machine disturbs less.
+        """
+        clock = time.process_time if self.device.type == "cpu" else time.perf_counter
+        precision = Precision(*choice, seconds={})
+        self.network.to(self.device, memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        precision.place(self.network, self.device)
+        clips = self.clip.expand(min(num_clips, self.num_clips), *self.shape).contiguous()  # (n, C, T, H, W)
         started = clock()
-        with precision.autocast(device):
-            encoder(clips).float().square().mean().backward()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
-        times.append(clock() - started)
-        encoder.zero_grad(set_to_none=True)
-        if times[-1] > limit:
-            break
-    return min(times[1:] or times)
+        with local_moments(self.network):
+            with precision.autocast(self.device):
+                features: Tensor = self.network(clips)
+            features.float().square().mean().backward()
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        seconds = clock() - started
+        self.network.zero_grad(set_to_none=True)
+        return seconds

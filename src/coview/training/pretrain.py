@@ -92,7 +92,7 @@ def pretrain(
         feed = VideoFeed(dataset, train, validation, views, config=config, processes=processes)
         description = describe_run(config, dataset, train=train, validation=validation, channels=channels)
         before = _agreed(processes, lambda: _opened(out, description, claim, resume=resume))
-        precision = _precision(config, method, channels, processes, before)
+        precision = _precision(config, method, channels, processes, before, num_videos=len(train))
         if processes.is_main and before is None:
             write_yaml(out / RESOLVED, {**description, **began, **_machine(processes, precision)}, is_sealed=True)
             write_yaml(out / CONFIG, as_plain(asked))
@@ -182,16 +182,23 @@ def _precision(
     channels: Mapping[str, int],
     processes: Processes,
     before: Mapping[str, Any] | None,
+    *,
+    num_videos: int,
 ) -> Precision:
     """Return the precision of an earlier call, or rank 0's choice; another one would not repeat to the bit."""
     if before is not None:
         return Precision(**before["precision"])
     chosen: Precision | None = None
     if processes.is_main:
-        view = next(iter(method.views))
-        clip, size = config.clip, config.views[view].size
-        shape = (2 * clip.num_blocks, channels[view], clip.block_length, size, size)
-        chosen = choose_precision(config.training, method.encoders[view], shape, processes.device)
+        clip, training = config.clip, config.training
+        videos = -(-min(training.batch_size, num_videos) // (processes.world_size * training.loss_parts))
+        clips = -(-videos * clip.clips_per_video * clip.num_blocks // training.encoder_chunks)
+        sizes = {view: config.views[view].size for view in method.views}
+        trials = [
+            (method.encoders[view], (clips, channels[view], clip.block_length, size, size))
+            for view, size in sizes.items()
+        ]
+        chosen = choose_precision(training, trials, processes.device)
     answers: list[Precision | None] = processes.gather_objects(chosen)
     agreed = answers[0]
     assert agreed is not None
