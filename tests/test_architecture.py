@@ -36,7 +36,19 @@ NO_FOLDER_OF_THE_ROAD = ("config", "compiling", "files", "locks", "stopping", "r
 COMMANDS = ("cli", "__main__", "__init__")
 """These know the whole road."""
 
-MAY_BE_ABSENT = {"mediapipe", "torchvision", "dask", "distributed", "umap", "torchcodec", "fcntl", "onnxruntime"}
+MAY_BE_ABSENT = {
+    "dask",
+    "distributed",
+    "fcntl",
+    "mediapipe",
+    "mlflow",
+    "onnxruntime",
+    "torchcodec",
+    "torchvision",
+    "trackio",
+    "umap",
+    "wandb",
+}
 """Packages of extras, or that only some machines have: imported where they are needed."""
 LATE = {
     ("*", "matplotlib"): "a second to import, and most runs draw nothing",

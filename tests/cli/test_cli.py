@@ -209,10 +209,3 @@ def test_every_setting_says_what_it_means():
 
     silent = [name for settings in all_settings().values() for name, _, meaning in settings if not meaning]
     assert silent == []
-
-
-def test_doctor_tests_itself(capsys):
-    assert run_arguments(["doctor"]) == 0
-    text = capsys.readouterr().out
-    assert "self-test" in text
-    assert "broken" not in text

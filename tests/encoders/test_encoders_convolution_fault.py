@@ -1,9 +1,10 @@
 """The trial of torch's convolution gradients tells a right machine from a wrong one and outlives its child."""
 
 import json
+import os
 import signal
-import subprocess
-import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 
 from coview.encoders import convolution_fault
 from coview.encoders.convolution import Conv3d, short_dimensions
-from coview.encoders.convolution_fault import CASES, LIMITS, Fault, find_fault, gradient_error, half_kernel, read_trial
+from coview.encoders.convolution_fault import CASES, LIMITS, Fault, begin_trial, gradient_error, half_kernel, read_trial
 
 
 def said(whose: str, case: str, is_right: bool | None = None) -> str:
@@ -19,7 +20,7 @@ def said(whose: str, case: str, is_right: bool | None = None) -> str:
 
 
 def test_here_coview_is_right_whatever_torch_does() -> None:
-    fault = find_fault()
+    fault = begin_trial().result()
     assert fault.trouble == ""
     assert fault.coview_is_wrong == ()
     info = Path("/proc/cpuinfo")
@@ -49,28 +50,33 @@ def test_a_wrong_gradient_is_seen() -> None:
         (said("torch", "a", True), -signal.SIGABRT, Fault(("the process died at its end",), ())),
         (said("coview", "a"), -signal.SIGKILL, Fault((), (), "the trial ended with exit code -9: it printed no error")),
         ("", 1, Fault((), (), "the trial ended with exit code 1: it printed no error")),
+        ("Traceback\nOh: no\n", 1, Fault((), (), "the trial ended with exit code 1: Oh: no")),
     ],
 )
 def test_what_the_child_said_is_understood(lines: str, exit_code: int, expected: Fault) -> None:
     assert read_trial(lines, exit_code) == expected
 
 
-@pytest.mark.parametrize("error", [OSError("no process"), subprocess.TimeoutExpired("python", 60)])
-def test_a_child_that_cannot_be_run_is_a_finding(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise error
+def test_a_child_that_cannot_be_run_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise OSError("no process")
 
-    monkeypatch.setattr(convolution_fault.subprocess, "run", fail)
-    assert find_fault().trouble == str(error)
+    monkeypatch.setattr(os, "fork", refuse)
+    assert begin_trial().result().trouble == "no process"
 
 
-def test_a_child_that_dies_does_not_take_its_parent_along(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
-    killer = tmp_path / "python"
-    script = f"import os\nprint({said('torch', 'a').strip()!r}, flush=True)\nos.abort()\n"
-    killer.write_text(f"#!{sys.executable}\n{script}", encoding="utf-8")
-    killer.chmod(0o755)
-    monkeypatch.setattr(convolution_fault.sys, "executable", str(killer))
-    assert find_fault() == Fault(("a",), ())
+def test_a_child_that_dies_does_not_take_its_parent_along(monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(say: Callable[[str], object]) -> None:
+        say(said("torch", "a").strip())
+        os.abort()
+
+    monkeypatch.setattr(convolution_fault, "try_cases", die)
+    assert begin_trial().result() == Fault(("a",), ())
+
+
+def test_a_child_that_hangs_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(convolution_fault, "try_cases", lambda say: time.sleep(60))
+    assert "did not end" in begin_trial().result(timeout_seconds=0.2).trouble
 
 
 def test_every_case_is_one_that_the_convolution_pads_itself() -> None:

@@ -1,5 +1,6 @@
 """`coview doctor`."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from coview.cli.command import Command, Settings
@@ -7,18 +8,27 @@ from coview.cli.command import Command, Settings
 
 @dataclass(frozen=True)
 class Doctor(Command):
-    """Show what is installed, what is missing for which feature, and which codecs and devices work; test it quickly."""
+    """Show what is installed, what is missing for which feature, and which codecs and devices work; test it quickly.
+
+    What is not as it could be has a remedy below it. The exit status is 1 if something is broken.
+    """
 
     def run(self, settings: Settings) -> int:
-        """Print the findings as they come; the exit status is 1 if something is broken."""
+        """Print the findings, group by group, as they come."""
         from rich.console import Console
+        from rich.markup import escape
 
         from coview.cli.examination import examine
 
         colours = {"ok": "green", "missing": "yellow", "note": "cyan", "broken": "bold red"}
-        console, is_broken = Console(soft_wrap=True, highlight=False), False
-        for finding in examine():
-            is_broken |= finding.verdict == "broken"
-            verdict = f"[{colours[finding.verdict]}]{finding.verdict:8}[/]"
-            console.print(f"{verdict} {finding.what:18} {finding.detail}")
-        return 1 if is_broken else 0
+        console, counts = Console(soft_wrap=True, highlight=False), Counter[str]()
+        for title, findings in examine():
+            console.print(f"[bold]{title}[/]")
+            for finding in findings:
+                counts[finding.verdict] += 1
+                verdict = f"[{colours[finding.verdict]}]{finding.verdict:8}[/]"
+                console.print(f"  {verdict} {finding.what:14} {escape(finding.detail)}")
+                if finding.remedy:
+                    console.print(f"  {'':8} {'':14} -> {escape(finding.remedy)}")
+        console.print(f"{counts['broken'] or 'nothing'} broken, {counts['missing']} optional missing")
+        return 1 if counts["broken"] else 0

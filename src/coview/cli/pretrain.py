@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
@@ -49,6 +49,8 @@ class Pretrain(Command):
     """End each stage after this many steps, for a quick check."""
     device: str = "auto"
     """auto, cpu, cuda, or cuda:N."""
+    log: tuple[Literal["wandb", "mlflow", "trackio"], ...] = ()
+    """Trackers that are told what TensorBoard is told; each is an extra. With --resume they go on with the same run."""
 
     def run(self, settings: Settings) -> int:
         """Train; a stop on request ends with the status of an interrupt."""
@@ -65,6 +67,7 @@ class Pretrain(Command):
                 max_steps=self.max_steps,
                 resume=self.resume,
                 device=self.device,
+                log=self.log,
                 progress=progress,
             )
         if os.environ.get("RANK", "0") == "0":  # of several processes one writes and speaks

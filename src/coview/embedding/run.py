@@ -30,6 +30,7 @@ from coview.training.distributed import choose_device
 from coview.training.pretrain import pretrain as train
 from coview.training.runfolder import CONFIG, RESOLVED, read_resolved
 from coview.training.sizing import sized_config
+from coview.training.trackers import check_trackers
 
 logger = logging.getLogger(__name__)
 
@@ -241,6 +242,7 @@ def pretrain(
     max_steps: int | None = None,
     resume: bool = False,
     device: str = "auto",
+    log: Sequence[str] = (),
     progress: ProgressSink | None = None,
 ) -> Run:
     """Train the encoders of a run, all stages of its method, and open what came of it.
@@ -260,6 +262,7 @@ def pretrain(
         max_steps: end each stage after this many steps, for a quick check.
         resume: continue from the newest checkpoint in `out`; from the beginning where there is none yet.
         device: "auto", "cpu", "cuda" or "cuda:<n>".
+        log: trackers that are told what TensorBoard is told, such as ["wandb"]; see `coview.training.trackers`.
         progress: told (steps done, steps of the stage, amounts) after every step.
 
     Returns:
@@ -271,6 +274,7 @@ def pretrain(
         KeyboardInterrupt: stopped on request (Ctrl-C, SIGTERM); the state is saved, to continue with `resume`.
     """
     folder = as_path(out, name="out", what="the folder of the run")
+    check_trackers(log)
     if max_steps is not None:
         settings = {**(settings or {}), "training.max_steps": max_steps}
     if config is not None:
@@ -283,7 +287,7 @@ def pretrain(
             changed = load_config(folder / CONFIG, settings)
         else:
             changed = sized_config(opened, settings, minutes=minutes, device=device)
-    result = train(changed, data=opened.root, out=folder, resume=resume, device=device, progress=progress)
+    result = train(changed, data=opened.root, out=folder, resume=resume, device=device, log=log, progress=progress)
     if not result.is_complete:
         raise Interrupted(
             f"stopped and saved; to continue, give the same command with --resume. The run so far: {folder}",

@@ -1,17 +1,22 @@
 """Whether torch's own convolution gradients are wrong on this processor, and whether coview's are right.
 
 `python -m coview.encoders.convolution_fault` prints a line of JSON before and after each shape: first coview's
-convolution, then torch's. Where the fault is at its worst that process dies; `find_fault` runs it as a child.
+convolution, then torch's. Where the fault is at its worst that process dies; `begin_trial` does it in a child.
 """
 
+import faulthandler
 import json
+import multiprocessing
+import os
 import signal
-import subprocess
-import sys
+import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import IO
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from coview.encoders.convolution import Conv3d
 
@@ -50,23 +55,51 @@ class Fault:
     trouble: str = ""
 
 
-def find_fault(*, timeout_seconds: float = 60.0) -> Fault:
-    """Try the known shapes in a child process. Never raises and never dies, whatever becomes of the child."""
-    command = [sys.executable, "-P", "-m", __spec__.name]
-    try:
-        child = subprocess.run(command, capture_output=True, text=True, timeout=timeout_seconds, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return Fault((), (), str(error))
-    return read_trial(child.stdout, child.returncode, child.stderr)
+class Trial:
+    """The known shapes being tried in a child process, which may die."""
+
+    def __init__(self) -> None:
+        self._said: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (open until the result is read)
+        self._child = multiprocessing.get_context("fork").Process(target=_speak_into, args=(self._said.fileno(),))
+        self._trouble = ""
+        try:
+            self._child.start()
+        except OSError as error:
+            self._trouble = str(error)
+
+    def result(self, *, timeout_seconds: float = 60.0) -> Fault:
+        """Wait for the child and return what it found. Never raises and never dies, whatever becomes of the child."""
+        with self._said:
+            if self._trouble:
+                return Fault((), (), self._trouble)
+            self._child.join(timeout_seconds)
+            if self._child.exitcode is None:
+                self._child.kill()
+                self._child.join()
+                return Fault((), (), f"the trial did not end within {timeout_seconds:g} s")
+            self._said.seek(0)
+            return read_trial(self._said.read().decode(errors="replace"), self._child.exitcode)
 
 
-def read_trial(output: str, exit_code: int, errors: str = "") -> Fault:
+def begin_trial() -> Trial:
+    """Begin to try the known shapes in a fork of this process, which spares it importing torch once more."""
+    return Trial()
+
+
+def _speak_into(file: int) -> None:
+    """Try every case, and write what is printed, by torch and by the C library too, into a file."""
+    faulthandler.disable()
+    os.dup2(file, 1)
+    os.dup2(file, 2)
+    try_cases(lambda line: os.write(1, f"{line}\n".encode()))
+
+
+def read_trial(output: str, exit_code: int) -> Fault:
     """Return what the child's lines say; a case that was begun and not ended is the one that killed it.
 
     Args:
-        output: what it printed.
+        output: what it printed, errors too.
         exit_code: of the child, negative where a signal ended it.
-        errors: what it printed as errors.
     """
     outcomes: dict[tuple[str, str], bool] = {}
     for line in output.splitlines():
@@ -74,7 +107,8 @@ def read_trial(output: str, exit_code: int, errors: str = "") -> Fault:
             said = json.loads(line)
             outcomes[said["whose"], said["case"]] = said.get("is_right", False)
     if exit_code not in (0, *FATAL) or not outcomes:
-        last = errors.strip().splitlines()[-1:] or ["it printed no error"]
+        last = [line for line in output.splitlines() if line.strip() and not line.startswith("{")][-1:]
+        last = last or ["it printed no error"]
         return Fault((), (), f"the trial ended with exit code {exit_code}: {last[0]}")
     wrong = {whose: tuple(c for (w, c), right in outcomes.items() if w == whose and not right) for whose in OWNERS}
     if exit_code != 0 and not any(wrong.values()):  # the damage was done earlier, and found when memory was freed
@@ -99,39 +133,54 @@ def fill_freed_memory() -> None:
     del blocks
 
 
-def gradient_error(convolution: nn.Conv3d, case: Case) -> float:
-    """Return the largest error of both gradients of a convolution, relative to their largest value, against float64."""
+def gradient_error(convolution: nn.Conv3d, case: Case, *, tries: int = 1) -> float:
+    """Return the largest error of both gradients of a convolution, relative to their largest value, against float64.
+
+    Args:
+        convolution: of 32 channels or fewer; its weights are replaced.
+        case: the shape.
+        tries: how often: what was never written may hold zeros, and look right, once.
+    """
     dtype, frames, side, kernel, stride = case
     torch.manual_seed(0)
     clips = torch.randn(2, convolution.in_channels, frames, side, side).bfloat16().float()
-    found = []
     with torch.no_grad():
         convolution.weight.copy_(torch.randn_like(convolution.weight).bfloat16())
     padding = half_kernel(kernel)
     exact = nn.Conv3d(convolution.in_channels, convolution.out_channels, kernel, stride, padding, bias=False).double()
     exact.load_state_dict(convolution.state_dict())
-    for network, number in ((exact, torch.float64), (convolution.to(getattr(torch, dtype)), getattr(torch, dtype))):
-        inputs = clips.to(number).requires_grad_()
-        fill_freed_memory()
-        output = network(inputs)
-        direction = torch.linspace(-1, 1, output.numel()).view_as(output).bfloat16().to(number)
-        found.append([one.double() for one in torch.autograd.grad(output, (inputs, network.weight), direction)])
-    errors = [float((got - right).abs().max() / right.abs().max()) for right, got in zip(*found, strict=True)]
+    right = _gradients(exact, clips.double())
+    number = getattr(torch, dtype)
+    tried = [_gradients(convolution.to(number), clips.to(number)) for _ in range(tries)]
+    errors = [
+        float((got - one).abs().max() / one.abs().max())
+        for gradients in tried
+        for one, got in zip(right, gradients, strict=True)
+    ]
     return max(error if error == error else float("inf") for error in errors)
 
 
-def main() -> None:
+def _gradients(network: nn.Conv3d, clips: Tensor) -> list[Tensor]:
+    """Return the gradients of clips and weights, in float64, for a fixed direction of the output."""
+    inputs = clips.requires_grad_()
+    fill_freed_memory()
+    output = network(inputs)
+    direction = torch.linspace(-1, 1, output.numel()).view_as(output).bfloat16().to(output.dtype)
+    return [one.double() for one in torch.autograd.grad(output, (inputs, network.weight), direction)]
+
+
+def try_cases(say: Callable[[str], object]) -> None:
     """Try every case, coview's convolution first, and say before and after each what comes of it."""
     torch.set_num_threads(1)
     for whose, kind in OWNERS.items():
         for case in CASES:
             dtype, _, _, kernel, stride = case
             name = {"whose": whose, "case": describe_case(case)}
-            print(json.dumps(name), flush=True)
+            say(json.dumps(name))
             convolution = kind(32, 32, kernel, stride, padding=half_kernel(kernel), bias=False)
-            worst = max(gradient_error(convolution.float(), case) for _ in range(4))
-            print(json.dumps({**name, "is_right": worst <= LIMITS[dtype]}), flush=True)
+            worst = gradient_error(convolution, case, tries=4)
+            say(json.dumps({**name, "is_right": worst <= LIMITS[dtype]}))
 
 
 if __name__ == "__main__":
-    main()
+    try_cases(partial(print, flush=True))

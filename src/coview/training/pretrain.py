@@ -3,7 +3,7 @@
 import logging
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from coview.training.precision import Precision, choose_precision
 from coview.training.runfolder import CONFIG, RESOLVED, claimed_run, describe_run, open_run, read_resolved
 from coview.training.runlog import RunLog
 from coview.training.start_from import as_record, recorded_sources, sources_of, start_from
+from coview.training.trackers import check_trackers
 from coview.training.trainer import Trainer, random_state, set_random_state
 from coview.training.video_feed import VideoFeed
 from coview.views import View
@@ -58,6 +59,7 @@ def pretrain(
     out: Path,
     resume: bool = False,
     device: str = "auto",
+    log: Sequence[str] = (),
     progress: ProgressSink | None = None,
 ) -> PretrainResult:
     """Pre-train the encoders of a run, all stages, going on where an earlier call stopped.
@@ -70,11 +72,13 @@ def pretrain(
         out: the run's folder, new unless `resume`.
         resume: go on from the newest checkpoint in `out`; from the beginning where there is none yet.
         device: "auto", "cpu", "cuda" or "cuda:<n>".
+        log: trackers that are told what TensorBoard is told: "wandb", "mlflow", "trackio".
         progress: told (steps done, steps of the stage, amounts) after every step.
 
     Raises:
         UserError: settings, data or `out` cannot be used; the message says what to do.
     """
+    check_trackers(log)
     dataset = PreparedDataset.open(data)
     dataset.require_files(config.views)
     views = open_views(dataset.view_options, config.views)
@@ -106,7 +110,7 @@ def pretrain(
         torch.manual_seed(config.seed + 1 + processes.rank)  # dropout differs between processes, weights do not
         start = None if newest is None else load_checkpoint(newest)
         with closing(feed):
-            stopped_by = _train(config, method, feed, out, processes, precision, progress, start)
+            stopped_by = _train(config, method, feed, out, processes, precision, progress, start, log)
         return PretrainResult(out, stopped_by)
 
 
@@ -119,10 +123,11 @@ def _train(
     precision: Precision,
     progress: ProgressSink | None,
     start: Checkpoint | None,
+    trackers: Sequence[str],
 ) -> int:
     """Run the loop with its log open; return the signal that stopped it, 0 at its end."""
     last_step = 0 if start is None else start.position.global_step
-    log = RunLog(out, is_main=processes.is_main, last_step=last_step)
+    log = RunLog(out, is_main=processes.is_main, last_step=last_step, trackers=trackers, settings=as_plain(config))
     shown = progress if processes.is_main else None
     trainer = Trainer(
         method, feed, config=config, run=out, processes=processes, precision=precision, log=log, progress=shown

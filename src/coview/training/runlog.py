@@ -1,12 +1,13 @@
-"""What happened, as it happens: log.jsonl (one event a line) and TensorBoard."""
+"""What happened, as it happens: log.jsonl (one event a line), TensorBoard, and trackers where a run has any."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from coview.files import disk_errors, read_line, seal_line, write_text
+from coview.training.trackers import TrackedRun, Trackers
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +35,23 @@ class RunLog:
         is_main: whether this process writes.
         last_step: global step of the checkpoint a resumed run goes on from; later lines are dropped, since those
             steps will be taken again. None for a new run.
+        trackers: names of trackers that are told the scalars, too; see `coview.training.trackers`.
+        settings: of the run, for them.
 
     Raises:
         UserError: the log cannot be written.
     """
 
-    def __init__(self, run: Path, *, is_main: bool, last_step: int | None = None) -> None:
-        self._run, self._file, self._board = run, None, None
+    def __init__(
+        self,
+        run: Path,
+        *,
+        is_main: bool,
+        last_step: int | None = None,
+        trackers: Sequence[str] = (),
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._run, self._file, self._board, self._trackers = run, None, None, None
         if not is_main:
             return
         path = run / LOG_FILE
@@ -56,6 +67,7 @@ class RunLog:
             self._board = SummaryWriter(str(run / "tensorboard"), purge_step=purged)
         except OSError as error:
             self._give_up_board(error)
+        self._trackers = Trackers(trackers, TrackedRun(run, settings or {}), is_resumed=bool(last_step))
 
     def write(self, event: str, **values: Any) -> None:
         """Append one event with the time; it is on disk when this returns, as far as the system's cache goes.
@@ -69,7 +81,9 @@ class RunLog:
                 self._file.flush()
 
     def scalars(self, values: Mapping[str, float], *, global_step: int) -> None:
-        """Send scalars to TensorBoard."""
+        """Send scalars to TensorBoard and to the trackers."""
+        if self._trackers is not None:
+            self._trackers.scalars(values, global_step=global_step)
         if self._board is not None:
             try:
                 for name, value in values.items():
@@ -86,6 +100,8 @@ class RunLog:
 
     def close(self) -> None:
         """Write what is buffered and release the files."""
+        if self._trackers is not None:
+            self._trackers.finish()
         if self._board is not None:
             try:
                 self._board.close()
