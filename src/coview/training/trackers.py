@@ -13,6 +13,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, final
 
@@ -185,20 +186,23 @@ class Trackers:
         settings = without_folders(run.settings)
         told = TrackedRun(run.folder, settings)
         for name in names:
-            self._try(name, lambda name=name: self._used.update({name: TRACKERS[name](told, keys.get(name))}))
+            self._try(name, partial(self._begin, name, told, keys.get(name)))
         if self._used:
             write_json(run.folder / TRACKERS_FILE, {**keys, **{name: one.key for name, one in self._used.items()}})
 
     def scalars(self, values: Mapping[str, float], *, global_step: int) -> None:
         """Send the values of a step to each."""
         for name, tracker in list(self._used.items()):
-            self._try(name, lambda tracker=tracker: tracker.scalars(values, global_step=global_step))
+            self._try(name, partial(tracker.scalars, values, global_step=global_step))
 
     def finish(self) -> None:
         """Let each send what is waiting."""
         for name, tracker in list(self._used.items()):
             self._try(name, tracker.finish)
         self._used.clear()
+
+    def _begin(self, name: str, run: TrackedRun, key: str | None) -> None:
+        self._used[name] = TRACKERS[name](run, key)
 
     def _try(self, name: str, call: Callable[[], object]) -> None:
         try:
