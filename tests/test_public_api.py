@@ -27,6 +27,7 @@ API = {
     "evaluate",
     "export",
     "load",
+    "load_head",
     "open_index",
     "prepare",
     "pretrain",

@@ -22,6 +22,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from coview.analysis.running import analyse as analyse
+    from coview.collection.heads import load_head as load_head
     from coview.collection.opening import open_index as open_index
     from coview.config import RunConfig as RunConfig
     from coview.datasets.prepared import PreparedDataset as PreparedDataset
@@ -51,6 +52,7 @@ _PLACES = {
     "evaluate": "coview.evaluation.evaluate",
     "export": "coview.exports.exporting",
     "load": "coview.embedding.run",
+    "load_head": "coview.collection.heads",
     "open_index": "coview.collection.opening",
     "prepare": "coview.preparation.prepare",
     "pretrain": "coview.embedding.run",

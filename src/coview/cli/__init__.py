@@ -17,11 +17,13 @@ from coview.cli.embed import Embed
 from coview.cli.ensemble import Ensemble
 from coview.cli.evaluate import Evaluate
 from coview.cli.export import Export
+from coview.cli.finetune import Finetune
 from coview.cli.head import HeadCommand
 from coview.cli.index import IndexCommand
 from coview.cli.labels import LabelsCommand
 from coview.cli.list import List
 from coview.cli.outliers import Outliers
+from coview.cli.predict import Predict
 from coview.cli.prepare import Prepare
 from coview.cli.pretrain import Pretrain
 from coview.cli.sample import Sample
@@ -50,6 +52,8 @@ COMMANDS: dict[str, type[Command]] = {
     "sample": Sample,
     "labels": LabelsCommand,
     "head": HeadCommand,
+    "finetune": Finetune,
+    "predict": Predict,
     "serve": Serve,
     "demo": Demo,
     "doctor": Doctor,

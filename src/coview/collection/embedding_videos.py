@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from coview.embedding.cache import FORMAT
 from coview.embedding.extract import embed_entries
 from coview.embedding.run import Run
 from coview.errors import UserError
+from coview.files import atomic_path
 from coview.locks import temporary_folder
 from coview.preparation.outcomes import VideoOutcome
 from coview.preparation.pool import run_pool
@@ -113,27 +114,34 @@ def embed_prepared(run: Run, data: PreparedDataset, entries: Sequence[VideoEntry
     return made
 
 
-def embed_files(
-    run: Run,
-    entries: Sequence[VideoEntry],
-    *,
-    device: str,
-    workers: int | None = None,
-    on_frames: Callable[[int], None],
-) -> Generator[list[Embedded], None, None]:
-    """Make the views of video files as those of the run's own data were made, embed them, forget them.
+@dataclass(frozen=True)
+class MadeViews:
+    """Some videos whose views were made, in a temporary folder, until the next ones are asked for.
+
+    Attributes:
+        data: the views; a video is called by a number there.
+        names: number -> the video, as it was given.
+    """
+
+    data: PreparedDataset
+    names: Mapping[str, VideoEntry]
+
+
+def make_views(
+    run: Run, entries: Sequence[VideoEntry], *, workers: int | None = None, on_frames: Callable[[int], None]
+) -> Generator[MadeViews, None, None]:
+    """Make the views of video files as those of the run's own data were made, and forget them.
 
     The views of one batch, and of one video a worker, lie in a temporary folder at a time.
 
     Args:
         run: the run.
         entries: videos whose `path` is there.
-        device: where to compute.
         workers: processes that make views; None: one a core.
         on_frames: called with the number of frames made since the last call.
 
     Yields:
-        What came of some videos, as soon as it is known.
+        Some videos, as soon as they are made.
 
     Raises:
         UserError: the disk is full, a view cannot be made here, or workers cannot be started.
@@ -158,12 +166,34 @@ def embed_files(
             for batch in _batches(outcomes):
                 rows = [fold_outcome(replace(names[one.id], id=one.id), one, views=run.views) for one in batch]
                 data = PreparedDataset(out, tuple(rows), options, {"storage": made_like["storage"]})
-                embedded = embed_prepared(run, data, data.ready, device=device)
-                embedded += [Embedded(row, None, row.reason) for row in rows if row.status != "ready"]
+                yield MadeViews(data, names)
                 for row in rows:
                     for name, view in views.items():
                         data.view_path(name, row.id, view.suffix).unlink(missing_ok=True)
-                yield [replace(one, entry=replace(one.entry, id=names[one.entry.id].id)) for one in embedded]
+
+
+def embed_files(
+    run: Run,
+    entries: Sequence[VideoEntry],
+    *,
+    device: str,
+    workers: int | None = None,
+    on_frames: Callable[[int], None],
+) -> Generator[list[Embedded], None, None]:
+    """Make the views of video files, embed them, forget them; see `make_views`.
+
+    Yields:
+        What came of some videos, as soon as it is known.
+
+    Raises:
+        UserError: the disk is full, a view cannot be made here, or workers cannot be started.
+    """
+    made = make_views(run, entries, workers=workers, on_frames=on_frames)
+    with contextlib.closing(made):
+        for batch in made:
+            embedded = embed_prepared(run, batch.data, batch.data.ready, device=device)
+            embedded += [Embedded(row, None, row.reason) for row in batch.data.entries if row.status != "ready"]
+            yield [replace(one, entry=replace(one.entry, id=batch.names[one.entry.id].id)) for one in embedded]
 
 
 def _prepare(
@@ -201,7 +231,7 @@ def embed_query(
             cut = folder / "segment.mp4"
             made_like = run.resolved["data"]["storage"]
             storage = parse(StorageSettings, made_like, source="resolved.yaml", prefix="data.storage.")
-            _cut(path, cut, start_seconds or 0.0, end_seconds, storage)
+            cut_segment(path, cut, start_seconds or 0.0, end_seconds, storage)
             path = cut
         entry = VideoEntry(id="query", path=str(path))
         ((found,),) = embed_files(run, [entry], device=device, on_frames=lambda count: None)
@@ -210,13 +240,21 @@ def embed_query(
     return dict(found.vectors.whole)
 
 
-def _cut(path: Path, out: Path, start_seconds: float, end_seconds: float | None, storage: StorageSettings) -> None:
-    """Write some seconds of a video into a file, one frame in memory at a time."""
+def cut_segment(
+    path: Path, out: Path, start_seconds: float, end_seconds: float | None, storage: StorageSettings
+) -> None:
+    """Write some seconds of a video into a file, one frame in memory at a time.
+
+    Raises:
+        UserError: the video cannot be read, or ends before.
+    """
     rate = stored_fps(probe(path, source=storage.source), storage.fps)
     first = round(start_seconds * rate)
     stop = None if end_seconds is None else max(round(end_seconds * rate), first + 1)
     decoded = decode_frames(path, short_side=storage.short_side, fps=storage.fps, source=storage.source)
-    with contextlib.closing(decoded) as frames:
-        count = write_rgb(itertools.islice(frames, first, stop), out, fps=rate, gop=_GOP, crf=_CRF, preset="veryfast")
-    if count == 0:
-        raise UserError(f"{path} ends before {start_seconds:g} s; choose an earlier start")
+    with atomic_path(out) as aside:
+        with contextlib.closing(decoded) as frames:
+            chosen = itertools.islice(frames, first, stop)
+            count = write_rgb(chosen, aside, fps=rate, gop=_GOP, crf=_CRF, preset="veryfast")
+        if count == 0:
+            raise UserError(f"{path} ends before {start_seconds:g} s; choose an earlier start")

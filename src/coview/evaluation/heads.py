@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coview.collection.heads.head import Head, Validation
-from coview.collection.heads.timeline import TimelineSettings, find_segments, head_segments
+from coview.collection.heads.timeline import TimelineSettings, find_segments
 from coview.evaluation.metrics.calibration import Reliability, measure_reliability
 from coview.evaluation.metrics.per_class import ClassTable, score_classes
 from coview.evaluation.metrics.segments import TIOUS, Span, mean_average_precision
@@ -77,7 +77,15 @@ def _judge_segments(head: Head, checked: Validation, settings: TimelineSettings)
         own = np.flatnonzero(ids == video)
         own = own[np.argsort(checked.spans[own, 0], kind="stable")]
         starts, ends = checked.spans[own, 0], checked.spans[own, 1]
-        for one in head_segments(head, checked.probabilities[own], starts, ends, settings):
+        for one in find_segments(
+            checked.probabilities[own],
+            starts,
+            ends,
+            classes=head.classes,
+            thresholds=head.thresholds,
+            is_exclusive=not head.is_multi_label,
+            settings=settings,
+        ):
             predicted[one.label].append(((video, one.start_seconds, one.end_seconds), one.probability))
         for one in find_segments(
             checked.targets[own].astype(np.float32),

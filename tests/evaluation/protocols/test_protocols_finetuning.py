@@ -15,7 +15,7 @@ from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.evaluation import evaluate
 from coview.evaluation.protocols.base import Task
-from coview.evaluation.protocols.finetuning import FinetuneSettings, _finetune_config, finetune_run
+from coview.evaluation.protocols.finetuning import FinetuneSettings, finetune_config, finetune_run
 from coview.training.checkpoint import load_checkpoint
 from coview.training.precision import Precision
 from coview.training.pretrain import PretrainResult
@@ -93,7 +93,7 @@ def test_a_stopped_child_goes_on_though_the_run_has_moved(own, tmp_path, monkeyp
 
 def test_what_is_not_told_comes_from_the_run_and_from_the_recipe_of_its_method(small_run, tmp_path):
     run = Run.load(small_run.run)
-    found = _finetune_config(run, FinetuneSettings(epochs=7, labels=2, draw=1), split="split2")
+    found = finetune_config(run, FinetuneSettings(epochs=7, labels=2, draw=1), split="split2")
     assert found.method["head"] == "context"
     assert (found.method["epochs"], found.method["labels"], found.method["draw"]) == (7, 2, 1)
     assert (found.views, found.clip, found.encoder, found.seed) == (
@@ -104,13 +104,13 @@ def test_what_is_not_told_comes_from_the_run_and_from_the_recipe_of_its_method(s
     )
     assert (found.split, found.start_from, found.optimiser.name) == ("split2", None, "adam")
     make_run(tmp_path / "tuned", small_run.data, classifier_config())  # fine-tuned once already
-    assert _finetune_config(Run.load(tmp_path / "tuned"), FinetuneSettings(), split=None).method["head"] == "context"
+    assert finetune_config(Run.load(tmp_path / "tuned"), FinetuneSettings(), split=None).method["head"] == "context"
     vicc = {"name": "vicc", "prototypes": 4, "queue": 0}
     clip = dataclasses.replace(small_config().clip, num_blocks=1, clips_per_video=2)
     augment = dataclasses.replace(small_config().augment, blur_probability=0.5)
     config = dataclasses.replace(small_config(), preset="paper", method=vicc, clip=clip, augment=augment)
     make_run(tmp_path / "vicc", small_run.data, config)
-    found = _finetune_config(Run.load(tmp_path / "vicc"), FinetuneSettings(), split="split1")
+    found = finetune_config(Run.load(tmp_path / "vicc"), FinetuneSettings(), split="split1")
     assert (found.method["head"], found.method["epochs"], found.method["dropout"]) == ("features", 500, 0.9)
     assert (found.clip.clips_per_video, found.augment.blur_probability, found.training.batch_size) == (1, 0.0, 128)
     assert (found.optimiser.name, found.optimiser.weight_decay) == ("sgd", 1e-3)

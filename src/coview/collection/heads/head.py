@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,17 @@ from coview import __version__
 from coview.collection.file_identity import shown_path, stored_path
 from coview.collection.heads.calibration import Calibration
 from coview.collection.heads.file import check_place, read_files, write_files
+from coview.collection.heads.timeline import TimelineSettings
 from coview.collection.heads.training_set import join_views
 from coview.collection.store import Floats
 from coview.errors import UserError
 from coview.files import as_path
+
+if TYPE_CHECKING:
+    from coview.collection.index import Index
+    from coview.collection.prediction import Prediction
+    from coview.collection.sources import Source
+    from coview.embedding.run import Run
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +127,42 @@ class Head:
             () if self.has_none and rest > row[place] else (self.classes[place],)
             for row, place, rest in zip(probabilities, best.tolist(), none.tolist(), strict=True)
         ]
+
+    def predict(
+        self,
+        source: "Source | Index",
+        *,
+        run: "Run | Path | str | None" = None,
+        smooth_seconds: float = 1.0,
+        min_seconds: float = 0.5,
+        device: str = "auto",
+        workers: int | None = None,
+    ) -> "list[Prediction]":
+        """Say what videos show, as a whole and as a timeline; for many or long ones: `coview predict`.
+
+        Example:
+            for video in coview.load_head("heads/mine").predict("new_videos/"):
+                print(video.path, video.labels, video.segments)
+
+        Args:
+            source: what `Index.add` takes, or an index, whose vectors are used where they are of the head's run.
+            run: the head's run, where it is no longer where it was.
+            smooth_seconds: probabilities are averaged over so long a stretch before segments are made.
+            min_seconds: shorter segments are left out.
+            device: "auto", "cpu", "cuda" or "cuda:<n>".
+            workers: processes that make views; not given: one a core; 0: this process.
+
+        Raises:
+            UserError: no video there, or another run. A bad video is a prediction with a `reason`.
+        """
+        from coview.collection.prediction import predict_videos
+        from coview.collection.prediction.classifier import open_classifier
+        from coview.collection.prediction.predicting import list_work
+
+        classifier = open_classifier(self, run=run)
+        settings = TimelineSettings(smooth_seconds, min_seconds)
+        work = list_work(source, classifier)
+        return list(predict_videos(classifier, work, settings=settings, device=device, workers=workers))
 
     def save(self, path: Path | str, *, overwrite: bool = False) -> Path:
         """Write head.json and its numbers into a folder; return it.

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.collection.heads.head import Head
-
 _TOUCH_SECONDS = 1e-3
 
 
@@ -145,22 +143,3 @@ def _stretches(is_there: NDArray[np.bool_], breaks: NDArray[np.bool_]) -> list[t
     if first is not None:
         found.append((first, len(is_there) - 1))
     return found
-
-
-def head_segments(
-    head: Head,
-    probabilities: NDArray[np.float32],
-    starts: NDArray[np.float64],
-    ends: NDArray[np.float64],
-    settings: TimelineSettings,
-) -> list[Segment]:
-    """Return the segments that a head sees in one video."""
-    return find_segments(
-        probabilities,
-        starts,
-        ends,
-        classes=head.classes,
-        thresholds=head.thresholds,
-        is_exclusive=not head.is_multi_label,
-        settings=settings,
-    )

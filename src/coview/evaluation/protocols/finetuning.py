@@ -133,10 +133,10 @@ def finetune_run(task: Task, settings: FinetuneSettings, start: Start) -> Run:
         UserError: the config cannot be used for this run, or the videos have no labels.
         KeyboardInterrupt: it was asked to stop; the same call goes on where it stands.
     """
-    config = _finetune_config(task.run, settings, split=task.split)
+    config = finetune_config(task.run, settings, split=task.split)
     task.data.require_files(config.views)
     folder = task.run.path / FOLDER / _name(task, settings, config, start=start)
-    finished = _finished(folder)
+    finished = find_finished(folder)
     if finished is not None:
         logger.info("%s before: %s", STARTS[start], folder)
         return finished
@@ -149,7 +149,7 @@ def finetune_run(task: Task, settings: FinetuneSettings, start: Start) -> Run:
     return Run.load(folder)
 
 
-def _finetune_config(run: Run, settings: FinetuneSettings, *, split: str | None) -> RunConfig:
+def finetune_config(run: Run, settings: FinetuneSettings, *, split: str | None) -> RunConfig:
     """Return the settings of a run's fine-tuned child, not yet what it starts from.
 
     Raises:
@@ -198,7 +198,7 @@ def _check_fits(config: RunConfig, run: Run, *, name: str) -> None:
             raise UserError(f"{name} names the view {view!r}{hint} The views of {run.path}: {', '.join(run.views)}")
 
 
-def _finished(folder: Path) -> Run | None:
+def find_finished(folder: Path) -> Run | None:
     """Return a child that has done the last step of its last stage."""
     if latest_checkpoint(folder) is None:
         return None

@@ -1,6 +1,5 @@
 """Protocol "inference": a fine-tuned run classifies the test videos. Moving windows, several crops, mean of softmax."""
 
-import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -8,7 +7,6 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from coview.augmentation.batch import cropped
 from coview.augmentation.geometry import crops_of_a_picture
@@ -16,6 +14,7 @@ from coview.clips.windows import WindowDataset, evaluation_batches
 from coview.config import NonNegativeFloat, RunConfig, as_plain
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
+from coview.embedding.class_windows import NamesClasses
 from coview.embedding.extract import evaluation_workers
 from coview.embedding.run import Run
 from coview.errors import UserError
@@ -41,17 +40,6 @@ from coview.views.opened import open_views
 NumCrops = Literal[1, 3, 5, 10]
 _CROPS: Mapping[str, NumCrops] = {"features": 10, "context": 1}
 """Head of the classifier -> crops: ViCC's ten, CoCon's one."""
-
-
-@typing.runtime_checkable
-class _Classifies(typing.Protocol):
-    """A method that names the class of a clip."""
-
-    classes: tuple[str, ...]
-    """C names, in the order of the scores."""
-
-    def class_scores(self, view: str, clips: Tensor) -> Tensor:
-        """Return scores before softmax (B, C) of clips (B, C, T, size, size) of one view."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +143,7 @@ def _probabilities_by_name(task: Task, entries: Sequence[VideoEntry], *, crops: 
 
 def names_classes(config: RunConfig) -> bool:
     """Whether the method of a run is a classifier, to be scored by this protocol."""
-    return hasattr(METHODS.load(str(config.method.get("name"))), _Classifies.class_scores.__name__)
+    return hasattr(METHODS.load(str(config.method.get("name"))), NamesClasses.class_scores.__name__)
 
 
 def _count_training_videos(run: Run, data: PreparedDataset, videos: EvaluationVideos) -> dict[str, Any]:
@@ -177,14 +165,14 @@ def _describe_crops(count: int) -> str:
     }[count]
 
 
-def _classifier_of(task: Task) -> _Classifies:
+def _classifier_of(task: Task) -> NamesClasses:
     """Return the method of a run that names classes.
 
     Raises:
         UserError: the run is no classifier; says how to make one of it.
     """
     method = task.run.method
-    if not isinstance(method, _Classifies):
+    if not isinstance(method, NamesClasses):
         run, data = task.run.path, task.data.root
         raise UserError(
             f"{run} is a run of method {task.run.config.method.get('name')}, which names no classes. Fine-tune and "
@@ -201,7 +189,7 @@ def _class_probabilities(task: Task, entries: Sequence[VideoEntry], *, crops: in
     Every frame is decoded once for all windows and crops that show it, but where a long video spans two batches.
 
     Args:
-        task: a run whose method `_Classifies`, and the data.
+        task: a run whose method `NamesClasses`, and the data.
         entries: n ready videos.
         crops: 1, 3, 5 or 10.
 
