@@ -4,15 +4,16 @@ The child says which case it begins and how the case ended; where it dies, the c
 the rest is tried by another child.
 """
 
+import functools
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 
 import torch
 import torch.multiprocessing as mp
-from torch import Tensor
+from torch import Tensor, nn
 
 import two_processes  # noqa: F401  # says what the server of child processes imports, once for all
 from coview.encoders import ENCODERS, Encoder
@@ -46,10 +47,14 @@ class Call:
         return convolution.to_empty(device="cpu").to(dtype)
 
 
-def calls_of(name: str, *, short_only: bool) -> list[Call]:
+@functools.cache
+def calls_of(name: str, *, short_only: bool) -> tuple[Call, ...]:
     """Return every distinct convolution of an encoder over all frames and sides; or those the kernel reaches over."""
     with torch.device("meta"), torch.no_grad():
         encoder = ENCODERS.load(name)(in_channels=CHANNELS)
+        for part in encoder.modules():
+            if isinstance(part, nn.modules.batchnorm._BatchNorm | nn.ReLU):  # slow on this device, and keep sizes
+                part.forward = nn.Identity().forward
         modules = [part for part in encoder.modules() if isinstance(part, Conv3d)]
         over_time = [_sizes(encoder, modules, frames, SIDES[0]) for frames in FRAMES]
         over_space = [_sizes(encoder, modules, FRAMES[0], side) for side in SIDES]
@@ -60,7 +65,18 @@ def calls_of(name: str, *, short_only: bool) -> list[Call]:
             if short_dimensions(size, module) or not short_only:
                 channels = (module.in_channels, module.out_channels)
                 found[Call(channels, module.kernel_size, module.stride, module.padding, size)] = None
-    return list(found)
+    return tuple(found)
+
+
+def new_calls(name: str) -> list[Call]:
+    """Return the narrow short calls of an encoder that none before it in the registry has: each is tried once."""
+    names = list(ENCODERS)
+    known = {call for earlier in names[: names.index(name)] for call in _short_calls(earlier)}
+    return [call for call in _short_calls(name) if call not in known]
+
+
+def _short_calls(name: str) -> list[Call]:
+    return narrow_calls(calls_of(name, short_only=True))
 
 
 def _sizes(encoder: Encoder, modules: list[Conv3d], frames: int, side: int) -> dict[Conv3d, tuple[int, ...]]:
@@ -77,7 +93,7 @@ def _sizes(encoder: Encoder, modules: list[Conv3d], frames: int, side: int) -> d
     return sizes
 
 
-def narrow_calls(calls: list[Call]) -> list[Call]:
+def narrow_calls(calls: Iterable[Call]) -> list[Call]:
     """Return the calls with no more than 32 channels, or 33 for a number that is no multiple of 16, each once.
 
     Kernel, stride and size decide whether torch is wrong, and whether channels fill blocks of 16: not how many.
@@ -90,14 +106,16 @@ def narrow(channels: int) -> int:
     return min(channels, 32 if channels % 16 == 0 else 33)
 
 
-def find_faults(name: str, *, threads: int, calls: list[Call], sizes: list[tuple[int, int]]) -> dict[str, str]:
+def find_faults(
+    name: str, *, threads: Sequence[int], calls: Sequence[Call], sizes: Mapping[int, Sequence[tuple[int, int]]]
+) -> dict[str, str]:
     """Return case -> what is wrong with it: empty where all is right.
 
     Args:
         name: of the encoder.
-        threads: with which the child computes.
+        threads: numbers of threads with which the child computes each call.
         calls: its convolutions to try one by one.
-        sizes: (frames, side) with which to try the whole network.
+        sizes: number of threads -> (frames, side) with which to try the whole network.
     """
     context = mp.get_context("forkserver")
     faults: dict[str, str] = {}
@@ -130,34 +148,36 @@ def find_faults(name: str, *, threads: int, calls: list[Call], sizes: list[tuple
 def _try_cases(
     pipe: Connection,
     name: str,
-    threads: int,
-    calls: list[Call],
-    sizes: list[tuple[int, int]],
+    threads: Sequence[int],
+    calls: Sequence[Call],
+    sizes: Mapping[int, Sequence[tuple[int, int]]],
     first: int,
     plugins: tuple[str, ...],
 ) -> None:
     load_plugins(plugins)  # which may bring the encoder
-    torch.set_num_threads(threads)
     torch.manual_seed(0)
-    for index, (case, check) in enumerate(_cases(name, calls, sizes)):
+    for index, (case, count, check) in enumerate(_cases(name, threads, calls, sizes)):
         if index >= first:
+            torch.set_num_threads(count)
             pipe.send((index, case))
             pipe.send(check())
     pipe.send(None)
 
 
-def _cases(name: str, calls: list[Call], sizes: list[tuple[int, int]]) -> Iterator[tuple[str, Callable[[], str]]]:
+def _cases(
+    name: str, threads: Sequence[int], calls: Sequence[Call], sizes: Mapping[int, Sequence[tuple[int, int]]]
+) -> Iterator[tuple[str, int, Callable[[], str]]]:
+    """Yield (case, number of threads, trial), the cases of one call together: its right results are computed once."""
     for call in calls:
-        trial = CallTrial(call)  # which computes the right results once
-        for dtype in DTYPES:
-            for layout in LAYOUTS:
-                yield f"{trial.call}, {dtype}, {layout}", lambda t=trial, d=dtype, s=layout: t.find_fault(d, s)
-    for frames, side in sizes:
+        trial = CallTrial(call)
+        for dtype, layout, count in itertools.product(DTYPES, LAYOUTS, threads):
+            check = functools.partial(trial.find_fault, dtype, layout)
+            yield f"{trial.call}, {dtype}, {layout}, threads {count}", count, check
+    for count, (frames, side) in ((count, size) for count, own in sizes.items() for size in own):
         network = NetworkTrial(name, frames, side)
-        for dtype in DTYPES:
-            for layout in LAYOUTS:
-                case = f"{name} on {frames} frames at {side}x{side}, {dtype}, {layout}"
-                yield case, lambda n=network, d=dtype, s=layout: n.find_fault(d, s)
+        for dtype, layout in itertools.product(DTYPES, LAYOUTS):
+            case = f"{name} on {frames} frames at {side}x{side}, {dtype}, {layout}, threads {count}"
+            yield case, count, functools.partial(network.find_fault, dtype, layout)
 
 
 class CallTrial:
