@@ -212,9 +212,41 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8", errors="surrogateescape"))
 
 
-def write_json(path: Path, values: Any) -> None:
-    """Write plain values as JSON, as `write_bytes` does; nan and infinities become null."""
-    write_text(path, json.dumps(_without_nan(values), indent=1, ensure_ascii=False, allow_nan=False))
+def write_json(path: Path, values: Any, *, is_sealed: bool = False) -> None:
+    """Write plain values as JSON, as `write_bytes` does; nan and infinities become null.
+
+    With `is_sealed` names and values end in their checksum, so that `read_json` sees damage.
+    """
+    values = _without_nan(values)
+    if is_sealed:
+        values = {**values, _JSON_SEAL: _digest_of_values(json.loads(json.dumps(values)))}
+    write_text(path, json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False))
+
+
+_JSON_SEAL = "sha256"
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read names and values that `write_json` wrote, sealed or not.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no JSON, or damaged.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"it holds a {type(values).__name__}")
+    seal = values.pop(_JSON_SEAL, None)
+    if seal is not None and seal != _digest_of_values(values):
+        raise ValueError("it is damaged: its checksum differs")
+    return values
+
+
+def _digest_of_values(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _without_nan(values: Any) -> Any:

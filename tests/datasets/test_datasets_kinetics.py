@@ -123,6 +123,28 @@ def test_json_and_txt_lists_say_what_csv_lists_say(kinetics):
         read_kinetics(kinetics / "videos")
 
 
+def test_a_list_without_header_says_the_same(kinetics):
+    wanted = read_kinetics(kinetics / "videos").entries
+    rows = (kinetics / "annotations/train.csv").read_text().splitlines()[1:]
+    for name, lines in {"train.txt": rows, "train.csv": [row.replace(",", "\t") for row in rows]}.items():
+        (kinetics / name).write_text("\n".join(lines))
+        assert read_kinetics(kinetics / "videos", lists=kinetics / name).entries == wanted
+    bare = [",".join(row.split(",")[1:4]) for row in rows]  # without labels, as of a test set that was held out
+    (kinetics / "test.txt").write_text("\n".join(bare))
+    found = read_kinetics(kinetics / "videos", lists=kinetics / "test.txt").entries
+    assert [(entry.id.rpartition("/")[2], entry.label) for entry in found] == [
+        (entry.id.rpartition("/")[2], None) for entry in wanted
+    ]
+    (kinetics / "test.txt").write_text("\n".join([*bare, "x,1"]))
+    with pytest.raises(
+        UserError, match=r"test.txt, line \d+: expected youtube_id, time_start, time_end, as on the first"
+    ):
+        read_kinetics(kinetics / "videos", lists=kinetics / "test.txt")
+    (kinetics / "test.txt").write_text("videos/a.mp4 0\n")
+    with pytest.raises(UserError, match="--layout csv"):
+        read_kinetics(kinetics / "videos", lists=kinetics / "test.txt")
+
+
 def test_many_rows_take_time_in_proportion(kinetics):
     count = 20_000
     rows = "".join(f"yoga,id{number:09d},{number % 300},{number % 300 + 10},train\n" for number in range(count))

@@ -285,3 +285,12 @@ def test_an_encoder_leaves_the_run_in_a_file_of_its_own(small_run, tmp_path):
     assert told["trained"] is True
     with pytest.raises(UserError, match="did you mean 'flow'"):
         run.save_encoder("flwo", tmp_path / "x")
+
+
+def test_a_stored_file_that_is_gone_is_named_before_anything_is_embedded(small_run, tmp_path):
+    data = shutil.copytree(small_run.data, tmp_path / "data")
+    (data / "views" / "flow" / "v7.mp4").unlink()
+    told = []
+    with pytest.raises(UserError, match=r"flow of v7 is missing or damaged. Make anew .* coview prepare"):
+        load(small_run.run).embed(data, progress=lambda *amounts: told.append(amounts))
+    assert told == []

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from coview.cli import run_arguments
 from coview.cli.terminal import run_command
+from coview.stopping import STOP_SIGNALS
 
 _NEW_MOUNTS = 0x00020000
 
@@ -58,9 +59,11 @@ def run_child(
         limit_seconds: when to give up: the child is killed and its status is 99.
     """
     started = time.monotonic()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # the child hears them once it can answer
     child = os.fork()
     if child == 0:
         _be_child(work, log)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     is_sent = send is None
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -108,8 +111,13 @@ def _be_child(work: Callable[[], int | str], log: Path) -> None:
 
 
 def command(*words: object) -> Callable[[], int]:
-    """Return a command line as the work of a child."""
-    return lambda: run_command(lambda: run_arguments([str(word) for word in words]))
+    """Return a command line as the work of a child; what `run_child` held back comes when the command listens."""
+
+    def run() -> int:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        return run_arguments([str(word) for word in words])
+
+    return lambda: run_command(run)
 
 
 def can_mount() -> bool:

@@ -12,6 +12,7 @@ from campaign import Campaign, heard
 from victims import PREPARE, VIEWS, Victim
 
 import coview
+from coview.analysis.result import AnalysisResult
 from coview.clips.samples import ClipSamples
 from coview.config import ClipSettings
 from coview.datasets.prepared import PreparedDataset
@@ -62,6 +63,11 @@ def _named_checkpoints(run: Path) -> dict[str, Any]:
     return found
 
 
+def _shown(analysis: AnalysisResult) -> Any:
+    figures = [(figure.name, figure.svg, figure.png) for figure in analysis.findings.figures]
+    return analysis.analysis, analysis.findings.sentences, repr(analysis.findings.values), figures
+
+
 def _clips(data: Path, cache: Path | None = None) -> Any:
     opened = PreparedDataset.open(data)
     views = open_views(opened.view_options, VIEWS)
@@ -94,6 +100,7 @@ def try_damage(campaign: Campaign, victim: Victim, folder: Path, *, each: int) -
         )
         cached = sorted((run / "embeddings").glob("*.parquet"))
         coview.evaluate(open_run, victim.data, protocol="retrieval", split="fold1")
+        coview.analyse(open_run, victim.data, ["views-gallery"], split="fold1")
     embedded = {view: rows.tolist() for view, rows in vectors.features.items()}
 
     def events_of(kind: str, files: list[Path], look: Callable[[list[str]], str]) -> None:
@@ -144,8 +151,11 @@ def try_damage(campaign: Campaign, victim: Victim, folder: Path, *, each: int) -
         return same({view: rows.tolist() for view, rows in found.features.items()}, embedded, words)
 
     def read_results(words: list[str]) -> str:
-        gather(run)
-        return ""
+        facts = gather(run)
+        return same((facts.results, [_shown(one) for one in facts.analyses]), found_before, words)
+
+    before = gather(run)
+    found_before = before.results, [_shown(one) for one in before.analyses]
 
     kept = latest_checkpoint(run) or run
     vectors.save(folder / "vectors.parquet")
@@ -154,6 +164,9 @@ def try_damage(campaign: Campaign, victim: Victim, folder: Path, *, each: int) -
     events_of("resolved.yaml", [run / "resolved.yaml"], lambda words: same(read_resolved(run), resolved, words))
     events_of("log.jsonl", [run / "log.jsonl"], read_events)
     events_of("result", sorted((run / "evaluation").glob("*.json")), read_results)
+    events_of(
+        "analysis", [path for path in sorted((run / "analysis").iterdir()) if path.suffix != ".csv"], read_results
+    )
     events_of("embedding cache", cached, read_embeddings)
     events_of("embeddings", [folder / "vectors.parquet"], read_vectors)
     for name in ("dataset.yaml", "videos.parquet"):

@@ -17,13 +17,14 @@ from coview.analysis.figure import Figure
 from coview.config import as_plain
 from coview.errors import UserError
 from coview.evaluation.results.result import OfData
-from coview.files import check_format, without_folders, write_bytes, write_json, write_text
+from coview.files import check_format, hash_file, read_json, without_folders, write_bytes, write_json, write_text
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "analysis"
 FORMAT = 3
 """Of the JSON files; raise it when older ones can no longer be read."""
+_SUFFIXES = (".svg", ".png")
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,10 @@ def write_analysis(result: AnalysisResult) -> None:
         stem = result.figure_path(figure).name
         write_text(path.with_name(f"{stem}.svg"), figure.svg)
         write_bytes(path.with_name(f"{stem}.png"), figure.png)
-        figures.append({"name": figure.name, "title": figure.title, "caption": figure.caption, "file": stem})
+        about = {"name": figure.name, "title": figure.title, "caption": figure.caption, "file": stem}
+        figures.append(
+            {**about, "checksums": {suffix: hash_file(path.with_name(stem + suffix)) for suffix in _SUFFIXES}}
+        )
     values = {field.name: as_plain(getattr(result, field.name)) for field in fields(result) if field.name != "findings"}
     del values["path"]  # it moves with the run's folder
     values |= {name: without_folders(values[name]) for name in ("checkpoint", "data", "settings", "beside", "remarks")}
@@ -106,20 +110,22 @@ def write_analysis(result: AnalysisResult) -> None:
         "figures": figures,
         "payload": findings.payload,
     }
-    write_json(path, as_plain({"format": FORMAT, **values, "findings": found}))
+    write_json(path, as_plain({"format": FORMAT, **values, "findings": found}), is_sealed=True)
     for stem in earlier - {figure["file"] for figure in figures}:
-        for suffix in (".svg", ".png"):
+        for suffix in _SUFFIXES:
             path.with_name(stem + suffix).unlink(missing_ok=True)
 
 
 def read_analysis(path: Path) -> AnalysisResult:
     """Read what `write_analysis` wrote, without the records of the CSV; a figure whose files are gone is left out.
 
+    So is one whose files are damaged, with a warning.
+
     Raises:
-        UserError: no such file, not an analysis, or of a newer format.
+        UserError: no such file, not an analysis, damaged, or of a newer format.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         check_format(values.pop("format"), known=FORMAT, what=str(path), remedy="run coview analyse again")
         found = values.pop("findings")
         tables = tuple(
@@ -151,13 +157,19 @@ def read_analyses(run: Path) -> list[AnalysisResult]:
     return sorted(results, key=lambda result: result.created_at, reverse=True)
 
 
-def _read_figures(path: Path, described: Sequence[Mapping[str, str]]) -> tuple[Figure, ...]:
+def _read_figures(path: Path, described: Sequence[Mapping[str, Any]]) -> tuple[Figure, ...]:
     found = []
     for figure in described:
-        svg, png = (path.with_name(figure["file"] + suffix) for suffix in (".svg", ".png"))
-        if svg.is_file() and png.is_file():
-            words = (figure["name"], figure["title"], figure["caption"])
-            found.append(Figure(*words, svg.read_text(encoding="utf-8"), png.read_bytes()))
+        files = {suffix: path.with_name(figure["file"] + suffix) for suffix in _SUFFIXES}
+        if not all(file.is_file() for file in files.values()):
+            continue
+        sums = figure.get("checksums", {})
+        damaged = [file for suffix, file in files.items() if suffix in sums and hash_file(file) != sums[suffix]]
+        if damaged:
+            logger.warning("left out: %s is damaged: its checksum differs; run coview analyse again", damaged[0])
+            continue
+        words = (figure["name"], figure["title"], figure["caption"])
+        found.append(Figure(*words, files[".svg"].read_text(encoding="utf-8"), files[".png"].read_bytes()))
     return tuple(found)
 
 

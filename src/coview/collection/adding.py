@@ -98,7 +98,7 @@ def add_source(
     for remark in listed.remarks:
         log.warning("%s", remark)
     if listed.data is not None:
-        listed.data.require_views(run.views)
+        listed.data.require_files(run.views)
         for remark in run.differences(listed.data):
             log.warning("%s", remark)
     done, tasks = _compare(store, run, listed, folder=folder, retry_failed=retry_failed)

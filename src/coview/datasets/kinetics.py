@@ -1,10 +1,11 @@
 """Layout "kinetics": Kinetics-400/600/700 with its csv lists (Kay et al., 2017), as much of it as can still be had."""
 
+import csv
 import dataclasses
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from coview.datasets.listing import PLAIN_SPLIT, Listing, counted, part_of_name, part_words, split_part, with_example
@@ -30,8 +31,9 @@ def read_kinetics(source: Path, *, lists: Path | None = None) -> Listing:
     Args:
         source: folder of videos called `<youtube_id>_<start>_<end>` or `<youtube_id>`, in class folders or flat.
         lists: a csv file (.csv or .txt), or a folder of them, with the columns youtube_id, time_start, time_end and,
-            where known, label and split; or the .json files that hold the same. Not given: looked for in `source` and
-            beside it. Where a row names no split, the file's name does (train.csv, val.csv, test.csv).
+            where known, label and split, in the order of the published lists where no header names them; or the
+            .json files that hold the same. Not given: looked for in `source` and beside it. Where a row names no
+            split, the file's name does (train.csv, val.csv, test.csv).
 
     Raises:
         UserError: lists or videos are not found, or a list cannot be read.
@@ -54,7 +56,8 @@ def read_kinetics(source: Path, *, lists: Path | None = None) -> Listing:
     if not listed:
         raise UserError(
             f"no video is listed in {', '.join(str(path) for path in paths)}; expected lists with the columns "
-            f"label, {', '.join(_COLUMNS)}, split. Say where they are with --lists DIR or --lists FILE"
+            f"label, {', '.join(_COLUMNS)}, split. Say where they are with --lists DIR or --lists FILE; lists of file "
+            "names and labels are read by --layout csv"
         )
     listing = bring_together(source, _with_plain_names(listed), lists=lists or paths[0].parent, fold=_padded)
     remarks = [f"{counted(repeated, 'row')} of the lists repeated; the first of a video counts"] if repeated else []
@@ -70,17 +73,32 @@ def _read_list(path: Path) -> Iterator[Listed]:
         for youtube_id, about in _json_rows(path):
             yield _listed(about, part_of_file, place=f"{path}, {youtube_id}")
         return
-    if path.suffix.lower() == ".txt" and not all(name in _first_line(path) for name in _COLUMNS):
-        return
-    table = read_table(path)
-    if all(name in table.columns for name in _COLUMNS):
-        for number, row in table.rows:
-            yield _listed(row, part_of_file, place=f"{path}, line {number}")
-
-
-def _first_line(path: Path) -> str:
     lines = read_lines(path)
-    return lines[0][1].lower() if lines else ""
+    if lines and not all(name in lines[0][1].lower() for name in _COLUMNS):
+        columns = _columns_without_header(_cells(lines[0][1]))
+        for number, line in lines if columns else ():
+            row = dict(zip(columns, _cells(line), strict=False))
+            if not all(name in row for name in _COLUMNS):
+                raise UserError(f"{path}, line {number}: expected {', '.join(columns)}, as on the first line")
+            yield _listed(row, part_of_file, place=f"{path}, line {number}")
+        return
+    for number, row in read_table(path).rows:
+        yield _listed(row, part_of_file, place=f"{path}, line {number}")
+
+
+def _columns_without_header(cells: Sequence[str]) -> tuple[str, ...]:
+    """Return the columns of a list whose first line is a video: an id before two numbers of seconds; else none."""
+    for place in (0, 1):
+        times = cells[place + 1 : place + 3]
+        if len(times) == 2 and cells[place] and all(re.fullmatch(r"\d+(\.\d+)?", time) for time in times):
+            is_part = len(cells) > place + 3 and split_part(cells[place + 3]) is not None
+            return ("label",)[:place] + _COLUMNS + (("split",) if is_part else ())
+    return ()
+
+
+def _cells(line: str) -> list[str]:
+    separator = max(",;\t", key=line.count)
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator))]
 
 
 def _json_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:

@@ -160,6 +160,7 @@ class Run:
             UserError: nothing there that can be embedded; the message says why.
         """
         with prepare_source(source, self.resolved["data"], fps=fps, progress=progress) as data:
+            data.require_files(self.views)
             for remark in self.differences(data):
                 logger.warning("%s", remark)
             return self.embed_entries(data, data.ready, per_window=windows, device=device, progress=progress)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from coview.evaluation.pixel_baselines import PIXEL_BASELINES, _embed_pixels, _p
 from coview.evaluation.query_gallery import choose_videos
 from coview.evaluation.results.result import read_result, write_result
 from coview.evaluation.results.tables import lay_out, result_table
+from coview.files import read_json
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +253,7 @@ def test_a_result_without_numbers_survives_the_file(result, tmp_path):
 def test_a_file_that_is_no_result_is_named_and_stops_no_other(result, tmp_path, caplog):
     folder = tmp_path / "evaluation"
     write_result(dataclasses.replace(result, path=str(folder / "good.json")))
-    values = json.loads((folder / "good.json").read_text())
+    values = read_json(folder / "good.json")
     odd = {
         "list": [],
         "newer": {"format": 99},
@@ -267,10 +269,25 @@ def test_a_file_that_is_no_result_is_named_and_stops_no_other(result, tmp_path, 
     assert all(f"{name}.json" in caplog.text for name in odd)
 
 
+def test_a_damaged_result_is_named_and_left_out(result, tmp_path, caplog):
+    path = tmp_path / "evaluation" / "a.json"
+    write_result(dataclasses.replace(result, path=str(path)))
+    sound = path.read_text()
+    score = re.search(r'"R@1": ([0-9.]+)', sound)
+    path.write_text(sound.replace(score[0], '"R@1": 0.975', 1))
+    with pytest.raises(UserError, match=r"a.json is not a result .*damaged: its checksum differs"):
+        read_result(path)
+    assert read_results(tmp_path) == []
+    assert "damaged" in caplog.text
+    unsealed = {name: value for name, value in json.loads(sound).items() if name != "sha256"}
+    path.write_text(json.dumps(unsealed))  # as results were before there were checksums
+    assert read_result(path).rows == result.rows
+
+
 def test_files_of_an_older_format_are_named_and_left_out(result, tmp_path, caplog):
     path = tmp_path / "evaluation" / "a.json"
     write_result(dataclasses.replace(result, path=str(path)))
-    path.write_text(path.read_text().replace('"format": 3', '"format": 1'))
+    path.write_text(json.dumps({**read_json(path), "format": 1}))
     with pytest.raises(UserError, match=r"older coview \(format 1; this one reads 3\).* coview evaluate .*--protocol"):
         read_result(path)
     assert read_results(tmp_path) == []

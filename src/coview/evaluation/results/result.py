@@ -1,6 +1,5 @@
 """A result: RUN/evaluation/<protocol>-<split>[-...].json, everything a number needs to be believed."""
 
-import json
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from coview.config import as_plain
 from coview.errors import UserError
 from coview.evaluation.metrics.base import Scale
-from coview.files import check_format, without_folders, write_json
+from coview.files import check_format, read_json, without_folders, write_json
 from coview.registry import did_you_mean
 
 if TYPE_CHECKING:
@@ -244,17 +243,17 @@ def write_result(result: Result) -> None:
     values["scales"] = {}
     for row in [*values["rows"], *(row for one in values["curve"] for row in one["rows"])]:
         values["scales"] |= row.pop("scales")  # they are the same in every row
-    write_json(Path(result.path), values)
+    write_json(Path(result.path), values, is_sealed=True)
 
 
 def read_result(path: Path) -> Result:
     """Read what `write_result` wrote.
 
     Raises:
-        UserError: no such file, not a result, or of another format.
+        UserError: no such file, not a result, damaged, or of another format.
     """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = read_json(path)
         again = f"coview evaluate {path.parents[1]} --data DATA --protocol {values.get('protocol')}"
         remedy = f"remove it and evaluate again with: {again}"
         check_format(values.pop("format"), known=FORMAT, what=str(path), remedy=remedy)
