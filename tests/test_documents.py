@@ -78,6 +78,8 @@ def test_the_documentation_builds_without_a_warning(tmp_path):
         "--keep-going",
         "-b",
         "html",
+        "-D",  # without the pages of source code, which take longest and cannot warn
+        "extensions=myst_parser,sphinx.ext.autodoc,sphinx.ext.napoleon,sphinx_copybutton",
         ROOT / "docs",
         tmp_path / "site",
     ]

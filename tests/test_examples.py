@@ -18,8 +18,10 @@ from examples.simclr import SimCLR
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 QUICK = {
     "prepare": "--short-side 32 --flow.algorithm dis --workers 0",
-    "pretrain": "--max-steps 1 --training.batch-size 4 --training.workers 0 --training.precision fp32",
+    "pretrain": "--max-steps 1 --training.batch-size 4 --training.workers 0 --training.precision fp32"
+    " --training.channels-last never",
 }
+PLAIN = {"batch_size": 4, "workers": 0, "precision": "fp32", "channels_last": "never"}
 NUM_FRAMES = 16
 CLASSES = ("jump", "walk")
 
@@ -86,7 +88,7 @@ def test_the_command_in_the_docstring_trains(example, used, place, monkeypatch):
 def test_options_of_the_encoder_reach_it(place, monkeypatch):
     monkeypatch.chdir(place)
     settings = {"encoder": {"name": "vit", "depth": 1, "width": 32, "patch": 8}, "method.single_view_epochs": 1}
-    quick = {"training.batch_size": 4, "training.workers": 0, "training.precision": "fp32"}
+    quick = {f"training.{name}": value for name, value in PLAIN.items()}
     run = coview.pretrain("small", "data/mine", "runs/options", max_steps=1, settings={**settings, **quick})
     encoder = run.encoders["rgb"]
     assert (len(encoder.layers), encoder.feature_size, encoder.box) == (1, 32, (2, 8, 8))
@@ -127,7 +129,7 @@ def test_classes_are_read_from_names(place, monkeypatch):
 
 def test_the_metric_scores_a_run(place, monkeypatch, capsys):
     monkeypatch.chdir(place)
-    settings = {"training.batch_size": 4, "training.workers": 0, "training.precision": "fp32"}
+    settings = {f"training.{name}": value for name, value in PLAIN.items()}
     coview.pretrain("small", "data/mine", "runs/scored", max_steps=1, settings=settings)
     (words,) = commands_of(EXAMPLES / "mean_average_precision.py")
     words = ["runs/scored" if word == "RUN" else "data/mine" if word == "DIR" else word for word in words]

@@ -41,7 +41,7 @@ SMALL = {
     "clip.num_blocks": 3,
     "clip.block_length": 2,
     "method": {"predict_blocks": 1},
-    "training": {"batch_size": 4, "workers": 0},
+    "training": {"batch_size": 4, "workers": 0, "precision": "fp32", "channels_last": "never"},
 }
 
 

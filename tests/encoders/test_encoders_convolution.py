@@ -109,7 +109,7 @@ def test_torch_pads_nothing_where_the_kernel_reaches_over_the_input(kernel, stri
 @pytest.mark.parametrize("name", list(ENCODERS))
 def test_no_encoder_lets_torch_pad_a_short_input(name: str) -> None:
     encoder = ENCODERS.load(name)(in_channels=2).train()
-    sizes = [(frames, 16) for frames in (*range(1, 9), 16)] + [(frames, 32) for frames in (1, 2, 5)] + [(2, 64)]
+    sizes = [*((frames, 16) for frames in (1, 2, 3, 5, 7)), (2, 32)]  # others: tests/contracts/test_encoder_gradients
     for frames, side in sizes:
         with Calls() as calls:
             encoder(torch.randn(2, 2, frames, side, side)).square().mean().backward()

@@ -37,7 +37,7 @@ def what_was_run(folder: Path) -> list[str]:
 
 
 COMMANDS = {
-    "prepare": ["prepare", ".", "../out", "--views", "rgb", "--short-side", "32", "--workers", "2"],
+    "prepare": ["prepare", ".", "../out", "--views", "rgb", "--short-side", "32", "--workers", "1"],
     "render": [
         *("prepare", "../clips", "../out", "--layout", "synthetic", "--views", "rgb", "--workers", "2"),
         *("--synthetic.num-videos", "2", "--synthetic.num-frames", "4", "--short-side", "32"),
@@ -52,7 +52,7 @@ if __name__ == "__main__":
     coview.prepare("{source}", "../out", views=["rgb"], layout="{layout}", settings={settings})
 """
 CALLS = {
-    "prepare": {"source": ".", "layout": "folder", "settings": {"workers": 2}},
+    "prepare": {"source": ".", "layout": "folder", "settings": {"workers": 1}},
     "render": {
         "source": "../clips",
         "layout": "synthetic",

@@ -2,16 +2,16 @@
 
 import dataclasses
 import os
-import signal
+import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from command_process import start_command, steps_logged, wait_until
 from coview.config import OptimiserSettings, RunConfig, TrainingSettings, as_plain
 from coview.errors import UserError
 from coview.training.checkpoint import checkpoints, latest_checkpoint, load_checkpoint
@@ -86,14 +86,12 @@ def test_the_number_of_decoding_processes_changes_nothing(whole, data, tmp_path)
 
 def test_kill_minus_nine_and_resume_gives_the_same_weights(whole, data, tmp_path):
     out = tmp_path / "run"
-    words = command(tmp_path, data, out, config(checkpoint_every_steps=1), "--resume")
-    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 200
-    while not checkpoints(out) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    assert latest_checkpoint(out) is not None
+    words = command(tmp_path, data, out, config(checkpoint_every_steps=1), "--resume")[2:]
+    process = start_command(words, tmp_path)
+    wait_until(lambda: checkpoints(out) or not process.is_alive())
+    process.kill()
+    process.join()
+    assert latest_checkpoint(out) is not None, (tmp_path / "said.txt").read_text()
     assert pretrain(config(checkpoint_every_steps=1), data=data, out=out, resume=True).is_complete
     # the killed process and this one may use different numbers of threads, but here the work is too small to split
     for name, value in weights(whole).items():
@@ -102,22 +100,65 @@ def test_kill_minus_nine_and_resume_gives_the_same_weights(whole, data, tmp_path
     assert steps == sorted(set(steps))
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(data, tmp_path):
+def start_ranks(words: list[str], folder: Path) -> list:
+    """Start the command twice, with what torchrun tells its processes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": "2"}
+    ranks = []
+    for rank in ("0", "1"):
+        (folder / rank).mkdir(exist_ok=True)
+        ranks.append(start_command(words, folder / rank, RANK=rank, LOCAL_RANK=rank, **meeting))
+    return ranks
+
+
+def run_ranks(words: list[str], folder: Path) -> None:
+    for rank, process in enumerate(start_ranks(words, folder)):
+        process.join(120)
+        assert process.exitcode == 0, (folder / str(rank) / "said.txt").read_text()
+
+
+@pytest.fixture(scope="module")
+def whole_of_two(data, tmp_path_factory) -> Path:
+    """The same run by two processes, from beginning to end."""
+    folder = tmp_path_factory.mktemp("two")
+    words = command(folder, data, folder / "run", config(batch_size=4))
+    run_ranks(words[2:], folder)
+    return folder / "run"
+
+
+def same(one, other) -> bool:
+    if isinstance(one, torch.Tensor):
+        return torch.equal(one, other)
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other)
+
+
+@pytest.mark.xdist_group("processes")
+@pytest.mark.parametrize(("workers", "kill_at"), [(0, 2), (2, 4)])
+def test_two_processes_killed_and_resumed_end_in_the_state_of_uninterrupted_ones(
+    whole_of_two, data, tmp_path, workers, kill_at
+):
     out = tmp_path / "run"
-    settings = dataclasses.replace(config(), method={**config().method, "epochs": 100000})
-    words = command(tmp_path, data, out, settings)
-    process = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    deadline = time.monotonic() + 200
-    while time.monotonic() < deadline and process.poll() is None:
-        if (out / "log.jsonl").exists() and '"step"' in (out / "log.jsonl").read_text():
-            break
-        time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    shown, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, shown
-    assert "--resume" in shown
-    assert "Traceback" not in shown
-    assert latest_checkpoint(out) is not None
+    settings = config(batch_size=4, workers=workers, checkpoint_every_steps=1)
+    words = command(tmp_path, data, out, settings, "--resume")[2:]
+    ranks = start_ranks(words, tmp_path)
+    wait_until(lambda: steps_logged(out) >= kill_at or not all(rank.is_alive() for rank in ranks))
+    for rank in ranks:
+        rank.kill()
+        rank.join()
+    saved = load_checkpoint(latest_checkpoint(out))
+    expected = load_checkpoint(latest_checkpoint(whole_of_two))
+    assert kill_at - 1 <= saved.position.global_step < expected.position.global_step
+    run_ranks(words, tmp_path)
+    found = load_checkpoint(latest_checkpoint(out))
+    assert found.position == expected.position
+    assert same(dict(found.weights), dict(expected.weights))
+    assert len(expected.state["random"]) == 2
+    assert same(found.state, expected.state)
 
 
 @pytest.mark.xdist_group("processes")

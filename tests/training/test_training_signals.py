@@ -2,24 +2,21 @@
 
 import contextlib
 import dataclasses
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 import pytest
 import yaml
 
+from command_process import start_command, steps_logged, wait_until
 from coview.config import RunConfig, TrainingSettings, as_plain
 from coview.files import is_running
 from coview.locks import SHARED_MEMORY
 from coview.training.checkpoint import latest_checkpoint, load_checkpoint
 from small_run import make_data, small_config
-from two_processes import PRELOADED
 
 FOR_EVER = 10**6
 
@@ -38,36 +35,8 @@ def endless(workers: int) -> RunConfig:
     return dataclasses.replace(base, method={**base.method, "epochs": FOR_EVER}, training=training)
 
 
-def run_command_line(words: list[str], folder: Path) -> None:
-    """Be a command in a session of its own; called in a process that has imported the heavy libraries already."""
-    import torch
-
-    from coview.cli import run_arguments
-    from coview.cli.terminal import run_command
-
-    os.setsid()
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests themselves run under nohup
-    torch.set_num_threads(1)
-    tempfile.tempdir = str(folder)
-    said = (folder / "said.txt").open("w", buffering=1)
-    sys.stdout = sys.stderr = said
-    sys.exit(run_command(lambda: run_arguments(words)))
-
-
-def steps_logged(out: Path) -> int:
-    log = out / "log.jsonl"
-    return log.read_text().count('"event": "step"') if log.exists() else 0
-
-
 def shared_folders() -> set[str]:
     return {path.name for path in SHARED_MEMORY.glob("coview-*")} if SHARED_MEMORY.is_dir() else set()
-
-
-def wait_until(holds, *, seconds: float = 120.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not holds() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return bool(holds())
 
 
 def group_is_empty(group: int) -> bool:
@@ -83,6 +52,7 @@ def group_is_empty(group: int) -> bool:
         (signal.SIGTERM, True, 2),
         (signal.SIGTERM, False, 0),
         (signal.SIGINT, True, 2),
+        (signal.SIGINT, False, 0),
         (signal.SIGHUP, True, 1),
         (signal.SIGHUP, False, 0),
     ],
@@ -91,10 +61,7 @@ def test_a_signal_saves_says_so_and_leaves_nothing_running(data, tmp_path, numbe
     out, settings = tmp_path / "run", tmp_path / "config.yaml"
     settings.write_text(yaml.safe_dump(as_plain(endless(workers)), sort_keys=False))
     words = ["pretrain", str(settings), "--data", str(data), "--out", str(out)]
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    process = context.Process(target=run_command_line, args=(words, tmp_path))
-    process.start()
+    process = start_command(words, tmp_path)
     try:
         has_begun = wait_until(lambda: steps_logged(out) >= 2 or not process.is_alive())
         assert has_begun and process.is_alive(), (tmp_path / "said.txt").read_text()  # noqa: PT018
@@ -119,11 +86,8 @@ def test_workers_of_a_killed_command_end_and_leave_nothing(data, tmp_path):
     out, settings = tmp_path / "run", tmp_path / "config.yaml"
     settings.write_text(yaml.safe_dump(as_plain(endless(2)), sort_keys=False))
     words = ["pretrain", str(settings), "--data", str(data), "--out", str(out)]
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
     before = shared_folders()
-    process = context.Process(target=run_command_line, args=(words, tmp_path))
-    process.start()
+    process = start_command(words, tmp_path)
     try:
         has_begun = wait_until(lambda: steps_logged(out) >= 1 or not process.is_alive())
         assert has_begun and process.is_alive(), (tmp_path / "said.txt").read_text()  # noqa: PT018
