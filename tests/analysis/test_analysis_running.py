@@ -20,6 +20,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.evaluation import evaluate
+from coview.files import read_json
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_figures_that_are_gone_leave_no_files(many_classes, tmp_path):
 
 def test_results_of_an_older_format_say_what_to_do(many_classes, tmp_path):
     result = relations(many_classes, options={"neighbours": 2})
-    (tmp_path / "old.json").write_text(Path(result.path).read_text().replace('"format": 3', '"format": 2'))
+    (tmp_path / "old.json").write_text(json.dumps({**read_json(Path(result.path)), "format": 2}))
     with pytest.raises(UserError, match=r"older coview \(format 2; this one reads 3\): run coview analyse again"):
         read_analysis(tmp_path / "old.json")
 
@@ -211,3 +212,17 @@ def test_settings_are_checked_before_the_work(many_classes, monkeypatch):
     with pytest.raises(UserError, match="no setting of an analysis; did you mean 'class-relations'"):
         running.options_by_analysis({"class_relation": {"neighbours": 2}})
     assert running.options_by_analysis({"class_relations": {"a": 2}}) == {"class-relations": {"a": 2}}
+
+
+def test_damaged_results_and_figures_are_named_and_left_out(many_classes, tmp_path, caplog):
+    made = relations(many_classes, options={"neighbours": 2})
+    folder = tmp_path / "analysis"
+    shutil.copytree(Path(made.path).parent, folder)
+    path, figure = folder / "class-relations.json", folder / "class-relations-rgb.svg"
+    figure.write_text(figure.read_text().replace("</svg>", "<!-- --></svg>"))
+    assert [one.name for one in read_analysis(path).findings.figures] == ["counts", "flow"]
+    assert "class-relations-rgb.svg is damaged: its checksum differs" in caplog.text
+    path.write_text(path.read_text().replace('"classes": 4', '"classes": 5'))
+    with pytest.raises(UserError, match=r"class-relations.json is not a result .*damaged: its checksum differs"):
+        read_analysis(path)
+    assert read_analyses(tmp_path) == []
