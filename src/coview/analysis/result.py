@@ -91,7 +91,7 @@ def write_analysis(result: AnalysisResult) -> None:
     writer.writeheader()
     writer.writerows(records)
     write_text(path.with_suffix(".csv"), table.getvalue())
-    figures = []
+    figures: list[dict[str, Any]] = []
     for figure in findings.figures:
         stem = result.figure_path(figure).name
         write_text(path.with_name(f"{stem}.svg"), figure.svg)
