@@ -46,6 +46,7 @@ MAY_BE_ABSENT = {
     "torchcodec",
     "torchvision",
     "trackio",
+    "transformers",
     "umap",
     "wandb",
 }

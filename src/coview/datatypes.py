@@ -26,6 +26,11 @@ Frame = NDArray[np.uint8]
 """One picture of an image-like view: (H, W, C) uint8. RGB order, rows from the top."""
 
 
+RGB_MEAN = (0.485, 0.456, 0.406)
+"""Mean of red, green, blue, values 0 to 1, over natural pictures (ImageNet's, the usual ones)."""
+RGB_STD = (0.229, 0.224, 0.225)
+"""Their standard deviations; clips of rgb are normalised by these."""
+
 ProgressSink = Callable[[int, int, Mapping[str, float]], None]
 """Long work calls it with (items done, items in all, amounts so far such as {"frames": 1200}) and never prints."""
 

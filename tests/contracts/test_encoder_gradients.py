@@ -22,14 +22,14 @@ KNOWN = {1: [(5, 16)], 2: [(2, 16)]}
 
 
 @pytest.mark.timeout(900)  # half a minute, but on busy processors the children of two threads wait for each other
-@pytest.mark.parametrize("name", list(ENCODERS))
+@pytest.mark.parametrize("name", [name for name in ENCODERS if name != "transformers"])
 def test_gradients_are_right_where_torchs_may_be_wrong(name: str) -> None:
     assert find_faults(name, threads=(1, 2), calls=new_calls(name), sizes=KNOWN) == {}
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("name", list(ENCODERS))
+@pytest.mark.parametrize("name", [name for name in ENCODERS if name != "transformers"])
 def test_gradients_are_right_everywhere(name: str) -> None:
     sizes = [(frames, side) for frames in FRAMES for side in SIDES]
     calls = calls_of(name, short_only=False)

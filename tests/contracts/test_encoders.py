@@ -5,19 +5,27 @@ import torch
 from torch import nn
 
 from coview.encoders import ENCODERS, Encoder
+from pretrained_folders import SMALL_NETWORKS, needs_transformers
 
-pytestmark = pytest.mark.parametrize("name", list(ENCODERS))
+OPTIONS = {"transformers": {"model": SMALL_NETWORKS["dinov2"], "pooling": "patches"}}
+"""Of rows that cannot be built without."""
+MARKS = {"transformers": needs_transformers}
+pytestmark = pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in ENCODERS])
 
 
 def build(name: str, *, in_channels: int = 2) -> Encoder:
     torch.manual_seed(0)
-    return ENCODERS.load(name)(in_channels=in_channels)
+    return make(name, in_channels)
+
+
+def make(name: str, in_channels: int) -> Encoder:
+    return ENCODERS.load(name)(in_channels=in_channels, **OPTIONS.get(name, {}))
 
 
 @pytest.mark.parametrize("in_channels", [1, 2, 3, 17])
 def test_any_number_of_channels(name: str, in_channels: int) -> None:
     with torch.device("meta"):
-        encoder = ENCODERS.load(name)(in_channels=in_channels)
+        encoder = make(name, in_channels)
         feature_map = encoder(torch.empty(2, in_channels, 5, 64, 64))
     assert encoder.in_channels == in_channels
     assert feature_map.shape[:2] == (2, encoder.feature_size)
@@ -27,7 +35,7 @@ def test_any_number_of_channels(name: str, in_channels: int) -> None:
 @pytest.mark.parametrize(("frames", "height", "width"), [(1, 64, 64), (3, 65, 97), (16, 113, 71), (5, 1, 33)])
 def test_odd_sizes(name: str, frames: int, height: int, width: int) -> None:
     with torch.device("meta"):
-        encoder = ENCODERS.load(name)(in_channels=2).eval()  # nothing normalises over the one cell of a single clip
+        encoder = make(name, 2).eval()  # nothing normalises over the one cell of a single clip
         assert min(encoder(torch.empty(1, 2, frames, height, width)).shape) >= 1
 
 
@@ -53,7 +61,7 @@ def test_tiny_clips_train_every_parameter(name: str, num_clips: int, side: int) 
 
 
 def test_state_dict_carries_everything(name: str) -> None:
-    encoder, other = build(name), ENCODERS.load(name)(in_channels=2).eval()
+    encoder, other = build(name), make(name, 2).eval()
     clips = torch.randn(2, 2, 5, 32, 32)
     assert not torch.equal(next(encoder.parameters()), next(other.parameters()))
     encoder.train()(clips)  # moves the running statistics away from their start

@@ -106,7 +106,7 @@ def test_torch_pads_nothing_where_the_kernel_reaches_over_the_input(kernel, stri
     assert calls.dangerous()
 
 
-@pytest.mark.parametrize("name", list(ENCODERS))
+@pytest.mark.parametrize("name", [name for name in ENCODERS if name != "transformers"])
 def test_no_encoder_lets_torch_pad_a_short_input(name: str) -> None:
     encoder = ENCODERS.load(name)(in_channels=2).train()
     sizes = [*((frames, 16) for frames in (1, 2, 3, 5, 7)), (2, 32)]  # others: tests/contracts/test_encoder_gradients

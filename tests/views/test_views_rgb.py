@@ -3,9 +3,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from coview.datatypes import RGB_MEAN as MEAN
+from coview.datatypes import RGB_STD as STD
 from coview.views.base import StorageSettings
 from coview.views.crop import Geometry
-from coview.views.rgb import MEAN, STD, RgbView
+from coview.views.rgb import RgbView
 
 RGB = RgbView(RgbView.Options())
 

@@ -25,6 +25,7 @@ class Evaluate(Command):
         coview evaluate runs/cocon --data data/ucf10 --protocol finetune --finetune.epochs 20
         coview evaluate runs/cocon --data data/hmdb51 --split split1 split2 split3
         coview evaluate runs/cocon --data data/mine --protocol knn --knn.folds 5
+        coview evaluate runs/cocon --data data/mine --baseline models/videomae-base
         coview evaluate runs/cocon --data data/mine --retrieval.gallery data/ucf101
     """
 
@@ -44,6 +45,8 @@ class Evaluate(Command):
     """Split column, or several, evaluated one by one with their mean at the end; not set: the run's own."""
     checkpoint: str | None = None
     """Folder name of a checkpoint, such as rgb-00000400; not set: the newest."""
+    baseline: Path | None = None
+    """Folder of a pretrained network (see docs: pretrained encoders) or of another run: a frozen row in the table."""
     device: str = "auto"
     """auto, cpu, cuda, or cuda:N."""
 
@@ -53,6 +56,9 @@ class Evaluate(Command):
         from coview.evaluation import evaluate_splits
         from coview.evaluation.results.tables import lay_out, result_tables
 
+        chosen = own_settings(settings, "protocol", self.protocol)
+        if self.baseline is not None:
+            chosen["baseline"] = str(self.baseline)
         with progress_bar("evaluate", unit="done") as progress:
             results = evaluate_splits(
                 self.run_folder,
@@ -60,7 +66,7 @@ class Evaluate(Command):
                 self.split,
                 protocol=self.protocol,
                 checkpoint=self.checkpoint,
-                settings=own_settings(settings, "protocol", self.protocol),
+                settings=chosen,
                 device=self.device,
                 progress=progress,
             )

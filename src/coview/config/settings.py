@@ -133,6 +133,11 @@ class OptimiserSettings:
     trust: PositiveFloat = 1e-3
     """lars: ratio of each weight tensor's step to its norm, before the learning rate. Biases and norms: plain sgd
     without weight decay."""
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """The learning rate of each layer of an encoder, as a share of the next layer's; below 1 (usual: 0.75) the first
+    layers of what was trained before change least."""
+    frozen_layers: Count = 0
+    """So many first layers of each encoder do not learn; 1000: the whole encoder stands still and its head learns."""
 
 
 @dataclass(frozen=True)
@@ -234,7 +239,8 @@ class RunConfig:
     method: Mapping[str, Any] = field(default_factory=lambda: {"name": "cpc"})
     """name: one of `coview list methods`; the other keys are that method's settings."""
     encoder: Mapping[str, Any] = field(default_factory=lambda: {"name": "r2d3d18"})
-    """name: one of `coview list encoders`, the network f of each view; the other keys are that encoder's options."""
+    """name: one of `coview list encoders`, the network f of each view; the other keys are that encoder's options.
+    transformers with path: a folder of pretrained weights, which every view then starts from."""
     clip: ClipSettings = field(default_factory=ClipSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
@@ -242,5 +248,6 @@ class RunConfig:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
     start_from: Mapping[str, str] | str | None = None
-    """Begin with earlier weights: view -> folder of a run or of a checkpoint, or a file of published S3D or R(2+1)D
-    weights; or one of these for all views. Not set, and for views not named: random weights."""
+    """Begin with earlier weights: view -> folder of a run or of a checkpoint, a file of published S3D or R(2+1)D
+    weights, or a folder of a pretrained network; or one of these for all views. Not set, and for views not named:
+    random weights."""

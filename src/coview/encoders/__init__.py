@@ -1,6 +1,6 @@
 """Station 7: clips -> features. Encoders take any number of channels and know nothing of video files or methods."""
 
-from coview.encoders.base import ENCODERS, Encoder, EncoderFactory, build_encoder
+from coview.encoders.base import ENCODERS, Encoder, EncoderFactory, build_encoder, resolve_encoder
 from coview.encoders.convgru import ConvGRU
 from coview.encoders.convolution import Conv3d
 from coview.encoders.heads import Predictor, ProjectionHead
@@ -22,6 +22,7 @@ __all__ = [
     "r2d3d34",
     "r2plus1d10",
     "r2plus1d18",
+    "resolve_encoder",
     "s3d",
     "s3dg",
     "tiny3d",

@@ -29,6 +29,10 @@ class Encoder(nn.Module, abc.ABC):
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B, C, T, H, W) to a feature map (B, D, T', S, S)."""
 
+    def layers_in_order(self) -> tuple[nn.Module, ...]:
+        """Return the parts that clips pass through, first to last: what `optimiser.layer_decay` counts."""
+        return tuple(self.children())
+
     def pooled(self, clips: Tensor) -> Tensor:
         """Map clips (B, C, T, H, W) to one feature each (B, D): the mean of the map over time and space."""
         feature_map: Tensor = self(clips)
@@ -52,6 +56,7 @@ ENCODERS: Registry[EncoderFactory] = Registry(
         "s3d": "coview.encoders.s3d:s3d",
         "s3dg": "coview.encoders.s3d:s3dg",
         "tiny3d": "coview.encoders.tiny3d:tiny3d",
+        "transformers": "coview.encoders.pretrained:Pretrained",
     },
 )
 
@@ -79,6 +84,18 @@ def build_encoder(given: Mapping[str, Any], *, in_channels: int) -> Encoder:
     if not isinstance(getattr(encoder, "feature_size", None), int):
         raise UserError(f"the encoder {name!r} does not tell its feature_size, the channels D of its feature map")
     return encoder
+
+
+def resolve_encoder(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row and its options with what a file beside them says put in; done once, where training begins.
+
+    Raises:
+        UserError: no such encoder, or a file that cannot be used.
+    """
+    options = dict(given)
+    name = options.pop("name", None)
+    resolve = getattr(ENCODERS.load(str(name)), "resolve_options", None)
+    return dict(given) if resolve is None else {"name": name, **resolve(options)}
 
 
 def _options_of(build: EncoderFactory) -> type[Any]:

@@ -61,6 +61,10 @@ class S3D(Encoder):
         self.layers = nn.Sequential(layers)
         initialise_convolutions(self)
 
+    def layers_in_order(self) -> tuple[nn.Module, ...]:
+        """Return the layers of the paper, pools among them."""
+        return tuple(self.layers)
+
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B, C, T, H, W) to a feature map (B, 1024, T', S, S), not negative."""
         feature_map: Tensor = self.layers(clips)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from coview.embedding.embeddings import Embeddings, join_views
 from coview.embedding.run import Run
 from coview.evaluation.ensembles import ENSEMBLE, choose_ensembles, describe_shares, shares_of_members
 from coview.evaluation.pixel_baselines import PIXEL_BASELINES, cached_pixels
+from coview.evaluation.pretrained_baseline import describe_baseline, embed_with_baseline
 from coview.evaluation.protocols.base import FeatureSettings, Task
 from coview.evaluation.query_gallery import EvaluationVideos
 from coview.evaluation.results.result import RowKind
@@ -59,7 +61,7 @@ def gather_features(task: Task, videos: EvaluationVideos, settings: FeatureSetti
         settings: weights of the views, and whether baselines are scored too.
 
     Returns:
-        "trained" and, with baselines, "random" (the weights that training began from) and "pixels".
+        "trained", with a baseline "pretrained", and, with baselines, "random" (the weights that training began from) and "pixels".
 
     Raises:
         UserError: the data set lacks a view, or a weight cannot be used.
@@ -68,6 +70,8 @@ def gather_features(task: Task, videos: EvaluationVideos, settings: FeatureSetti
     if task.members:
         mixes = {ENSEMBLE: shares_of_members(task.members)}
     tables = [FeatureTable("trained", encode_videos(task, videos, weights="trained"), mixes)]
+    if settings.baseline is not None:
+        tables.append(_pretrained_table(task, videos, Path(settings.baseline)))
     if settings.baselines:
         pixels = [
             cached_pixels(task.run, data, entries, workers=settings.workers, progress=task.progress)
@@ -76,6 +80,15 @@ def gather_features(task: Task, videos: EvaluationVideos, settings: FeatureSetti
         tables.append(FeatureTable("random", encode_videos(task, videos, weights="random"), mixes))
         tables.append(FeatureTable("pixels", _concatenated(pixels), descriptions=PIXEL_BASELINES))
     return tables
+
+
+def _pretrained_table(task: Task, videos: EvaluationVideos, folder: Path) -> FeatureTable:
+    parts = [
+        embed_with_baseline(folder, task.run, data, entries, device=task.device, progress=task.progress)
+        for data, entries in videos.by_data(task.data)
+    ]
+    features = _concatenated(parts)
+    return FeatureTable("pretrained", features, descriptions=dict.fromkeys(features, describe_baseline(folder)))
 
 
 def encode_videos(

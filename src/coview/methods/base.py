@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from coview.config.parsing import parse
 from coview.datatypes import VideoEntry, ViewBatch
+from coview.encoders.base import Encoder
 from coview.errors import UserError
 
 ClassificationHead = Literal["features", "context"]
@@ -298,6 +299,18 @@ def freeze_all_but(method: nn.Module, trainable: Iterable[str]) -> None:
         module = method.get_submodule(name)
         module.requires_grad_(True)
         module.train()
+
+
+def freeze_layers(method: nn.Module, count: int) -> None:
+    """Let the first `count` layers of every encoder stand still, in eval mode: a whole encoder where it has no more."""
+    if count == 0:
+        return
+    for encoder in getattr(method, "encoders", nn.ModuleDict()).children():
+        layers = encoder.layers_in_order() if isinstance(encoder, Encoder) else tuple(encoder.children())
+        still = (encoder,) if count >= len(layers) else layers[:count]
+        for layer in still:
+            layer.requires_grad_(False)
+            layer.eval()
 
 
 def reached_views(stages: Sequence[Stage], stage_index: int) -> tuple[str, ...]:

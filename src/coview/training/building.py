@@ -10,7 +10,7 @@ from typing import Any
 
 from coview.config import ClipSettings, RunConfig, as_plain, parse
 from coview.datatypes import VideoEntry
-from coview.encoders import build_encoder
+from coview.encoders import build_encoder, resolve_encoder
 from coview.errors import UserError
 from coview.methods import METHODS
 from coview.methods.base import Method, Sizes
@@ -65,7 +65,8 @@ def resolve_config(config: RunConfig, *, num_videos: int, classes: tuple[str, ..
     kind, settings = _method_of(config)
     before, after = _fields(settings), _fields(kind.resolve_settings(settings, sizes))
     method = {**config.method, **{name: value for name, value in after.items() if value != before[name]}}
-    return dataclasses.replace(config, schedule=schedule, optimiser=optimiser, method=method)
+    encoder = resolve_encoder(config.encoder)
+    return dataclasses.replace(config, schedule=schedule, optimiser=optimiser, method=method, encoder=encoder)
 
 
 def derived_settings(asked: RunConfig, resolved: RunConfig) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def pretrain(
         torch.manual_seed(config.seed)
         method = build_method(config, channels)
         newest = latest_checkpoint(out) if resume else None
-        began = _begin(method, config, out, is_resumed=newest is not None)
+        began = _begin(method, asked, out, is_resumed=newest is not None)
         feed = VideoFeed(dataset, train, validation, views, config=config, processes=processes)
         description = describe_run(config, dataset, train=train, validation=validation, channels=channels)
         before = _agreed(processes, lambda: _opened(out, description, claim, resume=resume))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from coview.config import RunConfig, parse
 from coview.encoders import Encoder
+from coview.encoders.pretrained import Pretrained, is_pretrained_folder, load_weights
 from coview.encoders.published_weights import load_published_weights
 from coview.errors import UserError
 from coview.methods.base import reached_views
@@ -52,7 +53,8 @@ def sources_of(config: RunConfig) -> dict[str, Path]:
     """
     given = config.start_from
     if given is None:
-        return {}
+        own = pretrained_path(config)
+        return {} if own is None else dict.fromkeys(config.views, own)
     named = dict.fromkeys(config.views, given) if isinstance(given, str) else dict(given)
     for view in named:
         if view not in config.views:
@@ -60,7 +62,19 @@ def sources_of(config: RunConfig) -> dict[str, Path]:
             raise UserError(
                 f"start_from names the view {view!r}{hint} The views of this run: {', '.join(config.views)}"
             )
-    return {view: Path(folder) for view, folder in named.items()}
+    sources = {view: Path(folder) for view, folder in named.items()}
+    own = pretrained_path(config)
+    return sources if own is None else {view: sources.get(view, own) for view in config.views}
+
+
+def pretrained_path(config: RunConfig) -> Path | None:
+    """Return the folder of a pretrained network that the settings name as their encoder.
+
+    None where they hold the network's settings already, as those of a run do: a run that is opened, or trained on,
+    reads no folder that somebody else named.
+    """
+    path = config.encoder.get("path")
+    return Path(path) if isinstance(path, str) and "model" not in config.encoder else None
 
 
 def start_from(method: nn.Module, sources: Mapping[str, Path]) -> dict[str, Started]:
@@ -71,8 +85,9 @@ def start_from(method: nn.Module, sources: Mapping[str, Path]) -> dict[str, Star
 
     Args:
         method: where they go, in place.
-        sources: view -> folder of a run (its newest checkpoint) or of a checkpoint, or a file of published weights
-            for the view's encoder (see `coview.encoders.published_weights`).
+        sources: view -> folder of a run (its newest checkpoint) or of a checkpoint, a file of published weights for
+            the view's encoder (see `coview.encoders.published_weights`), or the folder of a pretrained network (see
+            `coview.encoders.pretrained`).
 
     Returns:
         View -> what was put in.
@@ -84,6 +99,9 @@ def start_from(method: nn.Module, sources: Mapping[str, Path]) -> dict[str, Star
     for view, source in sources.items():
         if source.is_file():
             started[view] = _start_published(method, view, source)
+            continue
+        if is_pretrained_folder(source):
+            started[view] = _start_pretrained(method, view, source)
             continue
         checkpoint = find_checkpoint(source)
         started[view] = _start_view(method, view, checkpoint)
@@ -158,6 +176,19 @@ def _start_published(method: nn.Module, view: str, file: Path) -> Started:
         left_out=report.left,
         num_parameters=sum(values[name].numel() for name in report.matched),
     )
+
+
+def _start_pretrained(method: nn.Module, view: str, folder: Path) -> Started:
+    """Put the weights of a pretrained network into one view's encoder."""
+    encoder = method.get_submodule(f"{ENCODERS}.{view}")
+    if not isinstance(encoder, Pretrained):
+        raise UserError(
+            f"start_from.{view}: {folder} holds a network of transformers; it needs encoder.name transformers and "
+            f"encoder.path {folder}. To learn from it with another encoder: method.teacher of method joint"
+        )
+    count = load_weights(encoder, folder)
+    logger.info("view %s starts from %s: %d numbers", view, folder, count)
+    return Started(str(folder.resolve()), (ENCODERS,), (), (), count)
 
 
 def _read(checkpoint: Path) -> dict[str, Tensor]:

@@ -15,7 +15,7 @@ from coview.config import RunConfig
 from coview.datatypes import ProgressSink, ViewBatch
 from coview.errors import UserError
 from coview.methods import LossOutput, Method, Progress, Stage
-from coview.methods.base import freeze_all_but
+from coview.methods.base import freeze_all_but, freeze_layers
 from coview.training.checkpoint import Checkpoint, Position, save_checkpoint
 from coview.training.distributed import Processes
 from coview.training.feed import Feed
@@ -106,7 +106,7 @@ class Trainer:
         """Train one stage from its beginning, or go on inside it; return False when asked to stop before its end."""
         at, num_steps = self.position, self.num_steps(stage)
         learning = stage.trainable_at(at.epoch)
-        freeze_all_but(self.method, learning)
+        self._let_learn(learning)
         self.optimiser = build_optimiser(self.method, stage, self.config.optimiser, self.config.views)
         self.scaler = torch.GradScaler(self.processes.device.type, enabled=self.precision.dtype_name == "fp16")
         self.plateau = Plateau()
@@ -135,7 +135,7 @@ class Trainer:
             first = at.step
             if stage.trainable_at(at.epoch) != learning:
                 learning = stage.trainable_at(at.epoch)
-                freeze_all_but(self.method, learning)
+                self._let_learn(learning)
                 model = self._over_processes()
             batches = self.feed.training(stage.views, epoch=at.epoch, first_step=at.step_in_epoch)
             for batch in reporter.timed(batches):
@@ -159,6 +159,11 @@ class Trainer:
         at.is_stage_finished = True
         self._save()
         return True
+
+    def _let_learn(self, names: Sequence[str]) -> None:
+        """Let submodules of the method learn, but for the first layers of encoders that are to stand still."""
+        freeze_all_but(self.method, names)
+        freeze_layers(self.method, self.config.optimiser.frozen_layers)
 
     def _over_processes(self) -> nn.Module:
         """Wrap the method so that gradients are averaged over processes; anew each stage, since others learn."""
@@ -254,7 +259,7 @@ class Trainer:
             self._agree()
             if self.stopped_by:
                 break
-        freeze_all_but(self.method, stage.trainable_at(at.epoch))
+        self._let_learn(stage.trainable_at(at.epoch))
         return {"validation_loss": float(self.processes.mean(torch.stack(losses).mean()))} if losses else {}
 
     def _save(self) -> None:

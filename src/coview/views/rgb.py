@@ -9,14 +9,9 @@ import cv2
 from numpy.typing import NDArray
 
 from coview.config import NonNegativeFloat
-from coview.datatypes import Frame
+from coview.datatypes import RGB_MEAN, RGB_STD, Frame
 from coview.video.stored import read_rgb, write_rgb
 from coview.views.base import PixelScale, SourceVideo, StorageSettings, View
-
-MEAN = (0.485, 0.456, 0.406)
-"""Mean of red, green, blue over natural pictures (ImageNet's, the usual ones)."""
-STD = (0.229, 0.224, 0.225)
-"""Their standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +30,7 @@ class RgbView(View):
     suffix: ClassVar[str] = ".mp4"
     Options: ClassVar[type[Any]] = RgbOptions
     is_colour: ClassVar[bool] = True
-    scale: ClassVar[PixelScale] = PixelScale(0.0, 255.0, mean=MEAN, std=STD, mirror_signs=(1.0, 1.0, 1.0))
+    scale: ClassVar[PixelScale] = PixelScale(0.0, 255.0, mean=RGB_MEAN, std=RGB_STD, mirror_signs=(1.0, 1.0, 1.0))
 
     def extract(self, frames: Iterable[Frame], video: SourceVideo | None = None) -> Iterator[Frame]:
         """Pass the frames on, (H, W, 3) uint8."""

@@ -26,6 +26,9 @@ class FeatureSettings:
 
     baselines: bool = True
     """Also score random weights and the pixel baselines, each in the same way."""
+    baseline: str | None = None
+    """Folder of a pretrained network (config.json and safetensors, as transformers saves them) or of another run: also
+    score it as it is, frozen. On the command line: --baseline DIR."""
     workers: Count = 2
     """Threads that read videos for the pixel baselines."""
     weights: Mapping[str, NonNegativeFloat] = field(default_factory=lambda: dict(DEFAULT_WEIGHTS))

@@ -140,7 +140,7 @@ def _as_released(task: Task, videos: EvaluationVideos, table: FeatureTable) -> F
     A gallery video is one random clip, drawn by the run's seed; queries and gallery are each centred by the mean of
     their own set.
     """
-    if table.kind == "pixels":
+    if table.kind in ("pixels", "pretrained"):
         return table
     weights: Weights = "trained" if table.kind == "trained" else "random"
     clips = encode_videos(task, videos, weights=weights, clip_seed=task.run.config.seed)

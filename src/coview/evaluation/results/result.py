@@ -21,9 +21,10 @@ logger = logging.getLogger(__name__)
 FOLDER = "evaluation"
 FORMAT = 3
 """Of result files; raise it when older ones can no longer be read."""
-RowKind = Literal["trained", "random", "pixels", "chance"]
+RowKind = Literal["trained", "pretrained", "random", "pixels", "chance"]
 KIND_TITLES: Mapping[RowKind, str] = {
     "trained": "this run",
+    "pretrained": "pretrained, frozen",
     "random": "random weights",
     "pixels": "pixels",
     "chance": "chance",
@@ -35,7 +36,7 @@ class ScoreRow:
     """The scores of one set of features.
 
     Attributes:
-        kind: trained: this run; random: its encoders before training; pixels: no network; chance: guessing.
+        kind: trained: this run; pretrained: another network, not trained here; random: its encoders before training; pixels: no network; chance: guessing.
         name: the view, the ensemble of views, or the baseline's name.
         metrics: metric name -> value, nan where there is none; `Result.scale` says how each reads.
         standard_errors: metric name -> standard error, or the spread that the protocol's settings name, where known.
@@ -52,8 +53,8 @@ class ScoreRow:
 
     @property
     def title(self) -> str:
-        """Return "rgb", "rgb, random weights", "colour histogram" or "chance"."""
-        return f"{self.name}, {KIND_TITLES['random']}" if self.kind == "random" else self.name
+        """Return "rgb", "rgb, random weights", "dinov2-small, pretrained, frozen", "colour histogram" or "chance"."""
+        return f"{self.name}, {KIND_TITLES[self.kind]}" if self.kind in ("random", "pretrained") else self.name
 
     @property
     def first_metric(self) -> str:

@@ -215,7 +215,7 @@ def _baseline_values(found: Sequence[RunResult], metrics: Sequence[str]) -> Iter
     """Yield those of pixels and chance once for all runs: one result a seed, since a classifier's seed is the run's."""
     by_seed = {one.result.seed: one.result for one in found if any(row.kind == "pixels" for row in one.result.rows)}
     results = list(by_seed.values())
-    for own in (row for row in (results[0].rows if results else ()) if row.kind in ("pixels", "chance")):
+    for own in (row for row in (results[0].rows if results else ()) if row.kind in ("pretrained", "pixels", "chance")):
         for metric in metrics:
             values = _of_rows(results, own.kind, own.name, metric)
             once = values[:1] if len(set(values)) == 1 else values
