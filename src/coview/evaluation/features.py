@@ -61,10 +61,8 @@ def gather_features(task: Task, videos: EvaluationVideos, settings: FeatureSetti
         settings: weights of the views, and whether baselines are scored too.
 
     Returns:
-        "trained", with a baseline "pretrained", and, with baselines, "random" (the weights that training began from) and "pixels".
-
-    Raises:
-        UserError: the data set lacks a view, or a weight cannot be used.
+        "trained", where a baseline is set "pretrained", and where baselines are asked for "random" (the weights that
+        training began from) and "pixels".
     """
     mixes = choose_ensembles(task.run.views, settings.weights)
     if task.members:

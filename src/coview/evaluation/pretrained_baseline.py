@@ -86,7 +86,7 @@ def embed_with_baseline(
 
 
 def baseline_config(encoder: Pretrained, like: RunConfig) -> RunConfig:
-    """Return settings under which a frozen network sees windows as long as those of a run, in its own frames and size."""
+    """Return settings under which a frozen network sees windows as long as a run's, in its own frames and size."""
     frames = encoder.num_frames or (IMAGE_FRAMES if encoder.family.takes == "frames" else like.clip.num_frames)
     stride = max(1, round((like.clip.span - 1) / max(1, frames - 1)))
     return dataclasses.replace(

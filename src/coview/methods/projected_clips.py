@@ -1,7 +1,7 @@
 """What contrastive methods share: each view's clips through its encoder and head, and how well the views meet."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -71,6 +71,17 @@ def contrast_pairs(
         UserError: a single clip of a single view, which has nothing to find.
     """
     clips, pooled = project_clips(method, heads, batch, views)
+    return contrast_clips(method, clips, pooled, own_negatives=own_negatives)
+
+
+def contrast_clips(
+    method: Method, clips: Sequence[ProjectedClip], pooled: Mapping[str, Tensor], *, own_negatives: bool
+) -> LossOutput:
+    """Return what `contrast_pairs` does, of clips that were projected before; see there.
+
+    Raises:
+        UserError: a single clip of a single view, which has nothing to find.
+    """
     if len(clips) < 2:
         raise UserError(
             f"method {type(method).__name__.lower()} needs two clips of each video or two views, got one clip of "
@@ -83,7 +94,7 @@ def contrast_pairs(
         terms.setdefault(asking.view, []).append(loss)
     losses = {view: torch.stack(own).mean() for view, own in terms.items()}
     parts = {f"{view}/info-nce": loss.detach() for view, loss in losses.items()}
-    num_keys = batch.num_videos * world_size()
+    num_keys = len(clips[0].z) * world_size()
     return LossOutput(
         total=torch.stack(list(losses.values())).mean(),
         parts=parts,

@@ -36,7 +36,8 @@ class ScoreRow:
     """The scores of one set of features.
 
     Attributes:
-        kind: trained: this run; pretrained: another network, not trained here; random: its encoders before training; pixels: no network; chance: guessing.
+        kind: trained: this run; pretrained: another network, not trained here; random: its encoders before training;
+            pixels: no network; chance: guessing.
         name: the view, the ensemble of views, or the baseline's name.
         metrics: metric name -> value, nan where there is none; `Result.scale` says how each reads.
         standard_errors: metric name -> standard error, or the spread that the protocol's settings name, where known.
