@@ -24,6 +24,7 @@ ROAD = [
     "exports",
     "collection",
     "evaluation",
+    "adaptation",
     "analysis",
     "reports",
     "serving",

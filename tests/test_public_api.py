@@ -23,6 +23,7 @@ API = {
     "Run",
     "RunConfig",
     "UserError",
+    "adapt",
     "analyse",
     "evaluate",
     "export",

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from coview.adaptation.adapting import adapt as adapt
     from coview.analysis.running import analyse as analyse
     from coview.collection.heads import load_head as load_head
     from coview.collection.opening import open_index as open_index
@@ -48,6 +49,7 @@ _PLACES = {
     "Run": "coview.embedding.run",
     "RunConfig": "coview.config",
     "UserError": "coview.errors",
+    "adapt": "coview.adaptation.adapting",
     "analyse": "coview.analysis.running",
     "evaluate": "coview.evaluation.evaluate",
     "export": "coview.exports.exporting",

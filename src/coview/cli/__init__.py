@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from coview.cli.adapt import Adapt
 from coview.cli.analyse import Analyse
 from coview.cli.clusters import Clusters
 from coview.cli.command import Command, run_words, split_plugins
@@ -37,6 +38,7 @@ from coview.registry import did_you_mean, load_plugins
 COMMANDS: dict[str, type[Command]] = {
     "prepare": Prepare,
     "pretrain": Pretrain,
+    "adapt": Adapt,
     "evaluate": Evaluate,
     "ensemble": Ensemble,
     "compare": Compare,

@@ -22,6 +22,8 @@ class ViewInput:
     """Pad to this many channels with a constant: zero motion for flow (ViCC feeds flow as 3 channels)."""
     learning_rate_factor: PositiveFloat = 1.0
     """The learning rate of this view's encoder and head is multiplied by this."""
+    encoder: Mapping[str, Any] | None = None
+    """This view's own network, spelled as the run's `encoder`; not set: that one."""
 
 
 @dataclass(frozen=True)
@@ -251,3 +253,8 @@ class RunConfig:
     """Begin with earlier weights: view -> folder of a run or of a checkpoint, a file of published S3D or R(2+1)D
     weights, or a folder of a pretrained network; or one of these for all views. Not set, and for views not named:
     random weights."""
+
+    def encoder_of(self, view: str) -> Mapping[str, Any]:
+        """Return what the network of a view is built from: its own setting, or the run's."""
+        own = self.views[view].encoder
+        return self.encoder if own is None else own

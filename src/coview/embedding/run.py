@@ -129,7 +129,7 @@ class Run:
             raise UserError(f"{self.path} has no view {view!r}{hint} It has: {', '.join(self.views)}")
         description = {"view": view, "input": as_plain(self.config.views[view]), "clip": as_plain(self.config.clip)}
         description |= {"trained": view in self.trained_views, **self.describe()}
-        built_from = self.config.encoder
+        built_from = self.config.encoder_of(view)
         return save_encoder(self.encoders[view], Path(path), built_from=built_from, description=description)
 
     def embed(

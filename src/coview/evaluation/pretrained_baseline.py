@@ -30,6 +30,7 @@ def embed_with_baseline(
     data: PreparedDataset,
     entries: Sequence[VideoEntry],
     *,
+    per_window: bool = False,
     device: str = "auto",
     progress: ProgressSink | None = None,
 ) -> Embeddings:
@@ -43,6 +44,7 @@ def embed_with_baseline(
         run: whose windows are taken, and where the result is kept.
         data: the prepared data set.
         entries: ready videos of it.
+        per_window: one row a window, in place of one a video; these are not kept.
         device: "auto", "cpu", "cuda" or "cuda:<n>".
         progress: told of the videos.
 
@@ -51,7 +53,10 @@ def embed_with_baseline(
     """
     if (folder / RESOLVED).is_file():
         other = Run.load(folder)
-        made = cached_embeddings(other, data, entries, device=device, progress=progress)
+        if per_window:
+            made = other.embed_entries(data, entries, per_window=True, device=device, progress=progress)
+        else:
+            made = cached_embeddings(other, data, entries, device=device, progress=progress)
         return dataclasses.replace(made, features={f"{other.name}:{view}": made[view] for view in made.views})
     if not is_pretrained_folder(folder):
         read_folder(folder)  # says what is wrong with it
@@ -78,10 +83,11 @@ def embed_with_baseline(
             config=config,
             pool=Method.pool,
             device=choose_device(device),
+            per_window=per_window,
             progress=progress,
         )
 
-    made = remembered(run.path / FOLDER, identity, make)
+    made = make() if per_window else remembered(run.path / FOLDER, identity, make)
     return dataclasses.replace(made, features={name: made[VIEW]})
 
 

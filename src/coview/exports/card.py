@@ -69,7 +69,7 @@ def write_card(folder: Path, description: Description, *, run: Run, form: str, p
     lines = [
         _FRONT.format(tag=tag) + f"# {run.name}",
         "",
-        f"Encoder `{run.config.encoder['name']}` of {len(description.inputs)} view(s), learnt by method "
+        f"Encoder {_encoders(run, description)}, learnt by method "
         f"`{run.config.method['name']}`, checkpoint `{run.checkpoint.name}` (views trained: {trained}).",
         "",
         f"Goes in: one window of a video, {clip.num_frames} frames, each {clip.frame_stride} frames after the one "
@@ -92,6 +92,14 @@ def write_card(folder: Path, description: Description, *, run: Run, form: str, p
         "",
     ]
     write_text(folder / "README.md", "\n".join(lines))
+
+
+def _encoders(run: Run, description: Description) -> str:
+    """Return "`s3d` of rgb, flow"."""
+    by_name: dict[str, list[str]] = {}
+    for view in description.views:
+        by_name.setdefault(str(run.config.encoder_of(view)["name"]), []).append(view)
+    return " and ".join(f"`{name}` of {', '.join(views)}" for name, views in by_name.items())
 
 
 def _row(one: GraphInput) -> str:

@@ -32,11 +32,11 @@ def write_hub_folder(run: Run, description: Description, folder: Path) -> None:
         "model_type": "coview",
         "architectures": [type(run.method).__name__],
         "library_name": "coview",
-        "encoder": as_plain(run.config.encoder),
         "method": as_plain(run.config.method),
         "views": {
             view: {
                 **as_plain(run.config.views[view]),
+                "encoder": as_plain(run.config.encoder_of(view)),
                 "channels": run.resolved["channels"][view],
                 "feature_size": run.method.feature_sizes[view],
                 "weights_prefix": f"encoders.{view}.",

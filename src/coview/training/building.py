@@ -31,7 +31,7 @@ def build_method(config: RunConfig, channels: Mapping[str, int]) -> Method:
     kind, settings = _method_of(config)
     _check_clips(kind, config.clip, name=str(config.method["name"]))
     settings = kind.resolve_settings(settings, Sizes(config.training.batch_size))
-    encoders = {view: build_encoder(config.encoder, in_channels=channels[view]) for view in config.views}
+    encoders = {view: build_encoder(config.encoder_of(view), in_channels=channels[view]) for view in config.views}
     method = kind(encoders, num_blocks=config.clip.num_blocks, **_fields(settings))
     if config.training.encoder_chunks > 1:
         method.encode_with = partial(encode_in_chunks, chunks=config.training.encoder_chunks)
@@ -65,8 +65,15 @@ def resolve_config(config: RunConfig, *, num_videos: int, classes: tuple[str, ..
     kind, settings = _method_of(config)
     before, after = _fields(settings), _fields(kind.resolve_settings(settings, sizes))
     method = {**config.method, **{name: value for name, value in after.items() if value != before[name]}}
-    encoder = resolve_encoder(config.encoder)
-    return dataclasses.replace(config, schedule=schedule, optimiser=optimiser, method=method, encoder=encoder)
+    views = {
+        view: given if given.encoder is None else dataclasses.replace(given, encoder=resolve_encoder(given.encoder))
+        for view, given in config.views.items()
+    }
+    is_used = any(given.encoder is None for given in config.views.values())
+    encoder = resolve_encoder(config.encoder) if is_used else config.encoder
+    return dataclasses.replace(
+        config, schedule=schedule, optimiser=optimiser, method=method, views=views, encoder=encoder
+    )
 
 
 def derived_settings(asked: RunConfig, resolved: RunConfig) -> dict[str, Any]:

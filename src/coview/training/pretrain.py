@@ -239,7 +239,7 @@ def _announce(trainer: Trainer, start: Checkpoint | None) -> None:
     method, feed, config = trainer.method, trainer.feed, trainer.config
     for name, encoder in method.encoders.items():
         count = sum(p.numel() for p in encoder.parameters()) / 1e6
-        logger.info("view %s: encoder %s, %.2f M parameters", name, config.encoder["name"], count)
+        logger.info("view %s: encoder %s, %.2f M parameters", name, config.encoder_of(name)["name"], count)
     if isinstance(feed, VideoFeed):
         logger.info(feed.describe())
         short = remark_on_shared_memory(feed.held_bytes())

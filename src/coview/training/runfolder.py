@@ -51,7 +51,7 @@ def describe_run(
     plugins = record_plugins(
         {
             "method": [config.method["name"]],
-            "encoder": [config.encoder["name"]],
+            "encoder": list(dict.fromkeys(config.encoder_of(view)["name"] for view in config.views)),
             "view": list(config.views),
             "augmentation": [one["name"] for one in config.augment.operations if "name" in one],
         }

@@ -48,11 +48,28 @@ def sized_config(
         UserError: minutes beside given epochs or below 0, several processes, or settings and data that do not fit.
     """
     settings = dict(settings or {})
-    config = _fitted(data, settings)
+    config = joint_config(data, settings)
     if _names_epochs(settings):
         if minutes is not None:
             raise UserError(f"both minutes and {EPOCHS} say how long to train; give one of them")
         return config
+    return fit_epochs(config, data, minutes=minutes, device=device)
+
+
+def fit_epochs(
+    config: RunConfig, data: PreparedDataset, *, minutes: float | None = None, device: str = "auto"
+) -> RunConfig:
+    """Return a config with the epochs that fit into some minutes on this machine; see `sized_config`.
+
+    Args:
+        config: of a method that trains in one stage of `epochs`.
+        data: what to train on.
+        minutes: by the clock; not given: 10.
+        device: as for `pretrain`.
+
+    Raises:
+        UserError: minutes below 0, or several processes.
+    """
     minutes = MINUTES if minutes is None else minutes
     if minutes <= 0:
         raise UserError(f"minutes is {minutes:g}, expected above 0")
@@ -83,8 +100,8 @@ def seconds_per_step(config: RunConfig, data: PreparedDataset, *, device: str = 
     return (done_at[-1] - done_at[WARM_UP_STEPS - 1]) / TIMED_STEPS
 
 
-def _fitted(data: PreparedDataset, settings: Mapping[str, Any]) -> RunConfig:
-    """Return the config with the views and the split of a data set, and the settings."""
+def joint_config(data: PreparedDataset, settings: Mapping[str, Any] | None = None) -> RunConfig:
+    """Return the config `joint` with the views and the split of a data set, and the settings; epochs as they stand."""
     config = load_config(CONFIG_NAME)
     each = next(iter(config.views.values()))  # they enter alike
     views = dict.fromkeys(data.view_options, each)

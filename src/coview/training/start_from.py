@@ -53,8 +53,7 @@ def sources_of(config: RunConfig) -> dict[str, Path]:
     """
     given = config.start_from
     if given is None:
-        own = pretrained_path(config)
-        return {} if own is None else dict.fromkeys(config.views, own)
+        return _pretrained_paths(config)
     named = dict.fromkeys(config.views, given) if isinstance(given, str) else dict(given)
     for view in named:
         if view not in config.views:
@@ -63,18 +62,17 @@ def sources_of(config: RunConfig) -> dict[str, Path]:
                 f"start_from names the view {view!r}{hint} The views of this run: {', '.join(config.views)}"
             )
     sources = {view: Path(folder) for view, folder in named.items()}
-    own = pretrained_path(config)
-    return sources if own is None else {view: sources.get(view, own) for view in config.views}
+    return {**_pretrained_paths(config), **sources}
 
 
-def pretrained_path(config: RunConfig) -> Path | None:
-    """Return the folder of a pretrained network that the settings name as their encoder.
+def _pretrained_paths(config: RunConfig) -> dict[str, Path]:
+    """Return view -> folder of the pretrained network that the settings name as its encoder.
 
     None where they hold the network's settings already, as those of a run do: a run that is opened, or trained on,
     reads no folder that somebody else named.
     """
-    path = config.encoder.get("path")
-    return Path(path) if isinstance(path, str) and "model" not in config.encoder else None
+    given = {view: config.encoder_of(view) for view in config.views}
+    return {view: Path(str(one["path"])) for view, one in given.items() if one.get("path") and "model" not in one}
 
 
 def start_from(method: nn.Module, sources: Mapping[str, Path]) -> dict[str, Started]:
