@@ -70,7 +70,7 @@ def calls_of(name: str, *, short_only: bool) -> tuple[Call, ...]:
 
 def new_calls(name: str) -> list[Call]:
     """Return the narrow short calls of an encoder that none before it in the registry has: each is tried once."""
-    names = list(ENCODERS)
+    names = [one for one in ENCODERS if one != "transformers"]  # those pad no convolution
     known = {call for earlier in names[: names.index(name)] for call in _short_calls(earlier)}
     return [call for call in _short_calls(name) if call not in known]
 

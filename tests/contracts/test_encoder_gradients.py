@@ -17,19 +17,20 @@ import gradient_trial
 from coview.encoders import ENCODERS, convolution
 from gradient_trial import FRAMES, SIDES, Call, CallTrial, calls_of, find_faults, narrow_calls, new_calls
 
+OWN = [name for name in ENCODERS if name != "transformers"]  # those pad no convolution
 KNOWN = {1: [(5, 16)], 2: [(2, 16)]}
 """Number of threads -> frames and side of the whole networks."""
 
 
 @pytest.mark.timeout(900)  # half a minute, but on busy processors the children of two threads wait for each other
-@pytest.mark.parametrize("name", [name for name in ENCODERS if name != "transformers"])
+@pytest.mark.parametrize("name", OWN)
 def test_gradients_are_right_where_torchs_may_be_wrong(name: str) -> None:
     assert find_faults(name, threads=(1, 2), calls=new_calls(name), sizes=KNOWN) == {}
 
 
 @pytest.mark.exhaustive
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("name", [name for name in ENCODERS if name != "transformers"])
+@pytest.mark.parametrize("name", OWN)
 def test_gradients_are_right_everywhere(name: str) -> None:
     sizes = [(frames, side) for frames in FRAMES for side in SIDES]
     calls = calls_of(name, short_only=False)
@@ -45,9 +46,9 @@ def test_every_size_counts_and_the_known_faults_are_among_them() -> None:
 
 
 def test_what_encoders_share_is_tried_once_and_nothing_is_left_out() -> None:
-    tried = [call for name in ENCODERS for call in new_calls(name)]
+    tried = [call for name in OWN for call in new_calls(name)]
     assert len(tried) == len(set(tried))
-    assert set(tried) == {call for name in ENCODERS for call in narrow_calls(calls_of(name, short_only=True))}
+    assert set(tried) == {call for name in OWN for call in narrow_calls(calls_of(name, short_only=True))}
 
 
 def test_a_wrong_gradient_is_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
