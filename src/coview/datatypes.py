@@ -96,6 +96,7 @@ class ClipBatch:
         entry_indices: (B,) int64, row of each video in the data set.
         random_keys: (B, 3) int64, (seed, epoch, sample): all that augmentation may draw from.
         frame_indices: (B, M, T) int64, which frames were read.
+        decode_seconds: how long reading took, summed over those who read.
     """
 
     views: Mapping[str, Tensor]
@@ -103,6 +104,7 @@ class ClipBatch:
     entry_indices: Tensor
     random_keys: Tensor
     frame_indices: Tensor
+    decode_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         batch, clips, frames = self.frame_indices.shape
@@ -127,11 +129,15 @@ class ViewBatch:
         clips: view name -> (B, M, C, T, size, size) float32 (or the autocast type), normalised around 0.
         entry_indices: (B,) int64, row of each video in the data set.
         labels: B class names, None for a video without; empty where nobody asked.
+        decode_seconds: how long reading took, summed over those who read.
+        augment_seconds: how long augmentation took.
     """
 
     clips: Mapping[str, Tensor]
     entry_indices: Tensor
     labels: tuple[str | None, ...] = ()
+    decode_seconds: float = 0.0
+    augment_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         (batch,) = self.entry_indices.shape

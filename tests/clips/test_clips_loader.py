@@ -1,5 +1,6 @@
 import os
 import signal
+import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -81,28 +82,29 @@ def test_sizes_that_processes_cannot_share_are_errors() -> None:
 
 def test_batches_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     clips = dataset(tmp_path, view=NumberedView(sizes={"v3": (5, 2)}))
-    runs = [one_epoch(clips, batch_size=6, epoch=1, workers=workers) for workers in (0, 1, 2)]
-    assert [len(run) for run in runs] == [2, 2, 2]
+    crews = [(0, "threads"), (1, "threads"), (3, "threads"), (1, "processes"), (2, "processes")]
+    runs = [one_epoch(clips, batch_size=6, epoch=1, workers=number, kind=kind) for number, kind in crews]
+    assert [len(run) for run in runs] == [2] * len(crews)
     for expected, *others in zip(*runs, strict=True):
         for other in others:
             assert_same(expected, other)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_an_epoch_resumed_at_any_step_goes_on_as_if_uninterrupted(tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "kind"), [(0, "threads"), (2, "threads"), (2, "processes")])
+def test_an_epoch_resumed_at_any_step_goes_on_as_if_uninterrupted(tmp_path: Path, workers: int, kind: str) -> None:
     clips = dataset(tmp_path)
     whole = one_epoch(clips, batch_size=4, epoch=2)
     for first_step in range(4):
-        rest = one_epoch(clips, batch_size=4, epoch=2, first_step=first_step, workers=workers)
+        rest = one_epoch(clips, batch_size=4, epoch=2, first_step=first_step, workers=workers, kind=kind)
         assert len(rest) == 3 - first_step
         for expected, resumed in zip(whole[first_step:], rest, strict=True):
             assert_same(expected, resumed)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_one_loader_serves_epochs_in_any_order(tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "kind"), [(0, "threads"), (2, "threads"), (1, "processes")])
+def test_one_loader_serves_epochs_in_any_order(tmp_path: Path, workers: int, kind: str) -> None:
     clips = dataset(tmp_path, num_videos=9)
-    with TrainingLoader(clips, batch_size=4, workers=workers) as loader:
+    with TrainingLoader(clips, batch_size=4, workers=workers, kind=kind) as loader:
         for epoch, first_step in [(0, 0), (1, 0), (2, 1), (0, 1), (1, 0)]:
             expected = one_epoch(clips, batch_size=4, epoch=epoch, first_step=first_step)
             for left, right in zip(expected, loader.epoch(epoch, first_step=first_step), strict=True):
@@ -111,8 +113,9 @@ def test_one_loader_serves_epochs_in_any_order(tmp_path: Path, workers: int) -> 
         assert_same(next(loader.epoch(0)), one_epoch(clips, batch_size=4, epoch=0)[0])
 
 
-def test_workers_go_on_from_one_epoch_to_the_next(tmp_path: Path) -> None:
-    with TrainingLoader(dataset(tmp_path, num_videos=8), batch_size=4, workers=1) as loader:
+@pytest.mark.parametrize("kind", ["threads", "processes"])
+def test_workers_go_on_from_one_epoch_to_the_next(tmp_path: Path, kind: str) -> None:
+    with TrainingLoader(dataset(tmp_path, num_videos=8), batch_size=4, workers=1, kind=kind) as loader:
         list(loader.epoch(0))
         stream = loader._batches
         list(loader.epoch(1))
@@ -138,18 +141,18 @@ def test_validation_is_the_same_every_time(tmp_path: Path) -> None:
         assert_same(left, right)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_workers_leave_the_global_generators_alone(tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "kind"), [(0, "threads"), (2, "threads"), (2, "processes")])
+def test_workers_leave_the_global_generators_alone(tmp_path: Path, workers: int, kind: str) -> None:
     before = torch.get_rng_state()
-    one_epoch(dataset(tmp_path), batch_size=4, epoch=0, workers=workers)
+    one_epoch(dataset(tmp_path), batch_size=4, epoch=0, workers=workers, kind=kind)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_broken_view_stops_training_by_name(tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "kind"), [(0, "threads"), (2, "threads"), (1, "processes")])
+def test_a_broken_view_stops_training_by_name(tmp_path: Path, workers: int, kind: str) -> None:
     clips = dataset(tmp_path, num_videos=4, view=NumberedView(broken="v2"))
     with pytest.raises(UserError, match=r"'numbered' of video 'v2'.*coview prepare"):
-        one_epoch(clips, batch_size=4, epoch=0, workers=workers)
+        one_epoch(clips, batch_size=4, epoch=0, workers=workers, kind=kind)
 
 
 class DyingView(NumberedView):
@@ -161,7 +164,7 @@ class DyingView(NumberedView):
 def test_a_dead_worker_is_explained(tmp_path: Path) -> None:
     clips = dataset(tmp_path, num_videos=4, view=DyingView())
     with pytest.raises(UserError, match=r"a decoding process died.*training.workers"):
-        one_epoch(clips, batch_size=4, epoch=0, workers=1)
+        one_epoch(clips, batch_size=4, epoch=0, workers=1, kind="processes")
 
 
 class RaisingView(NumberedView):
@@ -172,4 +175,19 @@ class RaisingView(NumberedView):
 def test_a_bug_in_a_worker_keeps_its_traceback(tmp_path: Path) -> None:
     clips = dataset(tmp_path, num_videos=4, view=RaisingView())
     with pytest.raises(RuntimeError, match=r"(?s)Traceback.*a bug"):
+        one_epoch(clips, batch_size=4, epoch=0, workers=1, kind="processes")
+    with pytest.raises(RuntimeError, match="a bug") as raised:
         one_epoch(clips, batch_size=4, epoch=0, workers=1)
+    assert raised.traceback[-1].name == "read"
+
+
+def test_seconds_of_decoding_come_with_the_batch(tmp_path: Path) -> None:
+    class SlowView(NumberedView):
+        def read(self, path: Path, frame_indices: NDArray[Any]) -> NDArray[Any]:
+            time.sleep(0.01)
+            return super().read(path, frame_indices)
+
+    clips = dataset(tmp_path, num_videos=8, view=SlowView())
+    for workers, kind in [(0, "threads"), (3, "threads"), (1, "processes")]:
+        for batch in one_epoch(clips, batch_size=8, epoch=0, workers=workers, kind=kind):
+            assert batch.decode_seconds >= 0.08

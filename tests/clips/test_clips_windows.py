@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from clips_fakes import NumberedView, numbered_data
 
+from coview.clips.loader import WorkerKind
 from coview.clips.windows import WindowDataset, evaluation_batches, plan_windows
 from coview.config import ClipSettings
 from coview.errors import UserError
@@ -35,10 +36,10 @@ def test_batches_hold_whole_videos_where_they_fit() -> None:
     ]
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_all_windows_of_all_videos_come_in_order(tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "kind"), [(0, "threads"), (2, "threads"), (2, "processes")])
+def test_all_windows_of_all_videos_come_in_order(tmp_path: Path, workers: int, kind: WorkerKind) -> None:
     dataset = windows(tmp_path, NumberedView())
-    batches = list(evaluation_batches(dataset, batch_size=4, workers=workers))
+    batches = list(evaluation_batches(dataset, batch_size=4, workers=workers, kind=kind))
     assert max(batch.num_videos for batch in batches) == 4
     rows = [row for batch in batches for row in batch.entry_indices.tolist()]
     starts = [start for batch in batches for start in batch.frame_indices[:, 0, 0].tolist()]
@@ -66,8 +67,8 @@ def test_windows_are_bounded(tmp_path: Path) -> None:
         dataset[3]
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_broken_video_stops_the_evaluation_by_name(tmp_path: Path, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "kind"), [(0, "threads"), (1, "threads"), (1, "processes")])
+def test_a_broken_video_stops_the_evaluation_by_name(tmp_path: Path, workers: int, kind: WorkerKind) -> None:
     dataset = windows(tmp_path, NumberedView(broken="v1"))
     with pytest.raises(UserError, match="'v1'"):
-        list(evaluation_batches(dataset, batch_size=8, workers=workers))
+        list(evaluation_batches(dataset, batch_size=8, workers=workers, kind=kind))

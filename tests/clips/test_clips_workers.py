@@ -51,7 +51,7 @@ def test_little_shared_memory_changes_no_batch_and_nothing_is_left_in_it(tmp_pat
         monkeypatch.setattr(os, "posix_fallocate", refuse)  # in the workers too, which are forked
     before = shared_folders()
     expected = one_epoch(large_clips(tmp_path), batch_size=3, epoch=0)
-    found = one_epoch(large_clips(tmp_path), batch_size=3, epoch=0, workers=2)
+    found = one_epoch(large_clips(tmp_path), batch_size=3, epoch=0, workers=2, kind="processes")
     assert len(found) == len(expected) == 2
     for one, other in zip(found, expected, strict=True):
         assert torch.equal(one.views["numbered"], other.views["numbered"])

@@ -1,6 +1,7 @@
 """`coview pretrain` as a user runs it: real processes, kill -9, resume, two processes, wrong input."""
 
 import dataclasses
+import json
 import os
 import socket
 import subprocess
@@ -13,11 +14,15 @@ import yaml
 
 from command_process import start_command, steps_logged, wait_until
 from coview.config import OptimiserSettings, RunConfig, TrainingSettings, as_plain
+from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
 from coview.training.checkpoint import checkpoints, latest_checkpoint, load_checkpoint
+from coview.training.distributed import joined_processes
 from coview.training.pretrain import pretrain
 from coview.training.runfolder import FORMAT, open_run, read_resolved
 from coview.training.runlog import read_log
+from coview.training.video_feed import VideoFeed
+from coview.views.opened import open_views
 from small_run import make_data, small_config
 
 
@@ -77,11 +82,54 @@ def test_a_run_explains_itself(whole, data):
     assert list((whole / "tensorboard").iterdir())
 
 
-def test_the_number_of_decoding_processes_changes_nothing(whole, data, tmp_path):
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"workers": 2, "worker_kind": "processes"},
+        {"workers": 2, "worker_kind": "threads", "frame_memory": 0},
+        {"workers": 1, "worker_kind": "threads", "frame_memory": 100},
+    ],
+)
+def test_who_decodes_and_what_is_kept_change_nothing(whole, data, tmp_path, how):
     out = tmp_path / "run"
-    pretrain(config(workers=2), data=data, out=out)
+    pretrain(config(**how), data=data, out=out)
+    assert losses(out) == losses(whole)
     for name, value in weights(whole).items():
         assert torch.equal(value, weights(out)[name]), name
+
+
+def losses(run: Path) -> list[float]:
+    events = map(json.loads, (run / "log.jsonl").read_text().splitlines())
+    return [event["loss"] for event in events if event["event"] == "step"]
+
+
+def test_the_log_says_what_decoding_and_augmentation_take(whole):
+    events = [json.loads(line) for line in (whole / "log.jsonl").read_text().splitlines()]
+    steps = [event for event in events if event["event"] == "step"]
+    assert all(0 < step[name] < 1 for step in steps for name in ("decoding_cores", "augmenting_cores"))
+    assert all(step["decoding_cores"] + step["augmenting_cores"] <= step["data_wait_share"] for step in steps[1:])
+
+
+def test_frames_are_kept_where_they_fit_and_this_process_decodes(data):
+    dataset = PreparedDataset.open(data)
+    views = open_views(dataset.view_options, ["rgb"])
+
+    def kept(**training) -> bool:
+        with joined_processes("cpu") as processes:
+            settings = config(**training)
+            feed = VideoFeed(dataset, dataset.ready, (), views, config=settings, processes=processes)
+            assert ("once decoded are kept" in feed.describe()) == (feed.frame_memory is not None)
+            return feed.frame_memory is not None
+
+    assert kept(workers=0)
+    assert kept(workers=2, worker_kind="threads")
+    assert not kept(workers=2, worker_kind="processes")
+    assert not kept(workers=0, frame_memory=0)
+
+
+def test_who_decodes_may_change_when_a_run_is_resumed(whole, data):
+    changed = config(workers=1, worker_kind="threads", frame_memory=1)
+    assert pretrain(changed, data=data, out=whole, resume=True).is_complete
 
 
 def test_kill_minus_nine_and_resume_gives_the_same_weights(whole, data, tmp_path):

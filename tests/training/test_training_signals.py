@@ -28,10 +28,11 @@ def data(tmp_path_factory) -> Path:
     return root
 
 
-def endless(workers: int) -> RunConfig:
+def endless(workers: int, kind: str = "processes") -> RunConfig:
     """A run that takes steps for ever and saves none of them by itself."""
     base = small_config()
-    training = TrainingSettings(batch_size=2, workers=workers, log_every=1, precision="fp32", channels_last="never")
+    given = {"workers": workers, "worker_kind": kind, "precision": "fp32", "channels_last": "never"}
+    training = TrainingSettings(batch_size=2, log_every=1, **given)
     return dataclasses.replace(base, method={**base.method, "epochs": FOR_EVER}, training=training)
 
 
@@ -47,19 +48,19 @@ def group_is_empty(group: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("number", "to_group", "workers"),
+    ("number", "to_group", "workers", "kind"),
     [
-        (signal.SIGTERM, True, 2),
-        (signal.SIGTERM, False, 0),
-        (signal.SIGINT, True, 2),
-        (signal.SIGINT, False, 0),
-        (signal.SIGHUP, True, 1),
-        (signal.SIGHUP, False, 0),
+        (signal.SIGTERM, True, 2, "processes"),
+        (signal.SIGTERM, False, 2, "threads"),
+        (signal.SIGINT, True, 2, "processes"),
+        (signal.SIGINT, False, 1, "threads"),
+        (signal.SIGHUP, True, 1, "processes"),
+        (signal.SIGHUP, False, 0, "threads"),
     ],
 )
-def test_a_signal_saves_says_so_and_leaves_nothing_running(data, tmp_path, number, to_group, workers):
+def test_a_signal_saves_says_so_and_leaves_nothing_running(data, tmp_path, number, to_group, workers, kind):
     out, settings = tmp_path / "run", tmp_path / "config.yaml"
-    settings.write_text(yaml.safe_dump(as_plain(endless(workers)), sort_keys=False))
+    settings.write_text(yaml.safe_dump(as_plain(endless(workers, kind)), sort_keys=False))
     words = ["pretrain", str(settings), "--data", str(data), "--out", str(out)]
     process = start_command(words, tmp_path)
     try:

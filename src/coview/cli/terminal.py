@@ -168,6 +168,9 @@ class _Meter:
             texts.append(f"{amounts['clips_per_second']:.1f} clips/s")
         if "data_wait_share" in amounts:
             texts.append(f"{amounts['data_wait_share']:.0%} waiting for data")
+        if "decoding_cores" in amounts:
+            cores = amounts["decoding_cores"], amounts.get("augmenting_cores", 0.0)
+            texts.append("{:.2f} cores decoding, {:.2f} augmenting".format(*cores))
         return ", ".join(texts)
 
 

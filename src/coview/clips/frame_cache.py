@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import struct
+import threading
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
@@ -52,7 +53,7 @@ class FrameCache:
     A file is whole or not there, and named after the content of the stored file it was made from: where that changes,
     it is made anew, and two files of one content share it. A frame is given only if it is as it was written. Several
     processes, and runs that follow one another, may share a folder. When it cannot be written (a full disk), reading
-    goes on without it. Copies of the object in worker processes are independent of each other.
+    goes on without it. Threads may share the object; its copies in worker processes are independent of each other.
 
     Args:
         folder: made when needed.
@@ -91,7 +92,7 @@ class FrameCache:
 
     def _fill(self, kept: Path, view: View, path: Path, *, num_frames: int) -> bool:
         """Decode a whole video into the cache; return whether that could be written."""
-        aside = kept.with_name(f".{kept.name}.{os.getpid()}.tmp")
+        aside = kept.with_name(f".{kept.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
             with aside.open("wb") as file:

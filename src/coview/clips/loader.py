@@ -1,13 +1,15 @@
-"""Batches of clips in a fixed order, decoded by worker processes: the same whatever their number."""
+"""Batches of clips in a fixed order, decoded by threads or processes: the same whoever does it, and however many."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from itertools import islice
 from types import TracebackType
+from typing import Any, Literal
 
 import numpy as np
 from torch.utils.data import Dataset
 
 from coview.clips.samples import ClipSample, ClipSamples, SampleKey, collate, merge
+from coview.clips.threads import threaded_batches
 from coview.clips.workers import worker_loader
 from coview.datatypes import ClipBatch, random_generator
 from coview.errors import UserError
@@ -17,9 +19,11 @@ ORDER_DRAWS = 2
 VALIDATION_EPOCH = 0
 """Stands for the epoch in the random keys of validation clips, so that they are the same every time."""
 PIECE = 4
-"""Videos a worker decodes at a time: a batch is shared by all workers, and little waits decoded in memory."""
+"""Videos a worker process decodes at a time: a batch is shared by all, and little waits decoded in memory."""
 
 Batches = list[list[int]]
+WorkerKind = Literal["threads", "processes"]
+Finish = Callable[[ClipBatch], Any]
 
 
 def steps_per_epoch(num_videos: int, *, batch_size: int) -> int:
@@ -85,7 +89,9 @@ class TrainingLoader:
     Args:
         dataset: clips by (epoch, index).
         batch_size: of the global batch.
-        workers: decoding processes; 0: decode in this one.
+        workers: who decode ahead; 0: decode when a batch is asked for.
+        kind: what the workers are.
+        finish: what is made of each batch, by the threads where there are some; not given: batches stay as they are.
         rank: of this process.
         world_size: processes that train together.
 
@@ -94,16 +100,25 @@ class TrainingLoader:
     """
 
     def __init__(
-        self, dataset: ClipSamples, *, batch_size: int, workers: int, rank: int = 0, world_size: int = 1
+        self,
+        dataset: ClipSamples,
+        *,
+        batch_size: int,
+        workers: int,
+        kind: WorkerKind = "threads",
+        finish: Finish | None = None,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         _check_sizes(len(dataset), batch_size=batch_size, world_size=world_size)
         self.dataset = dataset
         self.batch_size = batch_size
-        self.workers = workers
+        self.workers, self.kind = workers, kind
+        self.finish: Finish = finish or keep_batch
         self.rank = rank
         self.world_size = world_size
         self._next = (-1, -1)
-        self._batches: Iterator[ClipBatch] = iter(())
+        self._batches: Iterator[Any] = iter(())
 
     def __enter__(self) -> "TrainingLoader":
         return self
@@ -118,7 +133,7 @@ class TrainingLoader:
         """Global batches in an epoch."""
         return steps_per_epoch(len(self.dataset), batch_size=self.batch_size)
 
-    def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[ClipBatch]:
+    def epoch(self, epoch: int, *, first_step: int = 0) -> Iterator[Any]:
         """Yield the batches of an epoch from `first_step` on, exactly those of an uninterrupted epoch.
 
         Asking for the step that follows the last one yielded goes on with the running workers; any other restarts them.
@@ -128,7 +143,9 @@ class TrainingLoader:
         """
         if self._next != (epoch, first_step):
             self.close()
-            self._batches = _batches(self.dataset, self._plan(epoch, first_step), workers=self.workers)
+            self._batches = _batches(
+                self.dataset, self._plan(epoch, first_step), self.finish, workers=self.workers, kind=self.kind
+            )
         for step in range(first_step, self.steps_per_epoch):
             self._next = (-1, -1)  # not in a known place until the batch is there
             batch = next(self._batches)
@@ -138,7 +155,9 @@ class TrainingLoader:
     def close(self) -> None:
         """End the workers."""
         self._next = (-1, -1)
-        self._batches = iter(())
+        running, self._batches = self._batches, iter(())
+        if isinstance(running, Generator):
+            running.close()
 
     def _plan(self, epoch: int, first_step: int) -> Iterator[list[SampleKey]]:
         """Yield the keys of each batch, epoch after epoch without end."""
@@ -156,22 +175,42 @@ class TrainingLoader:
 
 
 def validation_loader(
-    dataset: ClipSamples, *, batch_size: int, workers: int = 0, rank: int = 0, world_size: int = 1
-) -> Iterator[ClipBatch]:
-    """Yield every video once, in the order of the data set, with the same draws every time.
+    dataset: ClipSamples,
+    *,
+    batch_size: int,
+    workers: int = 0,
+    kind: WorkerKind = "threads",
+    finish: Finish | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+) -> Iterator[Any]:
+    """Yield every video once, in the order of the data set, with the same draws every time; see `TrainingLoader`.
 
     Raises:
         UserError: as `TrainingLoader`.
     """
     batches = validation_batches(len(dataset), batch_size=batch_size, rank=rank, world_size=world_size)
     plan = ([(VALIDATION_EPOCH, index) for index in batch] for batch in batches)
-    return _batches(dataset, plan, workers=workers)
+    return _batches(dataset, plan, finish or keep_batch, workers=workers, kind=kind)
 
 
-def _batches(dataset: Dataset[ClipSample], plan: Iterator[Sequence[SampleKey]], *, workers: int) -> Iterator[ClipBatch]:
-    """Yield the batch of every list of keys; workers share a batch in pieces."""
+def keep_batch(batch: ClipBatch) -> ClipBatch:
+    """Make nothing of a batch."""
+    return batch
+
+
+def _batches(
+    dataset: Dataset[ClipSample], plan: Iterator[Sequence[SampleKey]], finish: Finish, *, workers: int, kind: WorkerKind
+) -> Iterator[Any]:
+    """Yield what is made of the batch of every list of keys; worker processes share a batch in pieces."""
     if workers == 0:
-        yield from (collate([dataset[key] for key in keys]) for keys in plan)
+        yield from (finish(collate([dataset[key] for key in keys])) for keys in plan)
+        return
+    if kind == "threads":
+        made = threaded_batches(
+            plan, read=dataset.__getitem__, finish=lambda samples: finish(collate(samples)), threads=workers
+        )
+        yield from made
         return
     piece_counts: list[int] = []  # of the batches that workers have been given, oldest first
 
@@ -183,4 +222,4 @@ def _batches(dataset: Dataset[ClipSample], plan: Iterator[Sequence[SampleKey]], 
     decoded = worker_loader(dataset, pieces(), collate=collate, workers=workers)
     for first in decoded:
         rest = islice(decoded, piece_counts.pop(0) - 1)
-        yield merge([first, *rest])
+        yield finish(merge([first, *rest]))

@@ -1,7 +1,9 @@
 """One training sample: M clips of one video, the same frames of every view, read as uint8 and not yet augmented."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from coview.clips.frame_cache import FrameCache
+from coview.clips.frame_cache import VIDEO_SUFFIX, FrameCache
+from coview.clips.frame_memory import FrameMemory
 from coview.clips.sampling import Indices, clip_indices, random_starts
 from coview.config import ClipSettings
 from coview.datasets.prepared import PreparedDataset, require_as_stored, stored_path
@@ -35,12 +38,14 @@ class ClipSample:
         entry_index: row of the video in the data set.
         random_key: (seed, epoch, sample).
         frame_indices: (M, T) int64.
+        decode_seconds: how long reading took.
     """
 
     views: Mapping[str, NDArray[Any]]
     entry_index: int
     random_key: tuple[int, int, int]
     frame_indices: Indices
+    decode_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         for name, clips in self.views.items():
@@ -56,12 +61,18 @@ class VideoTable:
         data: the prepared data set.
         entries: ready videos of it.
         frame_cache: through which frames are read; None: from the stored files.
+        frame_memory: keeps frames, whatever they are read through; None: none are kept.
     """
 
     def __init__(
-        self, data: PreparedDataset, entries: Sequence[VideoEntry], *, frame_cache: FrameCache | None = None
+        self,
+        data: PreparedDataset,
+        entries: Sequence[VideoEntry],
+        *,
+        frame_cache: FrameCache | None = None,
+        frame_memory: FrameMemory | None = None,
     ) -> None:
-        self.frame_cache = frame_cache
+        self.frame_cache, self.frame_memory = frame_cache, frame_memory
         for entry in entries:
             if not entry.num_frames:
                 raise UserError(f"video {entry.id!r} of {data.root} has no frames recorded; run coview prepare again")
@@ -94,14 +105,21 @@ class VideoTable:
         try:
             if view.name in self._checksums:
                 require_as_stored(path, self._checksums[view.name][index].decode())
-            if self.frame_cache is not None:
-                return self.frame_cache.read(view, path, frame_indices, num_frames=int(self.num_frames[index]))
-            return view.read(path, frame_indices)
+            if self.frame_memory is not None and view.suffix == VIDEO_SUFFIX:
+                read = partial(self._decode, view, path, index)
+                key = (view.name, self.video_id(index))
+                return self.frame_memory.read(key, frame_indices, num_frames=int(self.num_frames[index]), read=read)
+            return self._decode(view, path, index, frame_indices)
         except (VideoError, OSError) as error:
             raise UserError(
                 f"the stored view {view.name!r} of video {self.video_id(index)!r} cannot be read: {error}. Delete "
                 f"{path}, and make it anew with: {self._command}"
             ) from error
+
+    def _decode(self, view: View, path: Path, index: int, frame_indices: Indices) -> NDArray[Any]:
+        if self.frame_cache is not None:
+            return self.frame_cache.read(view, path, frame_indices, num_frames=int(self.num_frames[index]))
+        return view.read(path, frame_indices)
 
     def read_once(self, view: View, index: int, frame_indices: Indices) -> NDArray[Any]:
         """Return (M, T, ...) for frame indices (M, T), decoding each frame once however the M clips overlap."""
@@ -123,6 +141,7 @@ class ClipSamples(Dataset[ClipSample]):
         clip: which frames make a clip, and M.
         seed: of the run.
         frame_cache: folder for decoded frames; None: decode every time.
+        frame_memory: keeps frames that were decoded; None: none are kept.
     """
 
     def __init__(
@@ -134,9 +153,10 @@ class ClipSamples(Dataset[ClipSample]):
         *,
         seed: int,
         frame_cache: Path | None = None,
+        frame_memory: FrameMemory | None = None,
     ) -> None:
         cache = None if frame_cache is None else FrameCache(frame_cache)
-        self.videos = VideoTable(data, entries, frame_cache=cache)
+        self.videos = VideoTable(data, entries, frame_cache=cache, frame_memory=frame_memory)
         self.views = dict(views)
         self.clip = clip
         self.seed = seed
@@ -151,14 +171,17 @@ class ClipSamples(Dataset[ClipSample]):
             UserError: a stored view cannot be read.
         """
         epoch, index = key
+        began = time.perf_counter()
         num_frames = int(self.videos.num_frames[index])
         starts = random_starts(num_frames, self.clip, random_generator(self.seed, epoch, index, START_DRAWS))
         frame_indices = np.stack([clip_indices(num_frames, self.clip, int(start)) for start in starts])  # (M, T)
+        clips = {name: self.videos.read_once(view, index, frame_indices) for name, view in self.views.items()}
         return ClipSample(
-            views={name: self.videos.read_once(view, index, frame_indices) for name, view in self.views.items()},
+            views=clips,
             entry_index=int(self.videos.entry_indices[index]),
             random_key=(self.seed, epoch, index),
             frame_indices=frame_indices,
+            decode_seconds=time.perf_counter() - began,
         )
 
 
@@ -177,6 +200,7 @@ def collate(samples: Sequence[ClipSample]) -> ClipBatch:
         entry_indices=torch.tensor([sample.entry_index for sample in samples]),
         random_keys=torch.tensor([sample.random_key for sample in samples]),
         frame_indices=torch.from_numpy(np.stack([sample.frame_indices for sample in samples])),
+        decode_seconds=sum(sample.decode_seconds for sample in samples),
     )
 
 
@@ -193,6 +217,7 @@ def merge(batches: Sequence[ClipBatch]) -> ClipBatch:
         entry_indices=torch.cat([batch.entry_indices for batch in batches]),
         random_keys=torch.cat([batch.random_keys for batch in batches]),
         frame_indices=torch.cat([batch.frame_indices for batch in batches]),
+        decode_seconds=sum(batch.decode_seconds for batch in batches),
     )
 
 

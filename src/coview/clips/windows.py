@@ -2,11 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from torch.utils.data import Dataset
 
+from coview.clips.loader import Finish, WorkerKind, keep_batch
 from coview.clips.samples import ClipSample, VideoTable, collate
 from coview.clips.sampling import Indices, clip_indices, start_range, window_indices
+from coview.clips.threads import threaded_batches
 from coview.clips.workers import worker_loader
 from coview.config import ClipSettings
 from coview.datasets.prepared import PreparedDataset
@@ -107,7 +110,14 @@ def plan_windows(counts: Sequence[int], *, batch_size: int) -> Iterator[list[Win
         yield batch
 
 
-def evaluation_batches(dataset: WindowDataset, *, batch_size: int, workers: int = 0) -> Iterator[ClipBatch]:
+def evaluation_batches(
+    dataset: WindowDataset,
+    *,
+    batch_size: int,
+    workers: int = 0,
+    kind: WorkerKind = "threads",
+    finish: Finish | None = None,
+) -> Iterator[Any]:
     """Yield all windows of all videos in order, at most `batch_size` at a time; B counts windows here and M is 1.
 
     A video with more windows than that spans several batches, and the half window where two of them meet is
@@ -116,16 +126,26 @@ def evaluation_batches(dataset: WindowDataset, *, batch_size: int, workers: int 
     Args:
         dataset: windows of videos.
         batch_size: most windows in a batch.
-        workers: decoding processes; 0: decode in this one.
+        workers: who decode ahead; 0: decode when a batch is asked for.
+        kind: what the workers are.
+        finish: what is made of each batch, by the threads where there are some; not given: batches stay as they are.
 
     Raises:
         UserError: a stored view cannot be read, or a worker died.
     """
+    finish = finish or keep_batch
     counts = [len(dataset.indices(index)) for index in range(len(dataset))]
     plan = plan_windows(counts, batch_size=batch_size)
     if workers == 0:
-        return (_collate_windows([dataset[key] for key in keys]) for keys in plan)
-    return worker_loader(dataset, plan, collate=_collate_windows, workers=workers, prefetch=1)
+        return (finish(_collate_windows([dataset[key] for key in keys])) for keys in plan)
+    if kind == "threads":
+        return threaded_batches(
+            plan,
+            read=dataset.__getitem__,
+            finish=lambda videos: finish(_collate_windows(videos)),
+            threads=workers,
+        )
+    return map(finish, worker_loader(dataset, plan, collate=_collate_windows, workers=workers, prefetch=1))
 
 
 def _collate_windows(videos: Sequence[Sequence[ClipSample]]) -> ClipBatch:

@@ -188,10 +188,17 @@ class TrainingSettings:
     max_steps: Count = 0
     """End each stage after this many optimiser steps; 0: after its epochs."""
     workers: Annotated[int, Field(ge=0, le=1024)] | None = None
-    """Decoding processes; not set: one per core beyond the first, at most 8; 0: decode in the training process."""
+    """Who decode and augment ahead; not set: one per core beyond the first, at least 1 and at most 8; 0: nobody, each
+    batch is made when it is needed."""
+    worker_kind: Literal["auto", "threads", "processes"] = "auto"
+    """threads share this process's memory and start at once; processes do not wait for Python's lock, which tells from
+    about five on, but only decode. auto: threads where this process has at most 4 cores."""
     frame_cache: str | None = None
     """Folder for decoded frames, where decoding is the bottleneck: each video is decoded whole when first needed and
-    takes about 50 times the space of its stored file. Not set: decode every time."""
+    takes about 50 times the space of its stored file. Not set: none."""
+    frame_memory: Count | None = None
+    """Megabytes of memory for decoded frames, kept where all of the data set's fit, but not with worker processes.
+    Not set: a quarter of what is free, at most 4096; 0: decode every time."""
     log_every: Positive = 10
     """Steps between two lines in the log, with health meters."""
     checkpoint_every_seconds: PositiveFloat = 300.0

@@ -1,6 +1,5 @@
 """Encoders and windows in, one unit vector a video or window out; memory holds the clips of a few windows at a time."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ClipBatch, ProgressSink, VideoEntry, unit
 from coview.embedding.embeddings import Embeddings
 from coview.encoders import Encoder
+from coview.training.video_feed import choose_workers
 from coview.views.opened import open_views
 
 Pool = Callable[[Tensor], Tensor]
@@ -81,8 +81,8 @@ def embed_entries(
     }
     kept = _Windows(entries, list(encoders))
     num_windows = 0
-    workers = evaluation_workers(config)
-    for batch in evaluation_batches(windows, batch_size=config.evaluation.batch_size, workers=workers):
+    (workers, kind), size = choose_workers(config), config.evaluation.batch_size
+    for batch in evaluation_batches(windows, batch_size=size, workers=workers, kind=kind):
         clips = centre(batch, views, config.views, device=device).clips
         places = torch.tensor([rows[row] for row in batch.entry_indices.tolist()], device=device)
         for view, encoder in encoders.items():
@@ -141,9 +141,3 @@ class _Windows:
             start_seconds=np.array(self.starts),
             end_seconds=np.array(self.ends),
         )
-
-
-def evaluation_workers(config: RunConfig) -> int:
-    """Return how many processes decode: as set for training, or one for each core beyond the first, at most 8."""
-    chosen = config.training.workers
-    return min(8, len(os.sched_getaffinity(0)) - 1) if chosen is None else chosen

@@ -46,16 +46,19 @@ class Reporter:
         self.config, self.processes, self.log, self.progress = config, processes, log, progress
         self._watch = HealthWatch()
         self._amounts: dict[str, float] = {}
-        self._logged_at, self._logged_step, self._waited_seconds = time.monotonic(), first_step, 0.0
+        self._logged_at, self._logged_step = time.monotonic(), first_step
+        self._waited_seconds = self._decode_seconds = self._augment_seconds = 0.0
 
     def timed(self, batches: Iterator[ViewBatch]) -> Iterator[ViewBatch]:
-        """Pass the batches on and add up the time spent waiting for them."""
+        """Pass the batches on; add up the time spent waiting for them, and what it took to make them."""
         while True:
             started = time.monotonic()
             batch = next(batches, None)
             self._waited_seconds += time.monotonic() - started
             if batch is None:
                 return
+            self._decode_seconds += batch.decode_seconds
+            self._augment_seconds += batch.augment_seconds
             yield batch
 
     def step(self, at: Position, output: LossOutput, *, learning_rate: float, num_videos: int) -> None:
@@ -92,15 +95,19 @@ class Reporter:
         return dict(zip(values, means.tolist(), strict=True))
 
     def _speed(self, at: Position, num_videos: int) -> dict[str, float]:
-        """Return clips a second over all processes and the share of it spent waiting for data, since the last call."""
+        """Return, since the last call, clips a second over all processes, the wait for data, and the cores at it."""
         now = time.monotonic()
         elapsed = max(now - self._logged_at, 1e-9)
         clips = (at.step - self._logged_step) * num_videos * self.processes.world_size
         waited = min(1.0, self._waited_seconds / elapsed)
-        self._logged_at, self._logged_step, self._waited_seconds = now, at.step, 0.0
+        decoding, augmenting = self._decode_seconds / elapsed, self._augment_seconds / elapsed
+        self._logged_at, self._logged_step = now, at.step
+        self._waited_seconds = self._decode_seconds = self._augment_seconds = 0.0
         return {
             "clips_per_second": clips * self.config.clip.clips_per_video / elapsed,
             "data_wait_share": waited,
+            "decoding_cores": decoding,
+            "augmenting_cores": augmenting,
         }
 
     def epoch(self, at: Position, values: Mapping[str, float]) -> None:

@@ -25,7 +25,8 @@ CONFIG, RESOLVED, LOCK = "config.yaml", "resolved.yaml", ".lock"
 FORMAT = 2
 """The "format" of resolved.yaml; raised when settings get other names or meanings. Runs of format 1 say none."""
 MAY_CHANGE = (
-    "config.training.workers",
+    "config.training.worker",
+    "config.training.frame_",
     "config.training.log_every",
     "config.training.checkpoint_every",
     "config.training.keep_checkpoints",

@@ -1,12 +1,16 @@
-"""The trainer's feed from a prepared data set: decoded by workers, augmented on the model's device."""
+"""The trainer's feed from a prepared data set: decoded by threads or processes, augmented on the model's device."""
 
+import logging
 import os
-from collections.abc import Generator, Mapping, Sequence
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from coview.augmentation.batch import augment
-from coview.clips.loader import PIECE, TrainingLoader, steps_per_epoch, validation_loader
+from coview.clips.frame_memory import FrameMemory, decoded_bytes, room_for_frames
+from coview.clips.loader import PIECE, TrainingLoader, WorkerKind, steps_per_epoch, validation_loader
 from coview.clips.samples import ClipSamples
 from coview.clips.workers import PREFETCH
 from coview.config import RunConfig
@@ -16,7 +20,11 @@ from coview.errors import UserError
 from coview.training.distributed import Processes
 from coview.views import View
 
+logger = logging.getLogger(__name__)
+
 MOST_WORKERS = 8
+MOST_CORES_FOR_THREADS = 4
+"""Of a process's share: Python's lock lets about this many decode at a time."""
 
 
 class VideoFeed:
@@ -50,7 +58,8 @@ class VideoFeed:
             )
         self.data, self.train, self.held_out = data, train, validation
         self.views, self.config, self.processes = dict(views), config, processes
-        self.workers = default_workers() if config.training.workers is None else config.training.workers
+        self.workers, self.kind = choose_workers(config)
+        self.frame_memory = self._frame_memory()
         self._loader: TrainingLoader | None = None
         self._loader_views: tuple[str, ...] = ()
 
@@ -61,21 +70,18 @@ class VideoFeed:
 
     def training(self, views: Sequence[str], *, epoch: int, first_step: int) -> Generator[ViewBatch]:
         """Yield the batches of an epoch from `first_step` on."""
-        for batch in self._training_loader(tuple(views)).epoch(epoch, first_step=first_step):
-            yield self._augmented(batch)
+        yield from self._ready(self._training_loader(tuple(views)).epoch(epoch, first_step=first_step))
 
     def validation(self, views: Sequence[str]) -> Generator[ViewBatch]:
         """Yield the held-out batches, augmented by the same draws every time."""
         if len(self.held_out) < self.processes.world_size:
             return
         dataset = self._dataset(self.held_out, views)
-        shared = {"rank": self.processes.rank, "world_size": self.processes.world_size}
         size = self.config.training.batch_size
-        for batch in validation_loader(dataset, batch_size=size, workers=self.workers, **shared):
-            yield self._augmented(batch)
+        yield from self._ready(validation_loader(dataset, batch_size=size, **self._loading()))
 
     def close(self) -> None:
-        """End the decoding processes."""
+        """End the workers."""
         if self._loader is not None:
             self._loader.close()
             self._loader = None
@@ -88,17 +94,22 @@ class VideoFeed:
         return (
             f"{len(self.train)} videos to train on, {len(self.held_out)} held out; {self.steps_per_epoch} batches of "
             f"{size}{fewer} an epoch; clips of {clip.num_blocks} x {clip.block_length} frames, every "
-            f"{clip.frame_stride}; {self.workers} decoding process(es)"
+            f"{clip.frame_stride}; {self._describe_workers()}"
         )
 
+    def _describe_workers(self) -> str:
+        who = f"{self.workers} {self.kind.removesuffix('s')}(s) for decoding" if self.workers else "decoding as needed"
+        return who if self.frame_memory is None else f"{who}, frames once decoded are kept"
+
     def held_bytes(self) -> int:
-        """Return about how much the decoding processes of this machine hold at a time: stored frames are uint8."""
+        """Return about how much shared memory the decoding processes of this machine hold: stored frames are uint8."""
         clip, local = self.config.clip, int(os.environ.get("LOCAL_WORLD_SIZE", 1))
         widest = max((entry.width or 0) * (entry.height or 0) for entry in self.train)
         channels = sum(view.channels for view in self.views.values())
         a_video = widest * channels * clip.clips_per_video * clip.num_blocks * clip.block_length
         batch = min(self.config.training.batch_size, len(self.train)) // self.processes.world_size
-        return a_video * (PIECE * PREFETCH * self.workers + batch) * local if self.workers else 0
+        through_memory = self.workers and self.kind == "processes"
+        return a_video * (PIECE * PREFETCH * self.workers + batch) * local if through_memory else 0
 
     def _training_loader(self, views: tuple[str, ...]) -> TrainingLoader:
         """Return the loader of these views; its workers live as long as the views stay the same."""
@@ -107,9 +118,7 @@ class VideoFeed:
             self._loader = TrainingLoader(
                 self._dataset(self.train, views),
                 batch_size=self.config.training.batch_size,
-                workers=self.workers,
-                rank=self.processes.rank,
-                world_size=self.processes.world_size,
+                **self._loading(),
             )
             self._loader_views = views
         return self._loader
@@ -118,15 +127,74 @@ class VideoFeed:
         chosen = {name: self.views[name] for name in views}
         folder = self.config.training.frame_cache
         cache = None if folder is None else Path(folder)
-        return ClipSamples(self.data, entries, chosen, self.config.clip, seed=self.config.seed, frame_cache=cache)
+        return ClipSamples(
+            self.data,
+            entries,
+            chosen,
+            self.config.clip,
+            seed=self.config.seed,
+            frame_cache=cache,
+            frame_memory=self.frame_memory,
+        )
+
+    def _loading(self) -> dict[str, Any]:
+        """Return how loaders load: by whom, for which process, and whether they augment."""
+        return {
+            "workers": self.workers,
+            "kind": self.kind,
+            "finish": self._augmented if self._loaders_augment else None,
+            "rank": self.processes.rank,
+            "world_size": self.processes.world_size,
+        }
+
+    @property
+    def _loaders_augment(self) -> bool:
+        return self.processes.device.type == "cpu"  # a GPU's work is begun by one thread, in its order
+
+    def _ready(self, batches: Iterator[Any]) -> Generator[ViewBatch]:
+        yield from batches if self._loaders_augment else map(self._augmented, batches)
 
     def _augmented(self, batch: ClipBatch) -> ViewBatch:
+        began = time.perf_counter()
         made = augment(batch, self.views, self.config.views, self.config.augment, device=self.processes.device)
-        return replace(made, labels=tuple(self.data.entries[row].label for row in batch.entry_indices.tolist()))
+        return replace(
+            made,
+            labels=tuple(self.data.entries[row].label for row in batch.entry_indices.tolist()),
+            decode_seconds=batch.decode_seconds,
+            augment_seconds=time.perf_counter() - began,
+        )
+
+    def _frame_memory(self) -> FrameMemory | None:
+        """Return where decoded frames are kept; None where they do not fit, or would be kept once a process."""
+        if self.workers and self.kind == "processes":
+            return None
+        asked, local = self.config.training.frame_memory, int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+        room = room_for_frames(processes=local) if asked is None else asked * 2**20
+        needed = decoded_bytes([*self.train, *self.held_out], list(self.views.values()))
+        if needed is None or needed > room:
+            if asked:
+                logger.info("decoded frames do not fit into training.frame_memory: they are decoded every time")
+            return None
+        return FrameMemory()
+
+
+def choose_workers(config: RunConfig) -> tuple[int, WorkerKind]:
+    """Return how many workers a run has and what they are: as set, else as suits this process's share of the cores."""
+    workers, kind = config.training.workers, config.training.worker_kind
+    return default_workers() if workers is None else workers, default_worker_kind() if kind == "auto" else kind
+
+
+def default_worker_kind() -> WorkerKind:
+    """Return threads where this process has few cores."""
+    return "threads" if _cores() <= MOST_CORES_FOR_THREADS else "processes"
 
 
 def default_workers() -> int:
-    """Return a decoding process for each core of this process's share beyond the first, at most 8."""
+    """Return a worker for each core of this process's share beyond the first, at least 1 and at most 8."""
+    return max(1, min(MOST_WORKERS, _cores() - 1))
+
+
+def _cores() -> int:
+    """Return this process's share of the cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    share = cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    return max(1, min(MOST_WORKERS, share - 1))
+    return cores // int(os.environ.get("LOCAL_WORLD_SIZE", 1))

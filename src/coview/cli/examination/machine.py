@@ -34,7 +34,7 @@ def examine_processors() -> Iterator[Finding]:
 def examine_memory() -> Iterator[Finding]:
     """Yield the room on the disk of this folder, and shared memory beside what a run at paper size would hold."""
     from coview.clips.workers import free_shared_memory, remark_on_shared_memory
-    from coview.training.video_feed import default_workers
+    from coview.training.video_feed import default_worker_kind, default_workers
 
     free = shutil.disk_usage(Path.cwd()).free
     room = f"{free / 2**30:.0f} GB free here"
@@ -44,7 +44,8 @@ def examine_memory() -> Iterator[Finding]:
         yield Finding(
             "disk", "note", room, "an hour of video takes about 1 GB as rgb and flow: make room, or go elsewhere"
         )
-    held = _HELD_CLIPS_A_WORKER * default_workers() * _CLIP_BYTES
+    workers = default_workers() if default_worker_kind() == "processes" else 0
+    held = _HELD_CLIPS_A_WORKER * workers * _CLIP_BYTES
     shared, short = free_shared_memory(), remark_on_shared_memory(held)
     if short:
         remedy = "docker run --shm-size 2g, or fewer --training.workers; see docs/how-to/small-shared-memory.md"

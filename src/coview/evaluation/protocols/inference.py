@@ -15,7 +15,6 @@ from coview.config import NonNegativeFloat, RunConfig, as_plain
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
 from coview.embedding.class_windows import NamesClasses
-from coview.embedding.extract import evaluation_workers
 from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.evaluation.ensembles import (
@@ -35,6 +34,7 @@ from coview.evaluation.results.result import RowKind, ScoreRow
 from coview.methods import METHODS, Method
 from coview.methods.base import reached_views
 from coview.training.distributed import choose_device
+from coview.training.video_feed import choose_workers
 from coview.views.opened import open_views
 
 NumCrops = Literal[1, 3, 5, 10]
@@ -205,8 +205,8 @@ def _class_probabilities(task: Task, entries: Sequence[VideoEntry], *, crops: in
     method.to(device)
     sums = {view: torch.zeros(len(entries), len(method.classes), device=device) for view in run.views}
     num_windows = torch.zeros(len(entries), 1, device=device)
-    batch_size, workers = run.config.evaluation.batch_size, evaluation_workers(run.config)
-    for batch in evaluation_batches(windows, batch_size=batch_size, workers=workers):
+    (workers, kind), size = choose_workers(run.config), run.config.evaluation.batch_size
+    for batch in evaluation_batches(windows, batch_size=size, workers=workers, kind=kind):
         places = torch.tensor([rows[row] for row in batch.entry_indices.tolist()], device=device)
         num_windows.index_add_(0, places, torch.ones(len(places), 1, device=device))
         for crop in crops_of_a_picture(crops):
