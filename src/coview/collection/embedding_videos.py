@@ -91,6 +91,7 @@ def embed_prepared(run: Run, data: PreparedDataset, entries: Sequence[VideoEntry
             config=replace(run.config, evaluation=evaluation, training=training),
             pool=run.method.pool,
             device=choose_device(device),
+            dtypes=run.embedding_dtypes(device),
             per_window=True,
         )
     except UserError as error:  # a stored view that cannot be read: find out whose

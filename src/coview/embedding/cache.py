@@ -84,12 +84,14 @@ def identity_of(
         UserError: the data set lacks a view of the run.
     """
     data.require_files(run.views)
+    low = [view for view, name in run.embedding_dtypes(device).items() if name == "bf16"]
     return {
         "format": FORMAT,
         "weights": hash_file(run.checkpoint / WEIGHTS) if weights == "trained" else "random",
         "config": _what_features_depend_on(run),
         "torch": torch.__version__,
         "device": choose_device(device).type,
+        **({"bf16": low} if low else {}),
         "data": data_identity(data, entries, run.views),
     }
 

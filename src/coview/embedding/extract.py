@@ -15,6 +15,7 @@ from coview.config import ClipSettings, RunConfig, as_plain
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ClipBatch, ProgressSink, VideoEntry, unit
 from coview.embedding.embeddings import Embeddings
+from coview.embedding.precision import place_encoder
 from coview.encoders import Encoder
 from coview.training.video_feed import choose_workers
 from coview.views.opened import open_views
@@ -23,7 +24,7 @@ Pool = Callable[[Tensor], Tensor]
 """Feature maps (n, D, T', S, S) to features (n, D): `Method.pool`."""
 
 
-def window_features(encoder: Encoder, clips: Tensor, *, clip: ClipSettings, pool: Pool) -> Tensor:
+def window_features(encoder: Callable[[Tensor], Tensor], clips: Tensor, *, clip: ClipSettings, pool: Pool) -> Tensor:
     """Return one unit feature a window: the mean over its blocks of the encoder's pooled maps.
 
     Args:
@@ -49,13 +50,14 @@ def embed_entries(
     config: RunConfig,
     pool: Pool,
     device: torch.device,
+    dtypes: Mapping[str, str] | None = None,
     clip_seed: int | None = None,
     per_window: bool = False,
     progress: ProgressSink | None = None,
 ) -> Embeddings:
     """Embed videos: each the mean of the unit features of its uniform half-overlapping windows, made unit again.
 
-    Centre crop, no augmentation, float32: the same numbers every time on the same machine.
+    Centre crop, no augmentation: the same numbers every time on the same machine.
 
     Args:
         encoders: view name -> encoder in eval mode; moved to the device.
@@ -64,6 +66,7 @@ def embed_entries(
         config: clips, sizes of the views, windows.
         pool: the method's way from feature maps to features.
         device: where to compute.
+        dtypes: view name -> "fp32" or "bf16", see `coview.embedding.precision`; not given: float32.
         clip_seed: in place of all windows, one clip a video at a place drawn by this seed.
         per_window: keep every window as a row of its own, with its start and end, in place of their mean.
         progress: told (videos finished, videos in all, {"windows": so far}).
@@ -75,9 +78,14 @@ def embed_entries(
     most = config.evaluation.max_windows
     windows = WindowDataset(data, entries, views, config.clip, max_windows=most, clip_seed=clip_seed)
     rows = {int(row): place for place, row in enumerate(windows.videos.entry_indices)}
-    totals = {
-        view: torch.zeros(len(entries), encoder.to(device).feature_size, device=device)
+    placed = {
+        view: place_encoder(
+            encoder, (dtypes or {}).get(view, "fp32"), view=view, config=config, pool=pool, device=device
+        )
         for view, encoder in encoders.items()
+    }
+    totals = {
+        view: torch.zeros(len(entries), encoder.feature_size, device=device) for view, encoder in encoders.items()
     }
     kept = _Windows(entries, list(encoders))
     num_windows = 0
@@ -85,7 +93,7 @@ def embed_entries(
     for batch in evaluation_batches(windows, batch_size=size, workers=workers, kind=kind):
         clips = centre(batch, views, config.views, device=device).clips
         places = torch.tensor([rows[row] for row in batch.entry_indices.tolist()], device=device)
-        for view, encoder in encoders.items():
+        for view, encoder in placed.items():
             features = window_features(encoder, clips[view][:, 0], clip=config.clip, pool=pool)  # (W, D)
             if per_window:
                 kept.features[view].append(features.cpu().numpy())
@@ -97,6 +105,7 @@ def embed_entries(
         if progress is not None:
             progress(int(places[-1]) + 1, len(entries), {"windows": num_windows})
     description = {"windows": num_windows, "clip": as_plain(config.clip), "views": as_plain(config.views)}
+    description["precision"] = {view: encoder.precision.dtype_name for view, encoder in placed.items()}
     if per_window:
         return kept.embeddings(description)
     return Embeddings(

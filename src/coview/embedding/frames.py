@@ -17,6 +17,7 @@ from coview.datatypes import ProgressSink, VideoEntry, check_shape
 from coview.embedding.cache import FOLDER, identity_of, remembered
 from coview.embedding.embeddings import Embeddings
 from coview.embedding.extract import window_features
+from coview.embedding.precision import place_encoder
 from coview.embedding.run import Run
 from coview.training.distributed import choose_device
 from coview.views.base import View
@@ -99,6 +100,11 @@ def _embed(
     place = choose_device(device)
     encoders = run.random_encoders() if encoders is None else encoders
     views = open_views(data.view_options, encoders)
+    dtypes, pool = run.embedding_dtypes(device), run.method.pool
+    placed = {
+        view: place_encoder(encoder, dtypes.get(view, "fp32"), view=view, config=run.config, pool=pool, device=place)
+        for view, encoder in encoders.items()
+    }
     table = VideoTable(data, entries)
     found: dict[str, list[NDArray[np.float32]]] = {view: [] for view in encoders}
     for index, clips in enumerate(frames):
@@ -107,8 +113,8 @@ def _embed(
         for start in range(0, len(clips), run.config.evaluation.batch_size):
             batch = collate(_read(table, views, index, clips[start : start + run.config.evaluation.batch_size]))
             rendered = centre(batch, views, run.config.views, device=place).clips
-            for view, encoder in encoders.items():
-                rows = window_features(encoder.to(place), rendered[view][:, 0], clip=shape, pool=run.method.pool)
+            for view, encoder in placed.items():
+                rows = window_features(encoder, rendered[view][:, 0], clip=shape, pool=pool)
                 found[view].append(rows.cpu().numpy())
         if progress is not None:
             progress(index + 1, len(entries), {})

@@ -15,6 +15,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ProgressSink, VideoEntry
 from coview.embedding.embeddings import Embeddings
 from coview.embedding.extract import embed_entries
+from coview.embedding.precision import usable_dtypes
 from coview.embedding.sources import VideoSource, prepare_source
 from coview.encoders import Encoder
 from coview.encoders.file import save_encoder
@@ -191,6 +192,7 @@ class Run:
             config=self.config,
             pool=self.method.pool,
             device=choose_device(device),
+            dtypes=self.embedding_dtypes(device),
             clip_seed=clip_seed,
             per_window=per_window,
             progress=progress,
@@ -198,6 +200,10 @@ class Run:
         unread = {entry.id: entry.reason or entry.status for entry in data.entries if entry.status != "ready"}
         where = {"failed": unread, "source": Path(data.info.get("source", data.root)).name}
         return dataclasses.replace(made, description={**made.description, **self.describe(), **where})
+
+    def embedding_dtypes(self, device: str = "auto") -> dict[str, str]:
+        """Return view -> "fp32" or "bf16": what the run chose when it began, as far as this machine can."""
+        return usable_dtypes(self.resolved.get("embedding_precision", {}), choose_device(device))
 
     def describe(self) -> dict[str, Any]:
         """Return which run and checkpoint this is, as plain values; what is shared carries no paths."""

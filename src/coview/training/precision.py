@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,8 @@ HOPELESS = 2.5
 """What takes this many times the fastest setting's time with a few clips is not tried with many."""
 MOST_SECONDS = 1.5
 """Of a pass with all clips, at the fastest setting's pace; else fewer clips are timed."""
+EMBEDDING_SECONDS, EMBEDDING_WORTHWHILE = 0.1, 0.8
+"""Embedding computes in bf16 where a batch takes at least this long without, and at most this share of it with."""
 TRIES = 2
 """Rounds in which the settings take turns, so that other work on the machine falls on all of them."""
 
@@ -142,6 +145,37 @@ def choose_precision(settings: TrainingSettings, trials: Sequence[Trial], device
     )
 
 
+def choose_embedding_dtype(
+    encoder: nn.Module, clip_shape: tuple[int, ...], device: torch.device
+) -> Literal["fp32", "bf16"]:
+    """Return the number format in which embedding is to compute on a CPU: bf16 where there is much to win.
+
+    Args:
+        encoder: a network that can be copied; it is left as it is.
+        clip_shape: (n, C, T, H, W) of the clips that are encoded at once.
+        device: where it trains.
+    """
+    if device.type != "cpu" or not has_bf16_units():
+        return "fp32"
+    watch = Stopwatch(encoder, clip_shape, device)
+    watch.network.eval()
+    full, low = ("fp32", False), ("bf16", True)
+    few = min(watch.measure(full, FEW, learns=False) for _ in range(2))
+    if few * watch.num_clips / FEW < EMBEDDING_SECONDS:
+        return "fp32"
+    count = max(FEW, int(FEW * MOST_SECONDS / few))
+    rounds = [[watch.measure(choice, count, learns=False) for choice in (full, low)] for _ in range(1 + TRIES)]
+    seconds_full, seconds_low = (min(taken) for taken in zip(*rounds[1:], strict=True))
+    return "bf16" if seconds_low < EMBEDDING_WORTHWHILE * seconds_full else "fp32"
+
+
+def has_bf16_units() -> bool:
+    """Say whether this processor multiplies bf16 in hardware, as far as torch is allowed to use it."""
+    if torch.backends.cpu.get_cpu_capability() == "DEFAULT":
+        return False
+    return any(getattr(torch.cpu, name, bool)() for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+
+
 class Stopwatch:
     """Times forward and backward passes of a copy of one encoder.
 
@@ -157,8 +191,8 @@ class Stopwatch:
         self.shape, self.device = tuple(shape), device
         self.clip = torch.linspace(-1, 1, torch.Size(shape).numel(), device=device).reshape(shape)
 
-    def measure(self, choice: Choice, num_clips: int) -> float:
-        """Return the seconds of one pass with this many clips, but not more than a step has.
+    def measure(self, choice: Choice, num_clips: int, *, learns: bool = True) -> float:
+        """Return the seconds of one pass with this many clips, but not more than a step has; `learns`: and back.
 
         On a CPU processor time counts, which other work on the machine disturbs less.
         """
@@ -168,10 +202,11 @@ class Stopwatch:
         precision.place(self.network, self.device)
         clips = self.clip.expand(min(num_clips, self.num_clips), *self.shape).contiguous()  # (n, C, T, H, W)
         started = clock()
-        with local_moments(self.network):
+        with local_moments(self.network), torch.set_grad_enabled(learns):
             with precision.autocast(self.device):
                 features: Tensor = self.network(clips)
-            features.float().square().mean().backward()
+            if learns:
+                features.float().square().mean().backward()
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         seconds = clock() - started

@@ -21,7 +21,7 @@ from coview.methods import Method
 from coview.training.building import build_method, derived_settings, resolve_config, select_videos
 from coview.training.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
 from coview.training.distributed import Processes, joined_processes
-from coview.training.precision import Precision, choose_precision
+from coview.training.precision import Precision, choose_embedding_dtype, choose_precision
 from coview.training.runfolder import CONFIG, RESOLVED, claimed_run, describe_run, open_run, read_resolved
 from coview.training.runlog import RunLog
 from coview.training.start_from import as_record, recorded_sources, sources_of, start_from
@@ -98,7 +98,9 @@ def pretrain(
         before = _agreed(processes, lambda: _opened(out, description, claim, resume=resume))
         precision = _precision(config, method, channels, processes, before, num_videos=len(train))
         if processes.is_main and before is None:
-            write_yaml(out / RESOLVED, {**description, **began, **_machine(processes, precision)}, is_sealed=True)
+            embedding = {"embedding_precision": _embedding_precision(config, method, channels, processes)}
+            about = {**description, **began, **_machine(processes, precision), **embedding}
+            write_yaml(out / RESOLVED, about, is_sealed=True)
             write_yaml(out / CONFIG, as_plain(asked))
         if processes.is_main:
             for name, value in derived_settings(asked, config).items():
@@ -208,6 +210,20 @@ def _precision(
     agreed = answers[0]
     assert agreed is not None
     return agreed
+
+
+def _embedding_precision(
+    config: RunConfig, method: Method, channels: Mapping[str, int], processes: Processes
+) -> dict[str, str]:
+    """Return view -> number format in which the run is to embed; as set for training where that is fp32."""
+    if config.training.precision not in ("auto", "bf16"):
+        return dict.fromkeys(method.views, "fp32")
+    clips = config.evaluation.batch_size * config.clip.num_blocks
+    sizes = {view: config.views[view].size for view in method.views}
+    shapes = {view: (clips, channels[view], config.clip.block_length, size, size) for view, size in sizes.items()}
+    return {
+        view: choose_embedding_dtype(method.encoders[view], shape, processes.device) for view, shape in shapes.items()
+    }
 
 
 def _machine(processes: Processes, precision: Precision) -> dict[str, Any]:
