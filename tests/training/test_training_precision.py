@@ -95,3 +95,11 @@ def test_all_views_count(monkeypatch):
     pretend_times(monkeypatch, lambda choice, n, c: {("fp32", 2): 1, ("fp32", 3): 2}.get((choice[0], c), 1.5))
     assert choose_precision(TrainingSettings(), views[2:], CPU).dtype_name == "bf16"
     assert choose_precision(TrainingSettings(), views, CPU).seconds["fp32"] == 4  # twice 1, and 2
+
+
+def test_a_view_that_stands_still_is_timed_without_its_gradient():
+    encoders = [ENCODERS.load("tiny3d")(in_channels=2, widths=(4, 4, 4, width)) for width in (4, 8)]
+    encoders[0].requires_grad_(False)
+    trials = [(encoder, (2, 2, 2, 16, 16)) for encoder in encoders]
+    assert choose_precision(TrainingSettings(), trials, CPU).seconds["fp32"] > 0
+    assert choose_precision(TrainingSettings(), trials[:1], CPU).rejected == {}

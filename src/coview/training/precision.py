@@ -115,9 +115,9 @@ def choose_precision(settings: TrainingSettings, trials: Sequence[Trial], device
     allowed = candidates(settings, device)
     if len(allowed) == 1:
         return Precision(*allowed[0], seconds={})
-    alike = Counter((type(encoder), shape) for encoder, shape in trials)  # views that enter alike cost alike
-    first = {(type(encoder), shape): encoder for encoder, shape in reversed(trials)}
-    watches = [(count, Stopwatch(first[kind], kind[1], device)) for kind, count in alike.items()]
+    kinds = [(type(encoder), sum(p.numel() for p in encoder.parameters()), shape) for encoder, shape in trials]
+    first = {kind: trial for kind, trial in zip(reversed(kinds), reversed(trials), strict=True)}
+    watches = [(count, Stopwatch(*first[kind], device)) for kind, count in Counter(kinds).items()]  # alike cost alike
 
     def measure(choice: Choice, num_clips: int) -> float:
         return sum(count * watch.measure(choice, num_clips) for count, watch in watches)
@@ -128,7 +128,8 @@ def choose_precision(settings: TrainingSettings, trials: Sequence[Trial], device
     num_clips = min(max(FEW, int(FEW * MOST_SECONDS / fastest)), max(watch.num_clips for _, watch in watches))
     rounds = [{choice: measure(choice, num_clips) for choice in fair} for _ in range(1 + TRIES)]
     seconds = {choice: min(taken[choice] for taken in rounds[1:]) for choice in fair}  # the first round warms up
-    judges = [GradientJudge(watch.network, (watch.num_clips, *watch.shape), device) for _, watch in watches]
+    judged = [watch for _, watch in watches if watch.learns]
+    judges = [GradientJudge(watch.network, (watch.num_clips, *watch.shape), device) for watch in judged]
     rejected: dict[Choice, str] = {}
     for best in sorted(fair, key=lambda choice: seconds[choice] * (WORTHWHILE if choice == allowed[0] else 1.0)):
         reason = next(filter(None, (judge.find_fault(*best) for judge in judges)), "")
@@ -187,6 +188,7 @@ class Stopwatch:
 
     def __init__(self, encoder: nn.Module, clip_shape: tuple[int, ...], device: torch.device) -> None:
         self.network = copy.deepcopy(encoder).train()
+        self.learns = any(parameter.requires_grad for parameter in encoder.parameters())
         self.num_clips, *shape = clip_shape
         self.shape, self.device = tuple(shape), device
         self.clip = torch.linspace(-1, 1, torch.Size(shape).numel(), device=device).reshape(shape)
@@ -202,6 +204,7 @@ class Stopwatch:
         precision.place(self.network, self.device)
         clips = self.clip.expand(min(num_clips, self.num_clips), *self.shape).contiguous()  # (n, C, T, H, W)
         started = clock()
+        learns = learns and self.learns
         with local_moments(self.network), torch.set_grad_enabled(learns):
             with precision.autocast(self.device):
                 features: Tensor = self.network(clips)
