@@ -116,7 +116,7 @@ def choose_precision(settings: TrainingSettings, trials: Sequence[Trial], device
     if len(allowed) == 1:
         return Precision(*allowed[0], seconds={})
     kinds = [(type(encoder), sum(p.numel() for p in encoder.parameters()), shape) for encoder, shape in trials]
-    first = {kind: trial for kind, trial in zip(reversed(kinds), reversed(trials), strict=True)}
+    first = dict(zip(reversed(kinds), reversed(trials), strict=True))
     watches = [(count, Stopwatch(*first[kind], device)) for kind, count in Counter(kinds).items()]  # alike cost alike
 
     def measure(choice: Choice, num_clips: int) -> float:
