@@ -80,6 +80,7 @@ LATE = {
     ("collection.heads.head", "collection.prediction.predicting"): "so too",
     ("collection.index", "collection.duplicates"): "OpenCV and PyAV take half a second to import, so too",
     ("collection.curation", "sklearn"): "HDBSCAN takes a second to import, and one question needs it",
+    ("collection.heads.scoring", "collection.half_product"): "numba, so too",
     ("collection.vectors", "collection.half_product"): "numba takes a second to import, which few vectors do not need",
 }
 """(file, what it imports inside a function) -> why. Commands may: that is what keeps `coview --help` quick."""

@@ -48,3 +48,17 @@ try:
     half_product = numba.njit(**_options, cache=True)(_product)
 except RuntimeError:  # no folder in which compiled code could be kept
     half_product = numba.njit(**_options)(_product)
+
+
+def _widen_rows(rows: NDArray[np.uint16], out: NDArray[np.float32]) -> None:
+    """Write 16-bit rows (n, D) as 32-bit ones into `out` (n, D)."""
+    for place in range(rows.shape[0]):
+        row, wide = rows[place], out[place]
+        for column in range(row.shape[0]):
+            wide[column] = _widen(row[column])
+
+
+try:
+    widen_rows = numba.njit(nogil=True, cache=True)(_widen_rows)
+except RuntimeError:
+    widen_rows = numba.njit(nogil=True)(_widen_rows)

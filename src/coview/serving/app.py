@@ -20,6 +20,7 @@ from coview.serving.desk import Desk
 from coview.serving.films_api import films_router
 from coview.serving.findings_api import findings_router
 from coview.serving.jobs import BusyError
+from coview.serving.labelling_api import labelling_router
 from coview.serving.safety import Guard
 from coview.serving.shelf import NotFoundError
 from coview.serving.uploads import TooLargeError
@@ -54,6 +55,7 @@ def create_app(index: Index, *, run: Path | None = None, token: str | None = Non
     app.include_router(collection_router(desk))
     app.include_router(films_router(desk))
     app.include_router(findings_router(desk))
+    app.include_router(labelling_router(desk))
     app.mount("/static", StaticFiles(packages=[("coview.serving", "static")]))
     templates = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_read))
 

@@ -8,6 +8,7 @@ from coview.collection.index import Index
 from coview.errors import UserError
 from coview.serving.cache import Cache
 from coview.serving.jobs import Lane
+from coview.serving.labelling import Workbench
 from coview.serving.making import Maker
 from coview.serving.searching import Searches
 from coview.serving.shelf import Shelf
@@ -29,6 +30,7 @@ class Desk:
         films: the process for what takes longer.
         dropped: the process that reads dropped files, which nobody has vouched for.
         over: the process that looks over the whole collection.
+        bench: labels, and the head that follows them.
         films_known: what is known of video files, by content.
     """
 
@@ -42,6 +44,7 @@ class Desk:
     films: Lane
     dropped: Lane
     over: Lane
+    bench: Workbench
     films_known: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
@@ -52,7 +55,9 @@ class Desk:
         pictures, films, dropped, over = (Lane(index.path, run=run, name=name) for name in names)
         cache, uploads = Cache(index.path), Uploads(dropped)
         searches = Searches(index, shelf, uploads)
-        return cls(index, shelf, searches, uploads, cache, Maker(cache), pictures, films, dropped, over)
+        return cls(
+            index, shelf, searches, uploads, cache, Maker(cache), pictures, films, dropped, over, Workbench(index)
+        )
 
     @property
     def views_to_show(self) -> tuple[str, ...]:
@@ -72,5 +77,6 @@ class Desk:
         """End the processes and remove what was dropped."""
         for lane in (self.pictures, self.films, self.dropped, self.over):
             lane.close()
+        self.bench.close()
         self.uploads.close()
         self.cache.close()

@@ -42,6 +42,11 @@ export const post = (path, body, options = {}) =>
     ...options,
   });
 
+export const remove = (path, params) => {
+  const query = new URLSearchParams(Object.entries(params).filter(([, value]) => value !== null && value !== undefined));
+  return asked(`${path}?${query}`, { method: "DELETE" });
+};
+
 export const upload = (file) =>
   asked(`/api/uploads?${new URLSearchParams({ name: file.name })}`, {
     method: "POST",

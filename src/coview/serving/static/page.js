@@ -268,6 +268,10 @@ function listenForKeys() {
       return;
     }
     if (isTyping) return;
+    if (SECTIONS[state.shown]?.key?.(event)) {
+      event.preventDefault();
+      return;
+    }
     const pane = state.panes.find((one) => one.node.contains(document.activeElement)) || state.panes[state.panes.length - 1];
     const actions = {
       "/": () => byId("text").focus(),

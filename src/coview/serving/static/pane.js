@@ -9,13 +9,14 @@ const LONGEST_VIEW = 20;
 
 export class Pane {
   // shown: { video } of the collection, or { file, name } that was dropped; onSearch(start, end) searches by a stretch.
-  constructor({ title, shown, segment = null, moment = null, onSearch, onClose = null, views = [] }) {
+  constructor({ title, shown, segment = null, moment = null, onSearch, onClose = null, views = [], words = { stretch: "Search by", whole: "Search by all of it" } }) {
     this.video = shown.video || null;
     this.name = this.video ? this.video.id : shown.name;
     this.length = this.video?.seconds || 0;
     this.fps = 25;
     this.segment = segment;
     this.onSearch = onSearch;
+    this.words = words;
     this.views = views;
     this.isGone = false;
     this.windows = null;
@@ -29,8 +30,8 @@ export class Pane {
     this.line = el("div", { class: "timeline", tabIndex: 0, role: "slider", "aria-label": `Timeline of ${this.name}: drag to search by a stretch`, "aria-valuemin": 0 }, this.heat, this.marked, this.range, this.head);
     this.time = el("span", { class: "number" });
     this.play = el("button", { type: "button", class: "quiet", title: "Play or pause (Space)", onclick: () => this.toggle() }, "❚❚");
-    this.go = el("button", { type: "button", class: "primary", hidden: true, onclick: () => this.searchRange() }, "Search by this stretch");
-    this.whole = el("button", { type: "button", class: "quiet", onclick: () => onSearch(null, null) }, "Search by all of it");
+    this.go = el("button", { type: "button", class: "primary", hidden: true, onclick: () => this.searchRange() }, words.stretch);
+    this.whole = el("button", { type: "button", class: "quiet", onclick: () => onSearch(null, null) }, words.whole);
     this.viewsButton = el("button", { type: "button", class: "quiet", title: "All views side by side (v)", "aria-expanded": "false", hidden: !this.video || views.length < 2, onclick: () => this.toggleViews() }, "Views");
     this.viewsPlace = el("div", { class: "views", hidden: true });
     this.node = el(
@@ -174,7 +175,7 @@ export class Pane {
     this.go.hidden = !range;
     if (range) {
       this.lay(this.range, range);
-      this.go.textContent = `Search by ${clock(range.start)} – ${clock(range.end)}`;
+      this.go.textContent = `${this.words.stretch} ${clock(range.start)} – ${clock(range.end)}`;
     }
   }
 

@@ -2,6 +2,7 @@
 import { get } from "./api.js";
 import { card } from "./cards.js";
 import { clock, counted, el } from "./dom.js";
+import { LABEL } from "./label.js";
 import { showMap } from "./map.js";
 
 const AT_ONCE = 40;
@@ -87,4 +88,5 @@ export const SECTIONS = {
   clusters: { title: "Clusters", show: showClusters },
   duplicates: { title: "Duplicates", show: showDuplicates },
   outliers: { title: "Outliers", show: showOutliers },
+  label: LABEL,
 };
