@@ -31,7 +31,7 @@ class Pool:
 
     Attributes:
         rows: view name -> (N, D) float16 unit rows.
-        owners: (N,) place of each row's video among the videos.
+        owners: (N,) place of each row's video among the videos; rows of one video are neighbours.
         recordings: (V,) recording of each video, as a number.
         is_labelled: (N,) rows that have a label.
     """
@@ -160,7 +160,7 @@ def _score(pool: Pool, head: Head, allowed: NDArray[np.bool_], *, rare: Sequence
 
     def chances_of(row: int) -> NDArray[np.float32]:
         some = {view: pool.rows[view][row : row + 1] for view in head.views}
-        return next(score_blocks(head, some))[1][0]
+        return np.asarray(next(score_blocks(head, some))[1][0])
 
     best = {place: _best_of_videos(values, pool.owners) for place, values in likely.items()}
     return _Scored(_best_of_videos(doubt, pool.owners), best, chances_of)
@@ -173,16 +173,19 @@ def _doubt(chances: NDArray[np.float32], head: Head) -> NDArray[np.float32]:
     if head.has_none or chances.shape[1] == 1:
         chances = np.concatenate([chances, 1 - chances.sum(axis=1, keepdims=True)], axis=1)
     largest = np.partition(chances, -2, axis=1)
-    return np.asarray(largest[:, -2] - largest[:, -1])
+    return np.asarray(largest[:, -2] - largest[:, -1], dtype=np.float32)
 
 
 def _best_of_videos(values: NDArray[np.float32], owners: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the row with the largest value of each video, the largest first; none of -inf."""
-    order = np.lexsort((-values, owners))
-    first = np.append(True, owners[order][1:] != owners[order][:-1])
-    rows = order[first]
+    starts = np.flatnonzero(np.append(True, owners[1:] != owners[:-1]))
+    best = np.maximum.reduceat(values, starts)  # (V,)
+    counts = np.diff(np.append(starts, len(owners)))
+    candidates = np.flatnonzero(values == np.repeat(best, counts))
+    _, first = np.unique(owners[candidates], return_index=True)
+    rows = candidates[first]
     rows = rows[np.isfinite(values[rows])]
-    return rows[np.argsort(-values[rows], kind="stable")]
+    return np.asarray(rows[np.argsort(-values[rows], kind="stable")])
 
 
 def _rare_classes(head: Head, counts: Mapping[str, int]) -> list[int]:
