@@ -77,10 +77,10 @@ def _read_list(path: Path) -> Iterator[Listed]:
     if lines and not all(name in lines[0][1].lower() for name in _COLUMNS):
         columns = _columns_without_header(_cells(lines[0][1]))
         for number, line in lines if columns else ():
-            row = dict(zip(columns, _cells(line), strict=False))
-            if not all(name in row for name in _COLUMNS):
+            named = dict(zip(columns, _cells(line), strict=False))
+            if not all(name in named for name in _COLUMNS):
                 raise UserError(f"{path}, line {number}: expected {', '.join(columns)}, as on the first line")
-            yield _listed(row, part_of_file, place=f"{path}, line {number}")
+            yield _listed(named, part_of_file, place=f"{path}, line {number}")
         return
     for number, row in read_table(path).rows:
         yield _listed(row, part_of_file, place=f"{path}, line {number}")
