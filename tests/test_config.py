@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from coview.config import RunConfig, as_plain, override, parse, write_yaml
-from coview.config.files import config_names, load_config
+from coview.config.files import config_groups, config_names, load_config
 from coview.config.yaml_files import read_value
 from coview.errors import UserError
 
@@ -183,3 +183,13 @@ def test_cocon_configs_say_what_their_names_say(name):
     assert (config.preset == "released-code") == is_released
     assert (config.method.get("discrepancy", "l2") == "l1") == is_released
     assert (config.augment.geometry == "independent") == is_released
+
+
+def test_every_config_is_in_one_group_and_found_by_it():
+    groups = config_groups()
+    assert sorted(name for _, names in groups.values() for name in names) == config_names()
+    assert groups["own"][1] == ["joint", "medium", "small"]
+    assert all("ucf101" in name or "kinetics" in name for name in groups["paper"][1])
+    assert load_config("paper/vicc-ucf101-s3d") == load_config("vicc-ucf101-s3d")
+    with pytest.raises(UserError, match="no config file papers/vicc-ucf101-s3d"):
+        load_config("papers/vicc-ucf101-s3d")

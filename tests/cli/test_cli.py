@@ -183,7 +183,7 @@ IN_LIST = {
     "metrics": "recall",
     "analyses": "class-relations",
     "augmentations": "erase",
-    "configs": "cpc-ucf101",
+    "configs": "paper/cpc-ucf101",
     "settings": "training.batch_size",
     "all": "hmdb51",
 }

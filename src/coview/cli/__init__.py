@@ -21,6 +21,7 @@ from coview.cli.export import Export
 from coview.cli.finetune import Finetune
 from coview.cli.head import HeadCommand
 from coview.cli.index import IndexCommand
+from coview.cli.init import Init
 from coview.cli.labels import LabelsCommand
 from coview.cli.list import List
 from coview.cli.outliers import Outliers
@@ -36,6 +37,7 @@ from coview.errors import UserError
 from coview.registry import did_you_mean, load_plugins
 
 COMMANDS: dict[str, type[Command]] = {
+    "init": Init,
     "prepare": Prepare,
     "pretrain": Pretrain,
     "adapt": Adapt,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from coview.config import RunConfig, ViewInput, as_plain
-from coview.config.files import FOLDER, config_names
+from coview.config.files import config_groups, config_meaning
 from coview.files import write_text
 from coview.registry import Registry
 
@@ -40,9 +40,11 @@ def listing(what: str) -> str:
 def _rows(name: str) -> Iterator[str]:
     """Yield "name  its first line of documentation" for each row of a list."""
     if name == "configs":
-        for config in config_names():
-            first = (FOLDER / f"{config}.yaml").read_text(encoding="utf-8").splitlines()[0]
-            yield f"{config:24} {first.removeprefix('# ')}"
+        for group, (meaning, configs) in config_groups().items():
+            yield f"{group}: {meaning}"
+            for config in configs:
+                shown = config if group in ("own", "demo") else f"{group}/{config}"
+                yield f"  {shown:40} {config_meaning(config)}"
         return
     registry = _registry(name)
     for row in registry:

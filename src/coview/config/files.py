@@ -1,5 +1,6 @@
 """Configs: the presets that come with coview, a user's own YAML files, and what one is based on."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,17 @@ from coview.registry import did_you_mean
 
 FOLDER = Path(__file__).parent / "presets"
 """One YAML file an experiment; its first line is the command that runs it."""
+GROUPS = {
+    "own": (
+        "for videos of your own; `coview init` and `coview pretrain --data DIR` choose by themselves",
+        "^(small|medium|joint)$",
+    ),
+    "demo": ("what `coview demo` runs", "^demo"),
+    "cpu": ("twins of the papers' experiments for a laptop, on ten classes of UCF101", "-ucf10-"),
+    "synthetic": ("the smallest twins, on synthetic clips", "-synthetic-"),
+    "paper": ("the papers' experiments at their own sizes, for GPUs", ""),
+}
+"""Group -> what it is for, and the names that belong to it. `paper/NAME` and `NAME` are the same config."""
 BASE = "base"
 """A config's key for another that it changes: a name, or a path from its own folder."""
 
@@ -20,6 +32,21 @@ BASE = "base"
 def config_names() -> list[str]:
     """Return the names of the configs that come with coview."""
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def config_groups() -> dict[str, tuple[str, list[str]]]:
+    """Return group -> (what it is for, names of the configs that come with coview), every one in one group."""
+    left = config_names()
+    groups = {}
+    for group, (meaning, belongs) in GROUPS.items():
+        groups[group] = (meaning, [name for name in left if re.search(belongs, name)])
+        left = [name for name in left if name not in groups[group][1]]
+    return groups
+
+
+def config_meaning(name: str) -> str:
+    """Return what a config that comes with coview is for: its second line."""
+    return (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[1].removeprefix("# ")
 
 
 def load_config(config: RunConfig | Path | str, settings: Mapping[str, Any] | None = None) -> RunConfig:
@@ -56,7 +83,7 @@ def _find_config(given: str) -> Path:
     if path.is_file():
         return path
     shipped = FOLDER / f"{path.name.removesuffix('.yaml')}.yaml"
-    if shipped.is_file() and len(path.parts) == 1:
+    if shipped.is_file() and (len(path.parts) == 1 or (len(path.parts) == 2 and path.parts[0] in GROUPS)):
         return shipped
     hint = did_you_mean(path.name.removesuffix(".yaml"), config_names(), most=3)
     raise UserError(f"no config file {given}{hint or '.'} All that come with coview: coview list configs")

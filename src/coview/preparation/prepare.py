@@ -114,10 +114,19 @@ def prepare(
             tasks = plan(listing.entries, known, views=made, out=out, settings=settings)
             for name in {name for task in tasks for name in task.missing if name in finished_views}:
                 made[name].check()
+            if tasks and not finished_views:
+                _tell_choices(settings)
             done = _work(tasks, settings, OutcomeLog(out, share), _Report(listing, tasks, progress))
             if share and done:
                 known = known_outcomes(out, made, finished_views=tuple(finished_views))
             return _finish(out, listing, {**known, **done}, views=made, record=record)
+
+
+def _tell_choices(settings: PrepareSettings) -> None:
+    """Say which views a new data set gets, and which flow where nobody chose one."""
+    log.info("views: %s, at a short side of %d px", " ".join(settings.views), settings.storage.short_side)
+    if "flow" in settings.views and "algorithm" not in settings.options.get("flow", {}):
+        log.info("flow: tvl1, the papers'; --flow.algorithm dis is about ten times as fast, and `coview init` chooses")
 
 
 def _check_places(source: Path, out: Path) -> None:

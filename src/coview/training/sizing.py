@@ -1,8 +1,8 @@
 """The run for videos of one's own, where no config is given: `joint` on the views that are there, as long as asked."""
 
-import dataclasses
 import logging
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from coview.config.files import load_config
 from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
 from coview.training.building import select_videos
+from coview.training.choices import Choice, Footage, Machine, choose_config
 from coview.training.pretrain import pretrain
 
 logger = logging.getLogger(__name__)
 
-CONFIG_NAME = "joint"
 EPOCHS = "method.epochs"
 MINUTES = 10.0
 WARM_UP_STEPS = 3
@@ -48,7 +48,9 @@ def sized_config(
         UserError: minutes beside given epochs or below 0, several processes, or settings and data that do not fit.
     """
     settings = dict(settings or {})
-    config = joint_config(data, settings)
+    config, choices = choose_config(footage_of(data), Machine.look(device), settings)
+    for choice in choices:
+        logger.info("%s", choice)
     if _names_epochs(settings):
         if minutes is not None:
             raise UserError(f"both minutes and {EPOCHS} say how long to train; give one of them")
@@ -75,12 +77,35 @@ def fit_epochs(
         raise UserError(f"minutes is {minutes:g}, expected above 0")
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise UserError(f"several processes cannot measure how long a step lasts; give a config, or {EPOCHS}")
-    seconds = seconds_per_step(config, data, device=device)
     videos = select_videos(config, data.part(config.split, "train"))
-    per_epoch = steps_per_epoch(len(videos), batch_size=config.training.batch_size)
+    sized, choice = fit_epochs(config, seconds_per_step(config, data, device=device), len(videos), minutes=minutes)
+    logger.info("%s", choice)
+    return sized
+
+
+def fit_epochs(config: RunConfig, seconds: float, num_videos: int, *, minutes: float) -> tuple[RunConfig, Choice]:
+    """Return a config with the epochs that fit into some minutes, and how that was reckoned.
+
+    Args:
+        config: the run.
+        seconds: that a step lasts.
+        num_videos: videos to train on.
+        minutes: that training shall last.
+    """
+    per_epoch = steps_per_epoch(num_videos, batch_size=config.training.batch_size)
     epochs = max(1, round(60 * minutes / seconds / per_epoch))
-    logger.info("%.2f s a step: %d epochs of %d steps fit into %g minutes", seconds, epochs, per_epoch, minutes)
-    return load_config(config, {EPOCHS: epochs})
+    steps = f"{per_epoch} step{'s' if per_epoch > 1 else ''}"
+    choice = Choice("epochs", f"{epochs} of {steps}", f"what fits into {minutes:g} minutes at {seconds:.2f} s a step")
+    return load_config(config, {EPOCHS: epochs}), choice
+
+
+def footage_of(data: PreparedDataset) -> Footage:
+    """Return what a prepared data set holds, in short; split1 if there is one, else the first split, else all."""
+    ready = [entry for entry in data.entries if entry.status == "ready" and entry.num_frames and entry.fps]
+    fps = statistics.median(entry.fps for entry in ready) if ready else 25.0
+    frames = statistics.median(entry.num_frames for entry in ready) if ready else 0
+    split = "split1" if "split1" in data.splits else next(iter(data.splits), None)
+    return Footage(len(ready), frames / fps, fps, tuple(data.view_options), split)
 
 
 def seconds_per_step(config: RunConfig, data: PreparedDataset, *, device: str = "auto") -> float:
@@ -102,11 +127,7 @@ def seconds_per_step(config: RunConfig, data: PreparedDataset, *, device: str = 
 
 def joint_config(data: PreparedDataset, settings: Mapping[str, Any] | None = None) -> RunConfig:
     """Return the config `joint` with the views and the split of a data set, and the settings; epochs as they stand."""
-    config = load_config(CONFIG_NAME)
-    each = next(iter(config.views.values()))  # they enter alike
-    views = dict.fromkeys(data.view_options, each)
-    split = config.split if config.split in data.splits else next(iter(data.splits), None)
-    return load_config(dataclasses.replace(config, views=views, split=split), settings)
+    return choose_config(footage_of(data), Machine(cores=1), settings or {})[0]
 
 
 def _names_epochs(settings: Mapping[str, Any]) -> bool:
