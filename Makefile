@@ -6,9 +6,9 @@ BASE   := $(VENV)/.installed
 STAMP  := $(VENV)/.installed-extras
 DEMO   ?= demo
 
-.PHONY: help setup demo test faults check bench docs clean
+.PHONY: help setup demo test test-wheel test-lowest faults check bench docs clean
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
 
 setup: $(STAMP) ## make .venv with coview in it
 $(BASE): pyproject.toml constraints.txt
@@ -30,6 +30,20 @@ demo: $(BASE) ## every step on synthetic videos, into demo/
 test: check ## lint, types and every test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal tests
 
+test-wheel: $(STAMP) ## sdist and wheel in a fresh environment: doctor, and the shortest road
+	$(BIN)/python tests/package/try_wheel.py
+
+# The lower ends of the ranges in pyproject.toml, in an environment of their own; torch as in constraints.txt.
+LOWEST := .venv-lowest
+test-lowest: ## the lowest versions that are promised to work, with the tests of the road
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install -q torch==2.13.0
+	$(PYTHON) tests/package/lowest.py > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/python -m pip install -q -r $(LOWEST)/lowest.txt pytest pytest-timeout hypothesis
+	$(LOWEST)/bin/python -m pip install -q --no-deps -e .
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest tests/losses tests/encoders tests/methods tests/clips tests/video \
+	  tests/views tests/datasets tests/training tests/embedding tests/test_config.py
+
 faults: $(STAMP) ## 1,000 kills, full disks, damaged files, odd videos and settings; the result as JSON in benchmarks/results
 	OMP_NUM_THREADS=1 $(BIN)/python tests/faults/run_faults.py --record
 
@@ -46,4 +60,4 @@ docs: $(STAMP) ## the documentation, into docs/_site; its reference is written f
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_site
 
 clean: ## remove what make and the demo created
-	rm -rf $(VENV) $(DEMO) docs/_site .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .venv-lowest $(DEMO) docs/_site .mypy_cache .ruff_cache .pytest_cache
