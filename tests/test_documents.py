@@ -67,6 +67,15 @@ def test_every_page_is_in_the_contents_and_its_links_lead_somewhere():
             assert link.startswith("https://") or (path.parent / link).exists(), f"{name}: {link}"
 
 
+def test_pictures_of_the_methods_are_fresh(tmp_path):
+    images = ROOT / "docs" / "images"
+    subprocess.run([sys.executable, images / "draw_methods.py", tmp_path], check=True)
+    drawn = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert drawn == {
+        name: (images / name).read_text(encoding="utf-8") for name in ("cocon.svg", "vicc.svg", "joint.svg")
+    }
+
+
 def test_the_documentation_builds_without_a_warning(tmp_path):
     pytest.importorskip("sphinx")
     command = [

@@ -327,9 +327,13 @@ def test_wrong_calls_say_what_was_expected(call, error, message, run):
 
 
 def test_the_sample_in_the_readme_runs(data, videos, tmp_path, monkeypatch):
-    """As it stands there, but cut to one step a stage and one analysis, on twelve small videos in folders."""
-    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
-    (sample,) = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    """Those of the page on Python, cut to one step a stage and one analysis; the README's lines are among them."""
+    root = Path(__file__).parents[1]
+    pages = [root / "README.md", root / "docs" / "how-to" / "from-python.md"]
+    (short,), (sample,) = (re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL) for page in pages)
+    assert {line.partition("  #")[0] for line in short.splitlines()} <= {
+        line.partition("  #")[0] for line in sample.splitlines()
+    }
     monkeypatch.chdir(tmp_path)
     for number, file in enumerate(sorted(videos.glob("*.mp4"))[:12]):
         folder = Path("my_videos", "train" if number < 8 else "test", f"class{number % 2}")

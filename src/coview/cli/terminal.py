@@ -190,8 +190,8 @@ def _lines(title: str, *, unit: str) -> Callable[[int, int, Mapping[str, float]]
         if done < total and now - last < 30:
             return
         last = now
-        left = (now - started) / done * (total - done) if done else float("nan")
         text = meter.describe(amounts)
-        print(f"{title}: {done}/{total} {unit}, {text + ', ' if text else ''}{left:.0f} s left", file=sys.stderr)
+        left = f"{(now - started) / done * (total - done):.0f} s left" if done else ""
+        print(f"{title}: {done}/{total} {unit}", *filter(None, (text, left)), sep=", ", file=sys.stderr)
 
     return show

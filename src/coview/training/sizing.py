@@ -101,11 +101,12 @@ def fit_epochs(config: RunConfig, seconds: float, num_videos: int, *, minutes: f
 
 def footage_of(data: PreparedDataset) -> Footage:
     """Return what a prepared data set holds, in short; split1 if there is one, else the first split, else all."""
-    ready = [entry for entry in data.entries if entry.status == "ready" and entry.num_frames and entry.fps]
-    fps = statistics.median(entry.fps for entry in ready) if ready else 25.0
-    frames = statistics.median(entry.num_frames for entry in ready) if ready else 0
+    ready = [(entry.num_frames, entry.fps) for entry in data.entries if entry.status == "ready"]
+    rates = [fps for frames, fps in ready if frames and fps]
+    lengths = [frames / fps for frames, fps in ready if frames and fps]
+    fps, seconds = (statistics.median(rates), statistics.median(lengths)) if rates else (25.0, 0.0)
     split = "split1" if "split1" in data.splits else next(iter(data.splits), None)
-    return Footage(len(ready), frames / fps, fps, tuple(data.view_options), split)
+    return Footage(len(ready), seconds, fps, tuple(data.view_options), split)
 
 
 def seconds_per_step(config: RunConfig, data: PreparedDataset, *, device: str = "auto") -> float:
