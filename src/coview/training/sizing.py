@@ -95,7 +95,7 @@ def fit_epochs(config: RunConfig, seconds: float, num_videos: int, *, minutes: f
     per_epoch = steps_per_epoch(num_videos, batch_size=config.training.batch_size)
     epochs = max(1, round(60 * minutes / seconds / per_epoch))
     steps = f"{per_epoch} step{'s' if per_epoch > 1 else ''}"
-    choice = Choice("epochs", f"{epochs} of {steps}", f"what fits into {minutes:g} minutes at {seconds:.2f} s a step")
+    choice = Choice("epochs", f"{epochs} of {steps}", f"what fits into {minutes:g} min at {seconds:.2f} s a step")
     return load_config(config, {EPOCHS: epochs}), choice
 
 
