@@ -21,7 +21,7 @@ from coview.errors import UserError, VideoError
 from coview.training.building import build_method
 from coview.training.choices import Choice, Footage, Machine, choose_config
 from coview.training.distributed import choose_device
-from coview.training.sizing import MINUTES, fit_epochs, footage_of, sized_config
+from coview.training.sizing import MINUTES, footage_of, reckon_epochs, sized_config
 from coview.video.decode import DecodedFrames
 from coview.video.probe import probe
 from coview.video.source_settings import SourceSettings
@@ -170,7 +170,7 @@ def _for_videos(
     config, choices = choose_config(footage, machine, settings)
     num_train = sum(entry.splits.get("split1", "train") == "train" for entry in entries)
     step = LOADING * seconds_per_clip_step(config, num_videos=num_train, device=device)
-    config, epochs = fit_epochs(config, step, num_train, minutes=minutes)
+    config, epochs = reckon_epochs(config, step, num_train, minutes=minutes)
     name = folder.resolve().name
     data, run = f"data/{name}", f"runs/{name}"
     labels = len({entry.label for entry in listing.entries if entry.label is not None})

@@ -78,12 +78,12 @@ def fit_epochs(
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise UserError(f"several processes cannot measure how long a step lasts; give a config, or {EPOCHS}")
     videos = select_videos(config, data.part(config.split, "train"))
-    sized, choice = fit_epochs(config, seconds_per_step(config, data, device=device), len(videos), minutes=minutes)
+    sized, choice = reckon_epochs(config, seconds_per_step(config, data, device=device), len(videos), minutes=minutes)
     logger.info("%s", choice)
     return sized
 
 
-def fit_epochs(config: RunConfig, seconds: float, num_videos: int, *, minutes: float) -> tuple[RunConfig, Choice]:
+def reckon_epochs(config: RunConfig, seconds: float, num_videos: int, *, minutes: float) -> tuple[RunConfig, Choice]:
     """Return a config with the epochs that fit into some minutes, and how that was reckoned.
 
     Args:
