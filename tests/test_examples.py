@@ -35,30 +35,30 @@ def commands_of(path: Path) -> list[list[str]]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory, write_clip):
-    """A folder with what the docstrings speak of: my_videos, my_depth, my_clips, and the prepared data/mine."""
+    """A folder with what the docstrings speak of: my_videos, my_lidar, my_clips, and the prepared data/mine."""
     root = tmp_path_factory.mktemp("examples")
     for number in range(8):
         name = CLASSES[number % 2]
         part = "train" if number < 4 else "test"
         write_clip(root / "my_videos" / part / name / f"clip{number}.mp4", num_frames=NUM_FRAMES, height=32, width=48)
         write_clip(root / "my_clips" / f"{name}__{number}.mp4", num_frames=NUM_FRAMES, height=32, width=48)
-        (root / "my_depth").mkdir(exist_ok=True)
-        np.save(root / "my_depth" / f"clip{number}.npy", np.full((NUM_FRAMES, 20, 30), float(number)))
+        (root / "my_lidar").mkdir(exist_ok=True)
+        np.save(root / "my_lidar" / f"clip{number}.npy", np.full((NUM_FRAMES, 20, 30), float(number)))
     (root / "examples").symlink_to(EXAMPLES)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
-        for words in commands_of(EXAMPLES / "depth_view.py")[:1]:
+        for words in commands_of(EXAMPLES / "lidar_view.py")[:1]:
             assert run_arguments([*words, *shlex.split(QUICK["prepare"])]) == 0
     return root
 
 
 def test_depth_is_stored_beside_the_pictures(place):
     data = coview.PreparedDataset.open(place / "data" / "mine")
-    assert list(data.view_options) == ["rgb", "flow", "depth"]
+    assert list(data.view_options) == ["rgb", "flow", "lidar"]
     assert len(data.ready) == 8
-    clips = ClipDataset(data, views=["rgb", "depth"], frames=4)
+    clips = ClipDataset(data, views=["rgb", "lidar"], frames=4)
     for item, entry in zip(clips, data.ready, strict=False):
-        depth = item["views"]["depth"]
+        depth = item["views"]["lidar"]
         assert depth.shape == (1, *item["views"]["rgb"].shape[1:])
         expected = 25.5 * int(entry.id[-1])
         assert float(depth.float().mean()) == pytest.approx(expected, abs=2)
@@ -69,7 +69,7 @@ def test_depth_is_stored_beside_the_pictures(place):
     [
         ("simclr", ("method", "simclr")),
         ("video_vit", ("encoder", "vit")),
-        ("depth_view", ("view", "depth")),
+        ("lidar_view", ("view", "lidar")),
         ("colour_drop", ("augmentation", "colour-drop")),
     ],
 )

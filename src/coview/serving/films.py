@@ -199,12 +199,13 @@ def write_view(
     frames = list(itertools.islice(_until_damage(_frames_from(path, start_seconds, VIEW_SIDE)), count))
     if len(frames) == 1:
         frames *= 2  # flow needs a pair
-    drawn = frames if view == "rgb" else _draw(view, frames, info=info, fps=fps, made_like=made_like)
+    first = round(start_seconds * fps)
+    drawn = frames if view == "rgb" else _draw(view, frames, info=info, fps=fps, first=first, made_like=made_like)
     _encode(drawn, out, fps=fps, crf=VIEW_CRF, gop=max(1, round(fps / 2)))
 
 
 def _draw(
-    name: str, frames: Sequence[Frame], *, info: VideoInfo, fps: float, made_like: Mapping[str, Any]
+    name: str, frames: Sequence[Frame], *, info: VideoInfo, fps: float, first: int, made_like: Mapping[str, Any]
 ) -> Iterator[Frame]:
     """Yield a view's frames, drawn at the size of the pictures."""
     known = made_like["data"]
@@ -212,7 +213,7 @@ def _draw(
     options = {name: known["views"][name]} if name in known["views"] else {}
     view = build_views(PrepareSettings(views=(name,), options=options, storage=storage), stored={})[name]
     view.check()
-    video = SourceVideo("shown", info.path, info.width, info.height, (view,))
+    video = SourceVideo("shown", info.path, info.width, info.height, (view,), first_frame=first)
     height, width = frames[0].shape[:2]
     for frame, raw in zip(frames, _stored(view, frames, video, fps=fps, storage=storage), strict=True):
         yield _over(frame, view.picture(raw, height=height, width=width), name)

@@ -11,6 +11,10 @@ VIEWS: Registry[type[View]] = Registry(
         "flow": "coview.views.flow.view:FlowView",
         "pose": "coview.views.persons.pose:PoseView",
         "segmentation": "coview.views.persons.segmentation:SegmentationView",
+        "depth": "coview.views.own:DepthView",
+        "thermal": "coview.views.own:ThermalView",
+        "events": "coview.views.own:EventsView",
+        "spectrogram": "coview.views.own:SpectrogramView",
     },
 )
 

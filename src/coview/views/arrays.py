@@ -1,5 +1,6 @@
 """Pictures that the user has already: one array or video file for each source video, in step with its frames."""
 
+import itertools
 import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,18 +18,20 @@ from coview.views.base import SourceVideo
 ARRAY_SUFFIXES = (".npy", ".npz")
 
 
-def find_file(folder: Path, video: SourceVideo, *, with_videos: bool) -> Path:
+def find_file(folder: Path | None, video: SourceVideo, *, with_videos: bool, beside: str = "") -> Path:
     """Return the user's file for a video: named after the video's id, or else after its file.
 
     Args:
-        folder: where the user's files lie.
+        folder: where the user's files lie; None: beside the videos alone.
         video: the source video.
+        beside: a view; an array called <name of the video file>.<view> beside the video will do, too.
         with_videos: whether the file may be a video, too.
 
     Raises:
         VideoError: "unmatched", there is none.
     """
-    for name in (video.id, video.path.stem):
+    for name in (video.id, video.path.stem) if folder is not None else ():
+        assert folder is not None
         place = folder / name
         candidates = [place.with_name(place.name + suffix) for suffix in ARRAY_SUFFIXES]
         if with_videos and place.parent.is_dir():
@@ -36,6 +39,12 @@ def find_file(folder: Path, video: SourceVideo, *, with_videos: bool) -> Path:
         found = next((path for path in candidates if path.is_file()), None)
         if found is not None:
             return found
+    own = [video.path.with_name(f"{video.path.stem}.{beside}{suffix}") for suffix in ARRAY_SUFFIXES] if beside else []
+    found = next((path for path in own if path.is_file()), None)
+    if found is not None:
+        return found
+    if folder is None:
+        raise VideoError("unmatched", video.path, f"there is no {own[0].name} beside it; or give --{beside}.folder DIR")
     kinds = ".npy, .npz or a video" if with_videos else ".npy or .npz"
     raise VideoError("unmatched", video.path, f"{folder} holds no {video.id} or {video.path.stem} with {kinds}")
 
@@ -65,7 +74,13 @@ def read_array(path: Path, video: SourceVideo, *, key: str) -> NDArray[Any]:
 
 
 def read_pictures(
-    folder: Path, video: SourceVideo, frames: Iterable[Frame], *, key: str
+    folder: Path | None,
+    video: SourceVideo,
+    frames: Iterable[Frame],
+    *,
+    key: str,
+    channels: int = 1,
+    beside: str = "",
 ) -> Iterator[tuple[Frame, NDArray[Any]]]:
     """Yield each frame of a video with the user's picture of it, lazily.
 
@@ -74,21 +89,26 @@ def read_pictures(
         video: the source video.
         frames: (H, W, 3) uint8 RGB of that video.
         key: name of the array in an .npz file that holds several.
+        channels: C; with more than one the file is an array.
+        beside: see `find_file`.
 
     Yields:
-        The frame, and the user's picture (h, w): of an array (T, h, w) as it is, of a video the green channel, which
-        in a grey video is its brightness, uint8.
+        The frame, and the user's picture (h, w) or (h, w, C): of an array (T, h, w[, C]) as it is, of a video the green
+        channel, which in a grey video is its brightness, uint8.
 
     Raises:
         VideoError: "unmatched", there is no such file, or it does not fit the video.
     """
-    path = find_file(folder, video, with_videos=True)
+    path = find_file(folder, video, with_videos=channels == 1, beside=beside)
     if path.suffix not in ARRAY_SUFFIXES:
         yield from _pictures_of_video(frames, path, video)
         return
     pictures = read_array(path, video, key=key)
-    if pictures.ndim != 3:
-        raise VideoError("unmatched", video.path, f"{path} has shape {pictures.shape}, expected {key} (T, H, W)")
+    if channels == 1 and pictures.ndim == 4 and pictures.shape[3] == 1:
+        pictures = pictures[..., 0]
+    if pictures.ndim != (3 if channels == 1 else 4) or (channels > 1 and pictures.shape[3] != channels):
+        shape = "(T, H, W)" if channels == 1 else f"(T, H, W, {channels})"
+        raise VideoError("unmatched", video.path, f"{path} has shape {pictures.shape}, expected {key} {shape}")
     for index, frame in in_step(frames, len(pictures), source=path, video=video):
         yield frame, pictures[index]
 
@@ -99,6 +119,10 @@ def in_step(frames: Iterable[Frame], count: int, *, source: Path, video: SourceV
     Raises:
         VideoError: "unmatched", at the end or where the entries end, if there are more or fewer frames.
     """
+    if video.first_frame is not None:  # a stretch of the video, which may end anywhere
+        for index, frame in enumerate(frames, start=video.first_frame):
+            yield min(index, count - 1), frame
+        return
     seen = 0
     for frame in frames:
         if seen < count:
@@ -115,7 +139,7 @@ def in_step(frames: Iterable[Frame], count: int, *, source: Path, video: SourceV
 def _pictures_of_video(
     frames: Iterable[Frame], path: Path, video: SourceVideo
 ) -> Iterator[tuple[Frame, NDArray[np.uint8]]]:
-    pictures = decode_frames(path)
+    pictures = itertools.islice(decode_frames(path), video.first_frame or 0, None)
     seen = 0
     for frame in frames:
         picture = next(pictures, None)
@@ -123,5 +147,5 @@ def _pictures_of_video(
             raise VideoError("unmatched", video.path, f"{path} ends after {seen} frames, the video goes on")
         seen += 1
         yield frame, picture[..., 1]
-    if next(pictures, None) is not None:
+    if video.first_frame is None and next(pictures, None) is not None:
         raise VideoError("unmatched", video.path, f"{path} goes on after the {seen} frames of the video")

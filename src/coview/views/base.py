@@ -41,6 +41,7 @@ class SourceVideo:
         width: of its pictures, upright, in pixels; None where it is not known.
         height: likewise.
         views: the views that are being made of it, this one among them.
+        first_frame: which frame of the video the frames begin with, where they are a stretch of it; None: all of them.
         found: what one view has found out and another can use, under a key they agree on.
     """
 
@@ -49,6 +50,7 @@ class SourceVideo:
     width: int | None = None
     height: int | None = None
     views: tuple["View", ...] = ()
+    first_frame: int | None = None
     found: dict[Any, Any] = field(default_factory=dict)
 
 

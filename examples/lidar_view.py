@@ -1,9 +1,9 @@
-"""A view from your own files: depth, one .npy array (T, h, w) or one grey video for each source video.
+"""A view from your own files: depth from a lidar, one .npy array (T, h, w) or one grey video for each source video.
 
-    coview prepare my_videos data/mine --views rgb flow depth --depth.folder my_depth --plugin examples.depth_view
-    coview pretrain small --data data/mine --out runs/depth --views.depth.size 64 --plugin examples.depth_view
+    coview prepare my_videos data/mine --views rgb flow lidar --lidar.folder my_lidar --plugin examples.lidar_view
+    coview pretrain small --data data/mine --out runs/lidar --views.lidar.size 64 --plugin examples.lidar_view
 
-`my_videos/walk/a.mp4` finds `my_depth/walk/a.npy`, or else `my_depth/a.npy`.
+`my_videos/walk/a.mp4` finds `my_lidar/walk/a.npy`, or else `my_lidar/a.npy`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -25,7 +25,7 @@ from coview.views.base import PixelScale, SourceVideo, StorageSettings
 
 
 @dataclass(frozen=True)
-class DepthOptions:
+class LidarOptions:
     """Where depth comes from."""
 
     folder: Path | None = None
@@ -35,14 +35,14 @@ class DepthOptions:
     uint8 and videos are stored as they are."""
 
 
-@coview.register("view", "depth")
-class DepthView(View):
+@coview.register("view", "lidar")
+class LidarView(View):
     """Depth as one plane in a small H.264 file; (H, W, 1) uint8, 0 is near and 255 is far."""
 
-    name: ClassVar[str] = "depth"
+    name: ClassVar[str] = "lidar"
     channels: ClassVar[int] = 1
     suffix: ClassVar[str] = ".mp4"
-    Options: ClassVar[type[Any]] = DepthOptions
+    Options: ClassVar[type[Any]] = LidarOptions
     # Bytes are rendered to 0 .. 1, then standardised; a mirror turns no value round.
     scale: ClassVar[PixelScale | None] = PixelScale(0.0, 255.0, mean=(0.5,), std=(0.25,), mirror_signs=(1.0,))
 
@@ -51,13 +51,13 @@ class DepthView(View):
         """Write the depth of a tilted plane, for the contract tests."""
         height, width = frames[0].shape[:2]
         np.save(folder / "example.npy", np.broadcast_to(np.linspace(0, 10, width), (len(frames), height, width)))
-        return cls(DepthOptions(folder=folder)), SourceVideo("example", Path("example.mp4"))
+        return cls(LidarOptions(folder=folder)), SourceVideo("example", Path("example.mp4"))
 
     def check(self) -> None:
         """Make sure that the folder is there, before the first video."""
         if self.options.folder is None or not self.options.folder.is_dir():
             raise coview.UserError(
-                f"depth.folder is {self.options.folder}, expected the folder of your depth files: --depth.folder DIR"
+                f"lidar.folder is {self.options.folder}, expected the folder of your depth files: --lidar.folder DIR"
             )
 
     def extract(self, frames: Iterable[Frame], video: SourceVideo | None = None) -> Iterator[NDArray[np.uint8]]:
@@ -65,7 +65,7 @@ class DepthView(View):
         self.check()
         if video is None:
             raise coview.UserError("depth is read from files and cannot be made from frames alone")
-        for frame, depth in read_pictures(self.options.folder, video, frames, key="depth"):
+        for frame, depth in read_pictures(self.options.folder, video, frames, key="lidar"):
             if depth.dtype != np.uint8:
                 share = np.nan_to_num(depth.astype(np.float32) / self.options.farthest, nan=1.0)
                 depth = np.rint(share.clip(0, 1) * 255).astype(np.uint8)
