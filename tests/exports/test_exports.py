@@ -10,6 +10,7 @@ import torch
 
 import coview
 from coview.cli import run_arguments
+from coview.collection.prediction.classifier import open_classifier
 from coview.config import ClipSettings, ViewInput
 from coview.encoders.file import load_encoder
 from coview.errors import MissingExtraError, UserError
@@ -276,3 +277,23 @@ def test_without_the_extra_its_name_is_told(small, tmp_path, monkeypatch):
     with pytest.raises(MissingExtraError, match=r"coview\[export\]"):
         export(small.run, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_onnx
+def test_predict_computes_with_the_exported_graph(small, tmp_path):
+    config = replace(classifier_config(), views={"rgb": ViewInput(size=16), "flow": ViewInput(size=16)})
+    make_run(tmp_path / "model", small.data, config)
+    out = tmp_path / "exported"
+    export(tmp_path / "model", out)
+    with pytest.raises(UserError, match="give that run too, --run MODEL"):
+        open_classifier(out)
+    data = coview.PreparedDataset.open(small.data)
+    plain, fast = open_classifier(tmp_path / "model"), open_classifier(out, run=tmp_path / "model")
+    assert plain.identity != fast.identity
+    expected = plain.classify(data, data.ready[:2], device="cpu")
+    for one, other in zip(expected, fast.classify(data, data.ready[:2], device="cpu"), strict=True):
+        np.testing.assert_allclose(other.probabilities, one.probabilities, atol=0.02)  # bytes after the crop
+        np.testing.assert_array_equal(other.starts, one.starts)
+    (tmp_path / "model" / "checkpoints" / "flow-00000010").rename(tmp_path / "gone")
+    with pytest.raises(UserError, match="is at rgb-00000010. Export it again"):
+        open_classifier(out, run=tmp_path / "model")

@@ -27,6 +27,7 @@ class Predict(Command):
         coview predict heads/mine new_videos --out predictions.csv
         coview predict heads/mine long.mp4 --out timeline.csv --kind segments --min-seconds 2
         coview predict models/mine idx --out predictions.csv --shard 3/16
+        coview predict exported new_videos --run models/mine --out predictions.csv
     """
 
     runs_encoders: ClassVar[bool] = True
@@ -43,7 +44,7 @@ class Predict(Command):
     min_seconds: float = 0.5
     """Shorter segments are left out."""
     run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
-    """Folder of the head's run, where it was moved."""
+    """Folder of the head's run, where it was moved; of a model exported to ONNX, its fine-tuned run."""
     shard: str | None = None
     """i/n: the i-th of n shares, for job arrays; the last one to end joins the tables."""
     workers: int | None = None

@@ -1,7 +1,7 @@
 """A fine-tuned run names the class of every window of a video, in place of embedding it."""
 
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from torch import Tensor
 from coview.augmentation.batch import centre
 from coview.clips.windows import WindowDataset, evaluation_batches
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import VideoEntry
+from coview.datatypes import ClipBatch, VideoEntry
 from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.training.distributed import choose_device
@@ -47,7 +47,12 @@ def classifier_of(run: Run) -> NamesClasses:
 
 @torch.inference_mode()
 def classify_windows(
-    run: Run, data: PreparedDataset, entries: Sequence[VideoEntry], *, device: str
+    run: Run,
+    data: PreparedDataset,
+    entries: Sequence[VideoEntry],
+    *,
+    device: str,
+    chances_of: Callable[[ClipBatch], NDArray[np.float32]] | None = None,
 ) -> list[tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]]:
     """Return (probabilities (W, C), starts (W,), ends (W,) in seconds) of every half-overlapping window of each video.
 
@@ -58,6 +63,7 @@ def classify_windows(
         data: a prepared data set with its views.
         entries: ready videos of it, whose frame rate is known.
         device: where to compute.
+        chances_of: what names the classes of a batch of raw windows, (W, C), in place of the run itself.
 
     Raises:
         UserError: a stored view cannot be read, or the run is no classifier.
@@ -69,9 +75,12 @@ def classify_windows(
     found: list[list[tuple[NDArray[np.float32], float, float]]] = [[] for _ in entries]
     rows = {int(row): at for at, row in enumerate(windows.videos.entry_indices)}
     for batch in evaluation_batches(windows, batch_size=run.config.evaluation.batch_size):
-        clips = centre(batch, views, run.config.views, device=place).clips
-        scores = [method.class_scores(view, clips[view][:, 0]).float().softmax(dim=1) for view in run.views]
-        chances = torch.stack(scores).mean(dim=0).cpu().numpy()  # (W, C)
+        if chances_of is not None:
+            chances = chances_of(batch)  # (W, C)
+        else:
+            clips = centre(batch, views, run.config.views, device=place).clips
+            scores = [method.class_scores(view, clips[view][:, 0]).float().softmax(dim=1) for view in run.views]
+            chances = torch.stack(scores).mean(dim=0).cpu().numpy()  # (W, C)
         frames = batch.frame_indices[:, 0].numpy()  # (W, T)
         for row, chance, shown in zip(batch.entry_indices.tolist(), chances, frames, strict=True):
             fps = entries[rows[row]].fps or float("nan")

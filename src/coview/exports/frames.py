@@ -5,7 +5,16 @@ import torch
 from numpy.typing import NDArray
 
 from coview.augmentation.geometry import CENTRE, crop_geometry
+from coview.datatypes import ClipBatch
 from coview.views.crop import crop_resize
+
+
+def cropped_windows(batch: ClipBatch, view: str, *, size: int) -> NDArray[np.uint8]:
+    """Return raw frames of one view of a batch of windows as an exported graph takes them: (W, T, size, size, C)."""
+    sizes = batch.frame_sizes[view].tolist()
+    raw = [own[0].numpy() for own in batch.views[view]]
+    cut = [own[:, :height, :width] for own, (height, width) in zip(raw, sizes, strict=True)]  # without the padding
+    return np.stack([crop_frames(own, size=size) for own in cut])
 
 
 def crop_frames(frames: NDArray[np.uint8], *, size: int) -> NDArray[np.uint8]:

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from coview.embedding.extract import window_features
 from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.exports.description import Description
-from coview.exports.frames import crop_frames
+from coview.exports.frames import cropped_windows
 from coview.views.opened import open_views
 
 TOLERANCE = 1e-4
@@ -155,10 +155,7 @@ def real_clips(
             rendered = centre(batch, views, run.config.views, device=torch.device("cpu")).clips[given.view][:, 0]
             clips[given.view] = rendered.permute(0, 2, 3, 4, 1).contiguous().numpy()
             continue
-        sizes = batch.frame_sizes[given.view].tolist()
-        raw: Sequence[NDArray[np.uint8]] = [own[0].numpy() for own in batch.views[given.view]]
-        cut = [own[:, :height, :width] for own, (height, width) in zip(raw, sizes, strict=True)]
-        clips[given.view] = np.stack([crop_frames(own, size=given.size) for own in cut])
+        clips[given.view] = cropped_windows(batch, given.view, size=given.size)
     return clips
 
 

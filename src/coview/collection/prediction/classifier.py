@@ -14,10 +14,13 @@ from coview.collection.heads.file import ABOUT, is_head
 from coview.collection.heads.head import Head, load_head
 from coview.collection.labels.label import NONE
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import VideoEntry
+from coview.datatypes import ClipBatch, VideoEntry
 from coview.embedding.class_windows import classifier_of, classify_windows
 from coview.embedding.run import Run
 from coview.errors import UserError
+from coview.exports.exported import ONNX_NAME, ExportedEncoder
+from coview.exports.frames import cropped_windows
+from coview.files import hash_file
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,24 +93,30 @@ class HeadClassifier:
 
 
 class ModelClassifier:
-    """A fine-tuned run. "None of the classes" may be one of those that it was taught."""
+    """A fine-tuned run. "None of the classes" may be one of those that it was taught.
+
+    Args:
+        run: the run, which also says how views are made.
+        exported: the same run as ONNX, to compute with.
+    """
 
     is_exclusive = True
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
+    def __init__(self, run: Run, exported: ExportedEncoder | None = None) -> None:
+        self.run, self._exported = run, exported
         taught = classifier_of(run).classes
         self._columns = [place for place, name in enumerate(taught) if name != NONE]
         self.classes = tuple(taught[place] for place in self._columns)
         self.has_none = len(self.classes) < len(taught)
         self.thresholds = np.full(len(self.classes), 1 / len(taught))
-        self.identity = run_identity(run)
+        self.identity = run_identity(run) + ("" if exported is None else f"-{hash_file(exported.path)[:16]}")
 
     def classify(self, data: PreparedDataset, entries: Sequence[VideoEntry], *, device: str) -> list[WindowChances]:
         """See `Classifier.classify`."""
         data.require_views(self.run.views)
         try:
-            found = classify_windows(self.run, data, entries, device=device)
+            exported = None if self._exported is None else self._chances_of
+            found = classify_windows(self.run, data, entries, device=device, chances_of=exported)
         except UserError as error:  # a stored view that cannot be read: find out whose
             if len(entries) > 1:
                 return [one for entry in entries for one in self.classify(data, [entry], device=device)]
@@ -117,13 +126,20 @@ class ModelClassifier:
             for entry, (chances, starts, ends) in zip(entries, found, strict=True)
         ]
 
+    def _chances_of(self, batch: ClipBatch) -> NDArray[np.float32]:
+        """Return the mean of the views' probabilities (W, C) of raw windows, by the exported graph."""
+        assert self._exported is not None
+        inputs = self._exported.description.inputs
+        answers = self._exported({one.view: cropped_windows(batch, one.view, size=one.size) for one in inputs})
+        return np.asarray(np.mean(list(answers.values()), axis=0), np.float32)
+
 
 def open_classifier(given: "Head | Run | Path | str", *, run: "Run | Path | str | None" = None) -> Classifier:
-    """Open a head or a fine-tuned run.
+    """Open a head, a fine-tuned run, or what `coview export` made of one.
 
     Args:
         given: one of them, or its folder.
-        run: of a head, where it is no longer where it was.
+        run: of a head, where it is no longer where it was; of an exported model the fine-tuned run.
 
     Raises:
         UserError: neither of the two, or a head of another run.
@@ -138,10 +154,39 @@ def open_classifier(given: "Head | Run | Path | str", *, run: "Run | Path | str 
         return HeadClassifier(head, _run_of(head, run))
     if (path / "resolved.yaml").is_file():
         return ModelClassifier(Run.load(path))
+    if (path / ONNX_NAME).is_file():
+        return _open_exported(path, run)
     raise UserError(
         f"{path} is neither a head (it has no {ABOUT}) nor a fine-tuned run; make one with: coview head INDEX --out "
         "HEAD, or: coview finetune RUN --labels FILE --out MODEL"
     )
+
+
+def _open_exported(path: Path, given: "Run | Path | str | None") -> ModelClassifier:
+    """Return a fine-tuned run that computes with its exported graph.
+
+    Raises:
+        UserError: no run is given, or the graph is not of that run.
+    """
+    exported = ExportedEncoder(path)
+    if given is None:
+        raise UserError(f"{path} computes, and its run says how views are made: give that run too, --run MODEL")
+    run = given if isinstance(given, Run) else Run.load(given)
+    told = exported.description
+    own = classifier_of(run)
+    if told.output != "probabilities" or told.classes != own.classes or set(told.views) != set(run.views):
+        raise UserError(
+            f"{path} gives {told.output} of {', '.join(told.views)}, expected probabilities of all classes and views of "
+            f"{run.path}; export it again: coview export {run.path} --out OUT"
+        )
+    if {**told.source, "run": ""} != {**run.describe(), "run": ""}:
+        raise UserError(
+            f"{path} was made of {told.source.get('run')}, checkpoint {told.source.get('checkpoint')}; {run.path} is "
+            f"at {run.checkpoint.name}. Export it again: coview export {run.path} --out OUT"
+        )
+    if any(one.dtype != "uint8" for one in told.inputs):
+        raise UserError(f"{path} takes drawn views (pose), which predict does not give it; name the run itself")
+    return ModelClassifier(run, exported)
 
 
 def _run_of(head: Head, given: "Run | Path | str | None") -> Run:
