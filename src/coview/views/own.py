@@ -105,7 +105,7 @@ class OwnView(View):
         if values.dtype == np.uint8:
             return np.asarray(values, np.uint8)
         if values.dtype == np.bool_:
-            return values.astype(np.uint8) * 255
+            return np.where(values, np.uint8(255), np.uint8(0))
         raise VideoError(
             "unmatched",
             video.path,

@@ -176,7 +176,7 @@ def _open_exported(path: Path, given: "Run | Path | str | None") -> ModelClassif
     own = classifier_of(run)
     if told.output != "probabilities" or told.classes != own.classes or set(told.views) != set(run.views):
         raise UserError(
-            f"{path} gives {told.output} of {', '.join(told.views)}, expected probabilities of all classes and views of "
+            f"{path} gives {told.output} of {', '.join(told.views)}, expected those of all classes and views of "
             f"{run.path}; export it again: coview export {run.path} --out OUT"
         )
     if {**told.source, "run": ""} != {**run.describe(), "run": ""}:
