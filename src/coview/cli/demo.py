@@ -13,7 +13,7 @@ from coview.cli.evaluate import Evaluate
 from coview.cli.prepare import Prepare
 from coview.cli.pretrain import Pretrain
 
-SHORT_SIDE, WIDTH = 96, 128
+SIDE = 64
 """Of the pictures, made and stored: the demo's encoders see 48 x 48 pixels, and flow of small pictures is quick."""
 
 
@@ -44,13 +44,14 @@ class Demo(Command):
         together, alone = self.out / "run", self.out / "rgb-alone"
         synthetic = {name: value for name, value in settings.items() if name.startswith("synthetic.")}
         others = {name: value for name, value in settings.items() if name not in synthetic}
-        pictures = {"synthetic.height": SHORT_SIDE, "synthetic.width": WIDTH}
-        prepare = [videos, data, "--layout", "synthetic", "--views", "rgb", "flow", "--short-side", str(SHORT_SIDE)]
+        pictures = {"synthetic.height": SIDE, "synthetic.width": SIDE}
+        prepare = [videos, data, "--layout", "synthetic", "--views", "rgb", "flow", "--short-side", str(SIDE)]
         commands: list[tuple[str, type[Command], list[str]]] = [
             ("prepare", Prepare, [*prepare, "--flow.algorithm", "dis", *_flags({**pictures, **synthetic})])
         ]
         for config, run in ((self.alone, alone), (self.config, together)):
-            training = [config, "--data", data, "--out", str(run), "--resume", *_flags(others)]
+            cache = ["--training.frame-cache", str(self.out / "frames")]  # both runs read the same small pictures
+            training = [config, "--data", data, "--out", str(run), "--resume", *cache, *_flags(others)]
             commands.append(("pretrain", Pretrain, training))
             commands.append(("evaluate", Evaluate, [str(run), "--data", data, "--protocol", "retrieval"]))
         compared = [str(together), str(alone), "--features", "rgb"]

@@ -1,166 +1,33 @@
-"""What the figures do: joint angles as curves of the phase of a repetition.
+"""What the figures do: each arm turns about its shoulder, like a windmill; the class is how the two arms turn.
 
-Every repetition of every action starts and ends standing, all angles zero, so that a single picture says little about
-the class. What differs is how the joints move.
-
-Angles are in degrees. Names end in "lead" or "other": the side that does the action (drawn at random for each
-clip) and its opposite. `lift` is the height of a jump in body heights.
+An arm turns inwards or outwards, fast or slowly, and a class is what the two arms do, whichever of them is the left
+one. So all classes pass through the same poses, at any moment each arm may point anywhere, and a mirrored clip is of
+the same class: only motion tells the ten classes apart.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations_with_replacement
 
-import numpy as np
-
-from coview.datasets.synthetic.wander import Curve
-
-Angles = dict[str, Curve]
-"""Joint name -> (T,) degrees (or body heights, for lift)."""
-
-
-def bump(phase: Curve) -> Curve:
-    """Rise from 0 to 1 at half of the repetition and fall back, smoothly; 0 outside [0, 1]."""
-    return np.asarray(np.sin(np.pi * np.clip(phase, 0, 1)) ** 2)
-
-
-def plateau(phase: Curve) -> Curve:
-    """Rise from 0 to 1 within the first quarter, hold, fall within the last."""
-    return np.asarray(np.sin(np.pi / 2 * np.clip(np.minimum(phase, 1 - phase) * 4, 0, 1)) ** 2)
-
-
-def part(phase: Curve, start: float, stop: float) -> Curve:
-    """Return the phase within [start, stop] of the repetition, as 0 to 1."""
-    return np.clip((phase - start) / (stop - start), 0, 1)
-
-
-def wave(phase: Curve) -> Angles:
-    """One arm goes up sideways, the forearm swings three times, the arm comes down."""
-    up = plateau(phase)
-    swing = 40 * np.sin(6 * np.pi * phase)
-    return {"shoulder_abduct_lead": 105 * up, "arm_twist_lead": 90 * up, "elbow_lead": (45 + swing) * up}
-
-
-def jumping_jack(phase: Curve) -> Angles:
-    """Both arms up and both legs apart in a hop, and back."""
-    up = bump(phase)
-    hop = 0.05 * (bump(part(phase, 0, 0.5)) + bump(part(phase, 0.5, 1)))
-    return {
-        "shoulder_abduct_lead": 150 * up,
-        "shoulder_abduct_other": 150 * up,
-        "hip_abduct_lead": 24 * up,
-        "hip_abduct_other": 24 * up,
-        "lift": hop,
-    }
-
-
-def jump(phase: Curve) -> Angles:
-    """Crouch, leap with both arms swinging forward and up, land."""
-    crouch = bump(part(phase, 0, 0.4)) + 0.6 * bump(part(phase, 0.7, 1))
-    flight = part(phase, 0.3, 0.75)
-    arms = -40 * crouch + 150 * bump(flight)
-    return {
-        "shoulder_flex_lead": arms,
-        "shoulder_flex_other": arms,
-        "hip_flex_lead": 55 * crouch,
-        "hip_flex_other": 55 * crouch,
-        "knee_lead": 80 * crouch,
-        "knee_other": 80 * crouch,
-        "torso_pitch": 25 * crouch,
-        "lift": 0.15 * 4 * flight * (1 - flight),
-    }
-
-
-def squat(phase: Curve) -> Angles:
-    """Go down on both knees' bend with the arms forward, and up."""
-    down = bump(phase)
-    return {
-        "shoulder_flex_lead": 80 * down,
-        "shoulder_flex_other": 80 * down,
-        "hip_flex_lead": 95 * down,
-        "hip_flex_other": 95 * down,
-        "knee_lead": 115 * down,
-        "knee_other": 115 * down,
-        "torso_pitch": 25 * down,
-    }
-
-
-def walk(phase: Curve) -> Angles:
-    """Two steps on the spot, the arms swinging against the legs."""
-    swing, lift = np.sin(2 * np.pi * phase), np.sin(4 * np.pi * phase)
-    return {
-        "shoulder_flex_lead": -38 * swing,
-        "shoulder_flex_other": 38 * swing,
-        "hip_flex_lead": 34 * swing,
-        "hip_flex_other": -34 * swing,
-        "knee_lead": 40 * np.abs(lift) * (np.cos(2 * np.pi * phase) > 0),
-        "knee_other": 40 * np.abs(lift) * (np.cos(2 * np.pi * phase) < 0),
-    }
-
-
-def high_knees(phase: Curve) -> Angles:
-    """Run on the spot: four quick steps, the knees up to the hip."""
-    swing = np.sin(4 * np.pi * phase)
-    lead, other = np.maximum(0, swing), np.maximum(0, -swing)
-    return {
-        "shoulder_flex_lead": -30 * swing,
-        "shoulder_flex_other": 30 * swing,
-        "elbow_lead": 60 * other,
-        "elbow_other": 60 * lead,
-        "hip_flex_lead": 80 * lead,
-        "hip_flex_other": 80 * other,
-        "knee_lead": 90 * lead,
-        "knee_other": 90 * other,
-        "lift": 0.03 * np.abs(swing),
-    }
-
-
-def kick(phase: Curve) -> Angles:
-    """One leg swings back, then forward and high, and comes down."""
-    back, forth = bump(part(phase, 0, 0.4)), bump(part(phase, 0.25, 0.9))
-    return {
-        "hip_flex_lead": 100 * forth - 30 * back,
-        "knee_lead": 70 * back + 15 * forth,
-        "shoulder_abduct_other": 30 * forth,
-        "torso_pitch": -12 * forth,
-    }
-
-
-def punch(phase: Curve) -> Angles:
-    """One fist shoots forward, then the other."""
-    angles: Angles = {"torso_yaw": 25 * np.sin(2 * np.pi * phase)}
-    for side, start in (("lead", 0.0), ("other", 0.5)):
-        reach = bump(part(phase, start, start + 0.5))
-        drawn = bump(part(phase, start, start + 0.3)) + bump(part(phase, start + 0.2, start + 0.5))
-        angles[f"shoulder_flex_{side}"] = 90 * reach
-        angles[f"elbow_{side}"] = 100 * drawn * (1 - 0.5 * reach)
-    return angles
-
-
-def bow(phase: Curve) -> Angles:
-    """Bend forward from the hip and come up."""
-    down = bump(phase)
-    return {"torso_pitch": 80 * down, "head_pitch": 15 * down}
-
-
-def side_bend(phase: Curve) -> Angles:
-    """Lean to one side with the far arm going over the head, then to the other."""
-    lean = np.sin(2 * np.pi * phase)
-    return {
-        "torso_roll": 32 * lean,
-        "shoulder_abduct_lead": 100 * np.maximum(0, lean),
-        "shoulder_abduct_other": 100 * np.maximum(0, -lean),
-    }
-
-
-ACTIONS: Mapping[str, Callable[[Curve], Angles]] = {
-    "bow": bow,
-    "high_knees": high_knees,
-    "jump": jump,
-    "jumping_jack": jumping_jack,
-    "kick": kick,
-    "punch": punch,
-    "side_bend": side_bend,
-    "squat": squat,
-    "walk": walk,
-    "wave": wave,
+TURNS_PER_SECOND: Mapping[str, float] = {
+    "fast-in": -25 / 16,
+    "slow-in": -25 / 32,
+    "fast-out": 25 / 16,
+    "slow-out": 25 / 32,
 }
-"""Label -> its curves, (T,) phase in [0, 1) in, (T,) angles out."""
+"""How one arm turns: outwards is down, to its own side, up, and over the head and the chest to down again."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """Turns a second of the arm that leads, the left or the right one by chance, and of the other; outwards is > 0."""
+
+    lead: float
+    other: float
+
+
+ACTIONS: Mapping[str, Action] = {
+    f"{lead}_{other}": Action(TURNS_PER_SECOND[lead], TURNS_PER_SECOND[other])
+    for lead, other in combinations_with_replacement(sorted(TURNS_PER_SECOND), 2)
+}
+"""Label, such as "fast-in_slow-out" -> what the arms do: ten classes."""

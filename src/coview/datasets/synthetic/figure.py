@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from coview.datasets.synthetic.movement import SIDES
 from coview.datasets.synthetic.scenery import SUBPIXEL_BITS
+from coview.datasets.synthetic.wander import share
 from coview.datatypes import Frame
 
 Colour = tuple[int, int, int]
@@ -27,7 +28,6 @@ class Clothes:
     band: Colour
     trousers: Colour
     shoes: Colour
-    has_sleeves: bool
     has_long_trousers: bool
 
 
@@ -48,14 +48,23 @@ class Piece:
     nearer: float = 0.0
 
 
-def draw_clothes(generator: np.random.Generator) -> Clothes:
-    """Draw colours; each garment is bright or dark, so that it stands out from most backgrounds."""
-    tone = generator.uniform(0.35, 1.0)
-    skin = _rgb(tone * np.array([245, 205, 175]))
-    hair = _rgb(generator.uniform(0.1, 0.9) * np.array([230, 190, 120]))
-    shirt, band, trousers, shoes = (_garment(generator) for _ in range(4))
-    sleeves, long_trousers = generator.integers(2, size=2)
-    return Clothes(skin, hair, shirt, band, trousers, shoes, bool(sleeves), bool(long_trousers))
+ARMS, SHIRT, TROUSERS = (150, 255), (20, 140), (60, 200)
+"""Darkest and brightest channel of what is worn, at difficulty 0: arms stand out from the shirt and from the place."""
+ANY = (0, 255)
+
+
+def draw_clothes(generator: np.random.Generator, *, difficulty: float) -> Clothes:
+    """Draw colours: any hue, but the arms bright and the shirt dark, the less so the more difficult."""
+
+    def colour(easy: tuple[int, int]) -> Colour:
+        low, high = (share(least, difficulty, most=most) for least, most in zip(easy, ANY, strict=True))
+        vivid = generator.uniform(0, 1, size=3)
+        vivid = (vivid - vivid.min()) / np.ptp(vivid)
+        first, second = sorted(generator.uniform(low, high, size=2)) if difficulty > 0.5 else (low, high)
+        return _rgb(first + (second - first) * vivid)
+
+    arms, hair, shirt, band, trousers, shoes = (colour(easy) for easy in (ARMS, SHIRT, SHIRT, SHIRT, TROUSERS, ARMS))
+    return Clothes(arms, hair, shirt, band, trousers, shoes, bool(generator.integers(2)))
 
 
 def _rgb(values: NDArray[np.float64]) -> Colour:
@@ -63,17 +72,8 @@ def _rgb(values: NDArray[np.float64]) -> Colour:
     return red, green, blue
 
 
-def _garment(generator: np.random.Generator) -> Colour:
-    vivid = generator.uniform(0, 1, size=3)
-    vivid = (vivid - vivid.min()) / np.ptp(vivid)
-    is_bright = bool(generator.integers(2))
-    low, high = (120, 255) if is_bright else (0, 120)
-    return _rgb(low + (high - low) * vivid)
-
-
 def pieces_of(clothes: Clothes, *, girth: float, head: float) -> tuple[Piece, ...]:
     """Return the parts of a person, `girth` a factor on thickness and `head` the head's radius in body heights."""
-    sleeve = clothes.shirt if clothes.has_sleeves else clothes.skin
     leg = clothes.trousers if clothes.has_long_trousers else clothes.skin
     g = girth
     pieces = [
@@ -90,9 +90,9 @@ def pieces_of(clothes: Clothes, *, girth: float, head: float) -> tuple[Piece, ..
     ]
     for side in SIDES:
         pieces += [
-            Piece((f"shoulder_{side}", f"elbow_{side}"), (0.036 * g, 0.03 * g), clothes.shirt, 0.02),
-            Piece((f"elbow_{side}", f"wrist_{side}"), (0.03 * g, 0.023 * g), sleeve, 0.025),
-            Piece((f"wrist_{side}", f"hand_{side}"), (0.024 * g, 0.028 * g), clothes.skin, 0.027),
+            Piece((f"shoulder_{side}", f"elbow_{side}"), (0.036 * g, 0.034 * g), clothes.skin, 0.02),
+            Piece((f"elbow_{side}", f"wrist_{side}"), (0.034 * g, 0.03 * g), clothes.skin, 0.025),
+            Piece((f"wrist_{side}", f"hand_{side}"), (0.03 * g, 0.033 * g), clothes.skin, 0.027),
             Piece((f"hip_{side}", f"knee_{side}"), (0.05 * g, 0.038 * g), clothes.trousers),
             Piece((f"knee_{side}", f"ankle_{side}"), (0.037 * g, 0.026 * g), leg, 0.001),
             Piece((f"ankle_{side}", f"toe_{side}"), (0.028, 0.022), clothes.shoes, 0.003),

@@ -56,7 +56,7 @@ class RenderedClip:
         check_shape("masks", self.masks, frames, height, width)
 
 
-LEAST_TURN = 0.4
+LEAST_TURN = 0.2
 """Of a person away from the camera at difficulty 0, as a share of that at difficulty 1."""
 
 
@@ -93,8 +93,8 @@ def render_clip(settings: SyntheticSettings, index: int) -> RenderedClip:
     label = action_of(seed, index)
 
     person = random_generator(seed, PERSON, group)
-    body, clothes = draw_body(person), draw_clothes(person)
     hard = settings.difficulty
+    body, clothes = draw_body(person), draw_clothes(person, difficulty=hard)
     place = draw_place(random_generator(seed, SCENE, group), height=height, width=width, difficulty=hard)
     movement = draw_movement(random_generator(seed, MOVEMENT, index), times, difficulty=hard)
     view = random_generator(seed, CAMERA, index)
@@ -124,16 +124,16 @@ def render_clip(settings: SyntheticSettings, index: int) -> RenderedClip:
 
 
 def draw_viewpoint(generator: np.random.Generator, *, difficulty: float) -> Viewpoint:
-    """Draw where a person stands; up to a quarter of them turn their back."""
+    """Draw where a person stands: up to a quarter turn their back, and the legs of large ones are below the picture."""
     back = 180 * (generator.uniform() < 0.25 * difficulty)
-    size = generator.uniform(share(0.5, difficulty, most=0.6), 0.85)
-    edge = share(0.25, difficulty, most=0.3)
+    size = generator.uniform(0.65, 1.15)
+    edge = share(0.4, difficulty, most=0.3)
     return Viewpoint(
         yaw_degrees=back + share(LEAST_TURN, difficulty) * generator.uniform(-50, 50),
         pitch_degrees=generator.uniform(0, 14),
         tilt_degrees=generator.uniform(-8, 8),
         size=size,
-        feet=(generator.uniform(edge, 1 - edge), generator.uniform(1.1 * size, 1.0)),
+        feet=(generator.uniform(edge, 1 - edge), generator.uniform(0.5, 0.6) + 0.5 * size),
     )
 
 

@@ -18,6 +18,8 @@ MARGIN = 0.4
 """Texture beyond each edge of the picture, as a share of the picture's height."""
 LEAST_CONTRAST = 0.15
 """Of a place at difficulty 0, as a share of that at difficulty 1."""
+LEAST_LIGHT = 0.4
+"""Of the colours of a place, likewise: people stand out of a dark one."""
 LEAST_MOTION = 0.1
 """Of a camera and of what drifts in a place, likewise."""
 SUBPIXEL_BITS = 4
@@ -65,12 +67,13 @@ def draw_place(generator: np.random.Generator, *, height: int, width: int, diffi
     """Draw the place of a group of clips for pictures of this size."""
     # Dark, middle and bright: contrast enough that the camera's motion shows as much as the person's.
     palette = generator.permutation(generator.uniform([[0], [70], [170]], [[80], [190], [255]], size=(3, 3)))
-    middle = palette.mean(axis=0)  # clothes are bright or dark
+    middle = palette.mean(axis=0)
     contrast = share(LEAST_CONTRAST, difficulty)
-    palette = contrast * palette + (1 - contrast) * middle
+    light = share(LEAST_LIGHT, difficulty)
+    palette = light * (contrast * palette + (1 - contrast) * middle)
     ground = _texture(generator, palette, height=height, width=width, coarse=generator.uniform(0.15, 0.6))
     haze = _texture(generator, palette[::-1], height=height, width=width, coarse=generator.uniform(0.3, 0.8))
-    floaters = tuple(_floater(generator) for _ in range(generator.integers(2, 6)))
+    floaters = tuple(_floater(generator, light=light) for _ in range(generator.integers(2, 6)))
     floaters = floaters[: round(difficulty * len(floaters))]
     return Place(ground, haze, float(generator.uniform(0.15, 0.4)), floaters)
 
@@ -98,11 +101,11 @@ def _texture(
     return np.asarray(np.clip(colours, 0, 255), dtype=np.uint8)
 
 
-def _floater(generator: np.random.Generator) -> Floater:
+def _floater(generator: np.random.Generator, *, light: float) -> Floater:
     corners = int(generator.integers(3, 12))
     angles = 2 * np.pi * (np.arange(corners) + generator.uniform(0, 1)) / corners
     radius = generator.uniform(0.05, 0.16) * generator.uniform(0.7, 1.3, size=corners)
-    red, green, blue = (int(level) for level in generator.integers(0, 256, size=3))
+    red, green, blue = (int(light * level) for level in generator.integers(0, 256, size=3))
     return Floater(
         outline=np.stack([radius * np.cos(angles), radius * np.sin(angles)], axis=-1),
         centre=generator.uniform(0, 1, size=2),

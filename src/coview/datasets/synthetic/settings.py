@@ -10,7 +10,7 @@ from coview.errors import UserError
 LABELS, PERSON, SCENE, MOVEMENT, CAMERA = range(5)
 """Purposes of random draws. Only LABELS decides the action; nothing else is drawn from it."""
 
-GROUP_SIZE = 5
+GROUP_SIZE = 2
 """Clips that show one person in one place, each doing something else."""
 
 
@@ -18,21 +18,21 @@ GROUP_SIZE = 5
 class SyntheticSettings:
     """The synthetic data set. A clip depends on the seed, its index and the picture, not on how many there are."""
 
-    num_videos: Positive = 200
+    num_videos: Positive = 500
     """Clips in all; each ten in a row show every action once."""
-    num_frames: Positive = 80
+    num_frames: Positive = 48
     """Frames in a clip."""
     fps: PositiveFloat = 25.0
     """Frames a second."""
-    height: Positive = 144
+    height: Positive = 96
     """Of the picture, in pixels; even, at least 32."""
-    width: Positive = 192
+    width: Positive = 96
     """Of the picture, in pixels; even, at least 32."""
     seed: Count = 0
     """Another seed gives other people, places and movements."""
     difficulty: Fraction = 0.2
     """How much beside the action varies: places, cameras, viewpoints and manners of moving. 0: a faint place that
-    hardly moves, people who face a camera held by hand; 1: all of it stands out and moves as much as the person."""
+    hardly moves, people in colours that stand out of it; 1: all of it stands out and moves as much as the person."""
     test_share: Fraction = 0.4
     """About this share of the clips is the test part of split1. Fewer than 20 clips are all training clips."""
 

@@ -10,8 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.datasets.synthetic.actions import Angles
-from coview.datasets.synthetic.movement import SIDES
+from coview.datasets.synthetic.movement import SIDES, Angles
 from coview.datasets.synthetic.wander import Curve
 
 Points = NDArray[np.float64]
@@ -36,7 +35,7 @@ DOWN = np.array([0.0, -1.0, 0.0])
 class Body:
     """A person's build, all lengths in body heights."""
 
-    arm: float = 0.165
+    arm: float = 0.19
     """Shoulder to elbow; the forearm is a tenth shorter."""
     leg: float = 0.245
     """Hip to knee, and knee to ankle."""
@@ -63,7 +62,7 @@ def draw_body(generator: np.random.Generator) -> Body:
         shoulders=plain.shoulders * shoulders,
         hips=plain.hips * hips,
         head=plain.head * head,
-        girth=generator.uniform(0.85, 1.25),
+        girth=generator.uniform(1.3, 1.85),
     )
 
 
