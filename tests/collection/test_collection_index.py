@@ -248,6 +248,13 @@ def test_a_full_disk_leaves_the_index_as_it_was(index, videos, monkeypatch):
     assert index.add(videos, workers=0).added == 1
 
 
+def test_a_query_whose_name_is_no_text_finds_its_copy(index, videos, tmp_path):
+    odd = tmp_path / "odd\udcff.mp4"
+    shutil.copy(videos / "fast" / "v1.mp4", odd)
+    (hit,) = index.search(odd, top=1, moments=False)
+    assert hit.id == "fast/v1"
+
+
 def test_search_by_id_file_segment_hit_and_vectors(index, videos):
     by_id = index.search("fast/v1", top=5)
     assert by_id[0].id == "fast/v1"

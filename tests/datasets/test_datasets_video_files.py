@@ -1,6 +1,7 @@
 """What counts as a video below a folder, and what is said about the rest."""
 
 import os
+import sys
 
 import pytest
 
@@ -84,6 +85,13 @@ def test_a_name_that_is_not_text_is_left_out_and_named(tmp_path):
     files = find_videos(tmp_path)
     assert files.names == ("good.mp4",)
     assert files.remarks == ("1 video left out for names that are not valid UTF-8 (rename them): 'bad\\udcff.mp4'",)
+
+
+def test_a_shell_that_reads_names_as_ascii_is_named_in_place_of_the_names(tmp_path, monkeypatch):
+    make(tmp_path, "good.mp4", "odd\udcff.mp4")  # as an ASCII locale reads all names that are not ASCII
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "ascii")
+    (remark,) = find_videos(tmp_path).remarks
+    assert "this shell's locale, of ascii, cannot read (set PYTHONUTF8=1" in remark
 
 
 def test_a_wrong_path_says_where_it_goes_wrong(tmp_path):

@@ -13,11 +13,15 @@ def absolute(path: Path | str) -> str:
 
 
 def stored_path(path: Path | str, folder: Path) -> str:
-    """Return a path as an index keeps it: relative to its folder, so that both may be moved together."""
+    """Return a path as an index keeps it: relative to its folder, so that both may be moved together.
+
+    What is no text in a name stands as an escape: such a video is in no index, and may still be searched for.
+    """
     try:
-        return Path(os.path.relpath(absolute(path), folder.resolve())).as_posix()
+        kept = Path(os.path.relpath(absolute(path), folder.resolve())).as_posix()
     except ValueError:  # another drive of Windows
-        return Path(absolute(path)).as_posix()
+        kept = Path(absolute(path)).as_posix()
+    return kept.encode("utf-8", "backslashreplace").decode()
 
 
 def shown_path(stored: str, folder: Path) -> str:

@@ -1,6 +1,7 @@
 """The video files below a folder, whatever people keep there beside them."""
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -178,12 +179,20 @@ def _is_utf8(name: str) -> bool:
     return True
 
 
+def _why_undecodable() -> str:
+    """Say what is amiss with names that Python could not decode: the names themselves, or how this shell reads them."""
+    encoding = sys.getfilesystemencoding()
+    if encoding != "utf-8":
+        return f"this shell's locale, of {encoding}, cannot read (set PYTHONUTF8=1, or a UTF-8 locale)"
+    return "are not valid UTF-8 (rename them)"
+
+
 def _remarks(walk: _Walk) -> Iterator[str]:
     if walk.closed:
         yield f"{counted(len(walk.closed), 'folder')} could not be opened and searched: {some(walk.closed)}"
     if walk.undecodable:
         yield (
-            f"{counted(len(walk.undecodable), 'video')} left out for names that are not valid UTF-8 (rename them): "
+            f"{counted(len(walk.undecodable), 'video')} left out for names that {_why_undecodable()}: "
             f"{some(walk.undecodable)}"
         )
     if walk.broken:
