@@ -3,9 +3,9 @@
     bench_labelling.py refit                1,000,000 windows of 512 numbers, 240 labels: fit, validation, a dozen
     bench_labelling.py suggestions INDEX    an index whose videos have classes and groups: macro-F1 after n labels
 
-Suggestions: whole videos are labelled a dozen at a time by what their source says, in the order in which they are
-suggested or in random order, in draws of groups; macro-F1 is measured on groups that were never in the pool. In the
-second table every other class has a quarter of its videos, as rare classes have.
+Suggestions: whole videos, or windows, are labelled a dozen at a time by what their source says, in the order in which
+they are suggested or in random order, in draws of groups; macro-F1 is measured on groups that were never in the pool.
+Rare classes: every other class has a quarter of its rows.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +33,13 @@ from coview.serving.labelling import Workbench
 from record import record
 
 SIZE, WINDOWS_A_VIDEO, CLASSES, LABELS = 512, 20, 10, 240
-DOZEN, TESTED_GROUPS = 12, 4
+DOZEN, TESTED_GROUPS, MOST_ROUNDS = 12, 4, 11
+CASES: tuple[tuple[str, Literal["videos", "windows"], bool], ...] = (
+    ("whole videos", "videos", False),
+    ("whole videos, rare classes", "videos", True),
+    ("moments", "windows", False),
+    ("moments, rare classes", "windows", True),
+)
 
 
 def build(folder: Path, windows: int) -> Index:
@@ -85,25 +91,27 @@ def measure_refit(windows: int) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Videos:
-    """Whole videos of an index: rows by view, and joined; classes and groups."""
+class Rows:
+    """Whole videos, or windows, of an index: rows by view, and joined; classes, groups and videos of each."""
 
     rows: Mapping[str, NDArray[np.float16]]
     features: NDArray[np.float32]
     labels: NDArray[np.str_]
     groups: NDArray[np.str_]
+    videos: NDArray[np.int64]
     views: tuple[str, ...]
 
     @classmethod
-    def read(cls, index: Index) -> "Videos":
+    def read(cls, index: Index, part: Literal["videos", "windows"]) -> "Rows":
         """Return those of an index."""
-        table = index.store.table("videos", Filter())
+        table = index.store.table(part, Filter())
         facts = {row.number: row.facts for row in index.store.rows(status="ready")}
-        labels = np.array([facts[number].label or "" for number in table.numbers.tolist()])
-        groups = np.array([facts[number].group or str(number) for number in table.numbers.tolist()])
+        videos = np.repeat(table.numbers, table.counts)
+        labels = np.array([facts[number].label or "" for number in videos.tolist()])
+        groups = np.array([facts[number].group or str(number) for number in videos.tolist()])
         rows = {view: np.asarray(table.rows[view]) for view in index.views}
         wide = {view: own.astype(np.float32) for view, own in rows.items()}
-        return cls(rows, join_views(wide, index.views, combine="concat"), labels, groups, index.views)
+        return cls(rows, join_views(wide, index.views, combine="concat"), labels, groups, videos, index.views)
 
     def fit(self, some: NDArray[np.int64]) -> Head | None:
         """Fit a head to some videos; None where they are of one class."""
@@ -135,20 +143,22 @@ class Videos:
     def suggested(self, pool: NDArray[np.int64], rounds: int, seed: int) -> list[NDArray[np.int64]]:
         """Return what is labelled after each round of suggestions."""
         chosen = np.empty(0, dtype=np.int64)
-        _, recordings = np.unique(self.groups[pool], return_inverse=True)
+        numbers, owners = np.unique(self.videos[pool], return_inverse=True)
+        group_of = dict(zip(self.videos[pool].tolist(), self.groups[pool].tolist(), strict=True))
+        _, recordings = np.unique([group_of[number] for number in numbers.tolist()], return_inverse=True)
         rows = {view: own[pool] for view, own in self.rows.items()}
         found = []
         for _ in range(rounds):
             head = self.fit(chosen) if len(chosen) else None
             counts = Counter(self.labels[chosen].tolist())
-            given = Pool(rows, np.arange(len(pool)), recordings.astype(np.int64), np.isin(pool, chosen))
+            given = Pool(rows, owners, recordings.astype(np.int64), np.isin(pool, chosen))
             next_ones = suggest(given, head, views=self.views, counts=counts, count=DOZEN, seed=seed)
             chosen = np.concatenate([chosen, pool[[one.row for one in next_ones]]])
             found.append(chosen)
         return found
 
 
-def measure_suggestions(videos: Videos, orders: int, *, rare: bool) -> dict[str, Any]:
+def measure_suggestions(videos: Rows, orders: int, *, rare: bool) -> dict[str, Any]:
     """Return macro-F1 after n labels, by random order and by suggestions: the mean over draws."""
     classes = sorted(set(videos.labels.tolist()))
     source = np.array([group.rsplit("g", 1)[-1] for group in videos.groups])  # UCF101's numbers are the same in a class
@@ -160,7 +170,7 @@ def measure_suggestions(videos: Videos, orders: int, *, rare: bool) -> dict[str,
         if rare:
             own = [generator.permutation(pool[videos.labels[pool] == name]) for name in classes[::2]]
             pool = pool[~np.isin(pool, np.concatenate([places[max(1, len(places) // 4) :] for places in own]))]
-        rounds, shuffled = int(len(pool) * 0.97) // DOZEN, generator.permutation(pool)
+        rounds, shuffled = min(int(len(pool) * 0.97) // DOZEN, MOST_ROUNDS), generator.permutation(pool)
         by_chance = [shuffled[: DOZEN * (number + 1)] for number in range(rounds)]
         random_curves.append([videos.macro_f1(some, tested) for some in by_chance])
         suggested_curves.append([videos.macro_f1(some, tested) for some in videos.suggested(pool, rounds, order)])
@@ -199,9 +209,9 @@ def main() -> None:
         print(values, record("labelling-refit", values), sep="\n")
         return
     index = coview.open_index(asked.index)
-    videos, found = Videos.read(index), {}
-    for name, rare in (("balanced", False), ("rare classes", True)):
-        found[name] = measure_suggestions(videos, asked.orders, rare=rare)
+    found = {}
+    for name, part, rare in CASES:
+        found[name] = measure_suggestions(Rows.read(index, part), asked.orders, rare=rare)
         print(name)
         for row in found[name]["rows"]:
             share = "never" if row["share"] is None else f"with {row['share']:.2f} of them"
