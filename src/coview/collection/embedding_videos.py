@@ -61,6 +61,9 @@ def run_identity(run: Run) -> str:
     with (run.checkpoint / WEIGHTS).open("rb") as file:
         weights = hashlib.file_digest(file, "sha256").hexdigest()
     config, data = as_plain(run.config), run.resolved["data"]
+    for given in config["views"].values():  # as before there was such a setting: older indexes and heads stay right
+        if given.get("encoder") is None:
+            given.pop("encoder", None)
     parts = {
         "features": FORMAT,
         "weights": weights,
