@@ -216,7 +216,7 @@ def main() -> None:
         for row in found[name]["rows"]:
             share = "never" if row["share"] is None else f"with {row['share']:.2f} of them"
             print(f"  {row['labels']:4} labels: {row['random']:.3f}, suggested {row['suggested']:.3f}; as good {share}")
-    print(record("labelling-suggestions", {"index": repr(index), **found}))
+    print(record("labelling-suggestions", {"videos": len(index), "views": index.views, **found}))
 
 
 if __name__ == "__main__":
