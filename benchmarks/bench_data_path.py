@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from coview.augmentation.batch import augment
+from coview.clips.frame_memory import FrameMemory
 from coview.clips.loader import TrainingLoader
 from coview.clips.samples import ClipSamples
 from coview.config import AugmentSettings, ClipSettings, ViewInput
@@ -119,8 +120,12 @@ def compare(
     inputs = {"rgb": ViewInput(size=SIZE)}
     random = np.random.default_rng(0)
 
-    def ours(frame_cache: Path | None) -> Callable[[], None]:
-        dataset = ClipSamples(data, entries, views, clip, seed=0, frame_cache=frame_cache)
+    def ours(frame_cache: Path | None, frame_memory: FrameMemory | None = None) -> Callable[[], None]:
+        kept = {"frame_cache": frame_cache, "frame_memory": frame_memory}
+        dataset = ClipSamples(data, entries, views, clip, seed=0, **kept)
+        if frame_memory is not None:
+            for index, count in enumerate(dataset.videos.num_frames):
+                dataset.videos.read(views["rgb"], index, np.arange(count))
         if frame_cache is not None:
             for index in range(len(dataset)):
                 dataset[(0, index)]
@@ -136,7 +141,12 @@ def compare(
         videos = random.integers(len(entries), size=BATCH)
         torch.stack([load_clip(blob, int(v), clip, settings, size=SIZE, random=random) for v in videos])
 
-    loaders = {"coview": ours(None), "frame_cache": ours(cache), "jpeg_blob": peers}
+    loaders = {
+        "coview": ours(None),
+        "frame_cache": ours(cache),
+        "frame_memory": ours(None, FrameMemory()),
+        "jpeg_blob": peers,
+    }
     seconds: dict[str, list[tuple[float, float]]] = {loader: [] for loader in loaders}
     for number in range(rounds + 1):
         for loader, run in loaders.items():
@@ -149,6 +159,7 @@ def compare(
         **results,
         "times_faster": round(results["coview"]["clips_per_second"] / peer, 2),
         "times_faster_with_frame_cache": round(results["frame_cache"]["clips_per_second"] / peer, 2),
+        "times_faster_with_frame_memory": round(results["frame_memory"]["clips_per_second"] / peer, 2),
     }
 
 

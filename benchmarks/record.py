@@ -15,6 +15,8 @@ from typing import Any
 import torch
 
 RESULTS = Path(__file__).parent / "results"
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+"""Of the processor, those that decide which kernels run."""
 PACKAGES = ("coview", "numpy", "torch", "numba", "av", "opencv-contrib-python-headless")
 
 
@@ -36,16 +38,32 @@ def machine() -> dict[str, Any]:
     """Return what a reader must know to judge a time: processor, cores, device, versions."""
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {
-        "machine": {"cpu": cpu_model(), "cores": os.cpu_count(), "gpu": gpu, "system": platform.system()},
+        "machine": {
+            "cpu": cpu_model(),
+            "flags": cpu_flags(),
+            "cores": os.cpu_count(),
+            "gpu": gpu,
+            "system": platform.system(),
+        },
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
     }
 
 
 def machine_kind() -> str:
-    """Return a short name fit for a file: the processor's family (or the GPU's) and the number of cores."""
+    """Return a short name fit for a file: the processor's family (or the GPU's), whether it has bf16, and the cores."""
     kind = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu_model()
     words = re.sub(r"\((R|TM)\)|\bCPU\b|\bProcessor\b|@.*", " ", kind)
-    return "-".join([*re.findall(r"[a-z0-9]+", words.lower()), f"{os.cpu_count()}cores"])
+    units = ["bf16"] if "avx512_bf16" in cpu_flags() else []
+    return "-".join([*re.findall(r"[a-z0-9]+", words.lower()), *units, f"{os.cpu_count()}cores"])
+
+
+def cpu_flags() -> list[str]:
+    """Return which of `FLAGS` the processor has, as the system tells it."""
+    listing = Path("/proc/cpuinfo")
+    text = listing.read_text(encoding="utf-8") if listing.exists() else ""
+    found = re.search(r"^flags\s*:\s*(.+)$", text, re.MULTILINE)
+    have = set(found.group(1).split()) if found else set()
+    return [flag for flag in FLAGS if flag in have]
 
 
 def cpu_model() -> str:

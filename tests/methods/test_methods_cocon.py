@@ -1,5 +1,6 @@
 """CoCon: its stages, its ablations, and the sum that makes its loss."""
 
+import importlib
 from pathlib import Path
 
 import pytest
@@ -170,6 +171,20 @@ def test_two_processes_are_one_through_the_whole_step(tmp_path: Path, parts: int
         assert error <= 2e-3 * wanted.double().square().mean().sqrt() + 1e-7, name
         if name.startswith(("gradient", "encoders", "agreement", "positive_distance", "negative_distance")):
             assert torch.equal(both[0][name], both[1][name]), name
+
+
+def test_how_views_stand_is_computed_when_it_is_read_and_once(monkeypatch):
+    calls = []
+    cooperation_file = importlib.import_module("coview.losses.cooperation")  # its name is also its function's
+    measure = cooperation_file._meters
+    monkeypatch.setattr(cooperation_file, "_meters", lambda *given: calls.append(1) or measure(*given))
+    method = build()
+    output = method(batch_of(3), together(method))
+    output.total.backward()
+    assert calls == []
+    assert output.meters["distance_gap"] == output.meters["negative_distance"] - output.meters["positive_distance"]
+    assert -1 <= output.meters["agreement"] <= 1
+    assert calls == [1]
 
 
 @pytest.mark.parametrize(

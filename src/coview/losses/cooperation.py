@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Literal
 
@@ -20,9 +21,12 @@ Discrepancy = Literal["l2", "l1"]
 class Cooperation:
     """The two losses and how the views stand to each other; sums or means over unordered pairs of views.
 
+    How they stand is computed when it is first asked for: with many instances it takes as long as the losses.
+
     Attributes:
         sync: scalar, L_sync, summed over pairs.
         sim: scalar, L_sim, summed over pairs.
+        everyone: V tensors (m, D), detached, the unit features of all instances of the global batch.
         agreement: scalar, detached, mean correlation of the similarity matrices of two views, in [-1, 1].
         positive_distance: scalar, detached, mean D of the same instance in two views, in [0, 2].
         negative_distance: scalar, detached, mean D of different instances in two views, in [0, 2].
@@ -30,9 +34,26 @@ class Cooperation:
 
     sync: Tensor
     sim: Tensor
-    agreement: Tensor
-    positive_distance: Tensor
-    negative_distance: Tensor
+    everyone: Sequence[Tensor]
+
+    @property
+    def agreement(self) -> Tensor:
+        """How alike the views' likenesses are."""
+        return self._meters[0]
+
+    @property
+    def positive_distance(self) -> Tensor:
+        """How far an instance is from itself."""
+        return self._meters[1]
+
+    @property
+    def negative_distance(self) -> Tensor:
+        """How far an instance is from others."""
+        return self._meters[2]
+
+    @cached_property
+    def _meters(self) -> tuple[Tensor, Tensor, Tensor]:
+        return _meters(self.everyone, list(combinations(range(len(self.everyone)), 2)))
 
 
 def pooled_blocks(maps: Tensor, *, max_pool_from: int = 2) -> Tensor:
@@ -107,7 +128,7 @@ def cooperation(features: Sequence[Tensor], *, discrepancy: Discrepancy = "l2") 
         across = [own[a] @ everyone[b].T for a, b in pairs]  # pairs x (n, m)
         sync = torch.stack([sync_loss(within[a], within[b], discrepancy=discrepancy) for a, b in pairs]).sum()
         sim = torch.stack([sim_loss(cosines, positives) for cosines in across]).sum()
-        return Cooperation(sync, sim, *_meters(everyone, pairs))
+        return Cooperation(sync, sim, [rows.detach() for rows in everyone])
 
 
 @torch.no_grad()

@@ -2,7 +2,7 @@
 
 import abc
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -108,7 +108,7 @@ class LossOutput:
         parts: name -> detached scalar, the terms of the total, for the log and to name a non-finite one.
         chance_level: part name -> its value when scores say nothing (the ln of the number of candidates).
         features: name -> (n, D) detached features of this batch, for the health meters.
-        meters: name -> detached scalar, anything else worth a line in the log.
+        meters: name -> detached scalar, anything else worth a line in the log; see `MetersOnDemand`.
         limits: name of a meter -> within which bounds it is sound.
     """
 
@@ -118,6 +118,26 @@ class LossOutput:
     features: Mapping[str, Tensor] = field(default_factory=dict)
     meters: Mapping[str, Tensor] = field(default_factory=dict)
     limits: Mapping[str, Limit] = field(default_factory=dict)
+
+
+class MetersOnDemand(Mapping[str, Tensor]):
+    """Meters that are computed when they are read, which is at the steps that go into the log.
+
+    Args:
+        meters: name -> how to compute it, without a collective and from tensors that later steps leave alone.
+    """
+
+    def __init__(self, meters: Mapping[str, Callable[[], Tensor]]) -> None:
+        self._meters = dict(meters)
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._meters[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._meters)
+
+    def __len__(self) -> int:
+        return len(self._meters)
 
 
 def encode_at_once(encoder: nn.Module, clips: Tensor) -> Tensor:

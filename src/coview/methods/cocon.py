@@ -1,6 +1,6 @@
 """CoCon: views learn by dense predictive coding and teach each other which instances are alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, cast
@@ -12,7 +12,7 @@ from coview.config.types import Count, Fraction, NonNegativeFloat, Positive, Pos
 from coview.datatypes import ViewBatch
 from coview.errors import UserError
 from coview.losses.cooperation import Discrepancy, cooperation, pooled_blocks
-from coview.methods.base import ClassificationHead, Limit, LossOutput, Method, Progress, Stage
+from coview.methods.base import ClassificationHead, Limit, LossOutput, MetersOnDemand, Method, Progress, Stage
 from coview.methods.dense_predictor import (
     DensePredictor,
     ViewPrediction,
@@ -112,7 +112,9 @@ class CoCon(Method):
         seen = {view: self._predict(view, batch.clips[view][:, 0]) for view in views}
         total = torch.stack([one.score.loss for one in seen.values()]).sum()
         parts = {f"{view}/cpc": one.score.loss.detach() for view, one in seen.items()}
-        meters = {f"{view}/accuracy": one.score.accuracy for view, one in seen.items()}
+        meters: dict[str, Callable[[], Tensor]] = {
+            f"{view}/accuracy": partial(getattr, one.score, "accuracy") for view, one in seen.items()
+        }
         if len(views) > 1:
             coop, coop_parts, coop_meters = self._cooperate(list(seen.values()))
             total = total + coop
@@ -123,7 +125,7 @@ class CoCon(Method):
             parts=parts,
             chance_level={f"{view}/cpc": one.score.chance_level for view, one in seen.items()},
             features={view: one.block_features for view, one in seen.items()},
-            meters=meters,
+            meters=MetersOnDemand(meters),
             limits={"distance_gap": NO_COOPERATION} if "distance_gap" in meters and self._pulls_instances else {},
         )
 
@@ -145,16 +147,18 @@ class CoCon(Method):
             temperature=self.settings.temperature,
         )
 
-    def _cooperate(self, seen: Sequence[ViewPrediction]) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+    def _cooperate(
+        self, seen: Sequence[ViewPrediction]
+    ) -> tuple[Tensor, dict[str, Tensor], dict[str, Callable[[], Tensor]]]:
         """Return lambda * (L_sync + alpha L_sim), its parts unweighted, and how the views stand to each other."""
         settings = self.settings
         instances = [pooled_blocks(one.blocks, max_pool_from=settings.max_pool_from) for one in seen]
         found = cooperation(instances, discrepancy=settings.discrepancy)
         weighted = settings.sync_weight * found.sync + settings.sim_weight * found.sim
-        meters = {
-            "agreement": found.agreement,
-            "positive_distance": found.positive_distance,
-            "negative_distance": found.negative_distance,
-            "distance_gap": found.negative_distance - found.positive_distance,
+        meters: dict[str, Callable[[], Tensor]] = {
+            "agreement": lambda: found.agreement,
+            "positive_distance": lambda: found.positive_distance,
+            "negative_distance": lambda: found.negative_distance,
+            "distance_gap": lambda: found.negative_distance - found.positive_distance,
         }
         return settings.cooperation_weight * weighted, {"sync": found.sync.detach(), "sim": found.sim.detach()}, meters
