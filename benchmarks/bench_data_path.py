@@ -121,8 +121,7 @@ def compare(
     random = np.random.default_rng(0)
 
     def ours(frame_cache: Path | None, frame_memory: FrameMemory | None = None) -> Callable[[], None]:
-        kept = {"frame_cache": frame_cache, "frame_memory": frame_memory}
-        dataset = ClipSamples(data, entries, views, clip, seed=0, **kept)
+        dataset = ClipSamples(data, entries, views, clip, seed=0, frame_cache=frame_cache, frame_memory=frame_memory)
         if frame_memory is not None:
             for index, count in enumerate(dataset.videos.num_frames):
                 dataset.videos.read(views["rgb"], index, np.arange(count))
