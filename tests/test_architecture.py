@@ -40,6 +40,7 @@ COMMANDS = ("cli", "__main__", "__init__")
 MAY_BE_ABSENT = {
     "dask",
     "distributed",
+    "faiss",
     "fcntl",
     "mediapipe",
     "mlflow",

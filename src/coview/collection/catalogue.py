@@ -220,6 +220,12 @@ class Catalogue:
         ((row, first, count, checksums),) = self._all(query, [number])
         return row, first, count, json.loads(checksums)
 
+    def checksums_at(self, window: int) -> str:
+        """Return the checksums, as they are stored, of the video to which a window belongs; "" where there is none."""
+        query = "SELECT checksums FROM videos WHERE number = (SELECT video FROM windows WHERE row = ?)"
+        found = self._all(query, [window])
+        return str(found[0][0]) if found else ""
+
     def times(self, first: int, count: int) -> NDArray[np.float64]:
         """Return (count, 2) start and end in seconds of windows, from row `first` on."""
         query = "SELECT start_seconds, end_seconds FROM windows WHERE row >= ? AND row < ? ORDER BY row"

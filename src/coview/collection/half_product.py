@@ -42,12 +42,25 @@ def _product(
             out[place] = total
 
 
+def _gathered(
+    rows: NDArray[np.uint16], places: NDArray[np.int64], query: NDArray[np.float32], out: NDArray[np.float32]
+) -> None:
+    """Write the dot product of the rows at some places (m,) with the query into `out` (m,)."""
+    for at in range(places.shape[0]):
+        row, total = rows[places[at]], np.float32(0)
+        for column in range(query.shape[0]):
+            total += _widen(row[column]) * query[column]
+        out[at] = total
+
+
 # Sums may be taken in another order, but what is no number must stay one: not the whole of "fastmath".
 _options: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract"}, "error_model": "numpy"}
 try:
     half_product = numba.njit(**_options, cache=True)(_product)
+    gathered_half_product = numba.njit(**_options, cache=True)(_gathered)
 except RuntimeError:  # no folder in which compiled code could be kept
     half_product = numba.njit(**_options)(_product)
+    gathered_half_product = numba.njit(**_options)(_gathered)
 
 
 def _widen_rows(rows: NDArray[np.uint16], out: NDArray[np.float32]) -> None:

@@ -3,6 +3,7 @@
 INDEX/index.yaml      which run and checkpoint embed, and its views
 INDEX/index.sqlite    videos, windows, labels, what became of each
 INDEX/vectors/        float16 rows of windows and of whole videos, a file a view
+INDEX/ann/            which windows are near each other, once they are very many
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -160,6 +161,7 @@ class Index:
                 )
             if fields is not None:
                 self._store.set_fields(read_own_fields(Path(fields), self._store, folder=self.path))
+            self._store.sort()
         return done
 
     def remove(self, videos: str | Iterable[str]) -> int:

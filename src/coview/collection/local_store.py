@@ -1,11 +1,15 @@
 """A store in a folder of this machine: `index.sqlite` says what counts, `vectors/<view>-<part>.f16` hold the numbers.
 
+Searches look at every window, up to some 300,000; beyond that at the nearest cells (`ann/`) and at what came later.
+
 Part is "windows" or "videos". Vectors reach the disk before the transaction that makes them visible: killed at any
 moment, what the table does not name is no part of the index, and the next process that writes cuts it off.
 """
 
 import contextlib
+import logging
 import zlib
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,17 +18,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coview.collection.catalogue import Catalogue
+from coview.collection.cell_file import CellFile, SortedWindows
+from coview.collection.cells import Cells, build_cells
 from coview.collection.filters import Filter
 from coview.collection.moments import find_moments
+from coview.collection.ranking import best_of_each, best_places, join_parts, join_rows, mean_of_views
 from coview.collection.store import Candidate, Floats, NewVideo, Status, VideoFacts, VideoRow, VideoTable, VideoVectors
-from coview.collection.vectors import VectorFile, cosines
-from coview.errors import UserError
+from coview.collection.vectors import VectorFile, cosines, cosines_at
+from coview.errors import MissingExtraError, UserError
 from coview.files import disk_errors
 from coview.locks import folder_lock
+
+log = logging.getLogger(__name__)
 
 LOCK = ".lock"
 Part = Literal["windows", "videos"]
 PARTS: tuple[Part, ...] = ("windows", "videos")
+FEWEST_SORTED = 300_000
+"""Windows from which on they are sorted into cells."""
+_MOST_UNSORTED = 0.1
+"""Share of windows that may have come since."""
+_KEPT_SELECTIONS = 16
 
 
 class LocalStore:
@@ -57,6 +71,8 @@ class LocalStore:
         self._known: tuple[int, int] | None = None
         self._places = np.empty((0, 4), np.int64)
         self._times: NDArray[np.float64] | None = None
+        self._selections: OrderedDict[str, NDArray[np.int64]] = OrderedDict()
+        self._cell_file = CellFile(folder, self.views, self._vouch)
 
     @contextlib.contextmanager
     def writing(self, *, mend: bool = False) -> Iterator[None]:
@@ -177,6 +193,50 @@ class LocalStore:
         state = self.catalogue.state()
         if state != self._known:
             self._places, self._times, self._known = self.catalogue.places(), None, state
+            self._selections.clear()
+
+    def _select(self, where: Filter) -> NDArray[np.int64]:
+        """Return the rows of the videos that a filter lets through, as of the last `_refresh`."""
+        key = repr(where)
+        if key not in self._selections:
+            selected = self.catalogue.select(where)
+            self._selections[key] = selected[selected < len(self._places)]  # a writer may have added some in between
+            if len(self._selections) > _KEPT_SELECTIONS:
+                self._selections.popitem(last=False)
+        return self._selections[key]
+
+    def sort(self) -> None:
+        """Sort windows into cells where they are many; see `Store.sort`."""
+        windows, _ = self.catalogue.counts()
+        if windows < FEWEST_SORTED:
+            return
+        held = self._cell_file.read()
+        is_complete = held is not None and held.cells.keys() == {*self._searched_together()}
+        if held is not None and is_complete and windows - held.count <= _MOST_UNSORTED * windows:
+            return
+        try:
+            cells = {}
+            for name in self._searched_together():
+                files = [self._files[view, "windows"].rows(windows) for view in name.split("+")]
+                cells[name] = build_cells(lambda places, files=files: join_rows(files, places), windows)
+        except MissingExtraError as error:
+            log.warning("every search looks at all %s windows: %s", f"{windows:,}", error)
+            return
+        self._cell_file.write(SortedWindows(cells, windows))
+
+    def _searched_together(self) -> list[str]:
+        """Return names of cells: of each view, and of all of them."""
+        return list(dict.fromkeys([*self.views, "+".join(self.views)]))
+
+    def _vouch(self, count: int) -> str:
+        """Return the checksums of the video to which window `count - 1` belongs."""
+        return self.catalogue.checksums_at(count - 1)
+
+    def _cells(self, views: Sequence[str], windows: int) -> Cells | None:
+        """Return cells to search by these views, None where a search has to look at everything."""
+        held = self._cell_file.read() if windows >= FEWEST_SORTED else None
+        name = "+".join(view for view in self.views if view in views)
+        return held.cells.get(name) if held is not None and held.count <= windows else None
 
     def search(
         self,
@@ -190,8 +250,7 @@ class LocalStore:
         """Find what is most like a query; see `Store.search`."""
         self._refresh()
         allowed = np.zeros(len(self._places), dtype=bool)
-        selected = self.catalogue.select(where)
-        allowed[selected[selected < len(allowed)]] = True  # a writer may have added some in between
+        allowed[self._select(where)] = True
         if kind == "moments":
             found = self._search_moments(query, allowed, top=top, where=where, per_video=per_video)
         else:
@@ -205,8 +264,7 @@ class LocalStore:
     def table(self, part: Part, where: Filter) -> VideoTable:
         """Return the vectors of many videos; see `Store.table`."""
         self._refresh()
-        selected = self.catalogue.select(where)
-        places = self._places[selected[selected < len(self._places)]]  # (V, 4)
+        places = self._places[self._select(where)]  # (V, 4)
         total = int(self._places[:, 3].sum()) if part == "windows" else len(self._places)
         counts = places[:, 3] if part == "windows" else np.ones(len(places), np.int64)
         chosen = np.zeros(total, dtype=bool)
@@ -221,10 +279,10 @@ class LocalStore:
     def _search_videos(self, query: Mapping[str, Floats], allowed: NDArray[np.bool_], *, top: int) -> list[Candidate]:
         rows = {view: self._files[view, "videos"].rows(len(allowed)) for view in query}
         by_view = {view: cosines(rows[view], vector, allowed) for view, vector in query.items()}
-        total = _mean(by_view)
+        total = mean_of_views(by_view)
         return [
             Candidate(int(self._places[row, 1]), float(total[row]), {view: float(by_view[view][row]) for view in query})
-            for row in _best(total, top)
+            for row in best_places(total, top)
         ]
 
     def _search_moments(
@@ -238,43 +296,33 @@ class LocalStore:
         if not chosen.any():
             return []
         rows = {view: self._files[view, "windows"].rows(len(chosen)) for view in query}
-        by_view = {view: cosines(rows[view], vector, chosen) for view, vector in query.items()}
-        total = _mean(by_view)
+        cells = self._cells([*query], len(chosen))
+        if cells is None:
+            by_view = {view: cosines(rows[view], vector, chosen) for view, vector in query.items()}
+            looked_at, values = None, mean_of_views(by_view)
+        else:
+            looked_at = cells.choose(join_parts([query[view] for view in self.views if view in query]), chosen)
+            values = mean_of_views({view: cosines_at(rows[view], vector, looked_at) for view, vector in query.items()})
         # A video that is not among the `top` by its best window has no moment among the `top` moments.
-        best_of_video = np.maximum.reduceat(total, firsts)  # (V,)
+        best_of_video = best_of_each(values, firsts, looked_at)  # (V,)
         found = []
-        for row in _best(best_of_video, top):
-            first, count = int(firsts[row]), int(counts[row])
-            times = self.catalogue.times(first, count)
-            moments = find_moments(total[first : first + count], times[:, 0], times[:, 1], most=per_video)
-            for window, start, end in moments:
-                place = first + window
-                of_views = {view: float(by_view[view][place]) for view in query}
-                found.append(Candidate(int(numbers[row]), float(total[place]), of_views, start, end))
+        for row in best_places(best_of_video, top):
+            windows = slice(int(firsts[row]), int(firsts[row] + counts[row]))
+            times = self.catalogue.times(windows.start, int(counts[row]))
+            if looked_at is None:
+                of_views = {view: by_view[view][windows] for view in query}
+            else:
+                of_views = {view: cosines(rows[view][windows], query[view], chosen[windows]) for view in query}
+            total = mean_of_views(of_views)
+            for window, start, end in find_moments(total, times[:, 0], times[:, 1], most=per_video):
+                cosine_of = {view: float(of_views[view][window]) for view in query}
+                found.append(Candidate(int(numbers[row]), float(total[window]), cosine_of, start, end))
         return sorted(found, key=lambda one: (-one.cosine, one.number))[:top]
 
     def _all_times(self, count: int) -> NDArray[np.float64]:
         if self._times is None:
             self._times = self.catalogue.times(0, count)
         return self._times
-
-
-def _mean(by_view: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    parts = list(by_view.values())
-    total = parts[0].copy()
-    for part in parts[1:]:
-        total += part
-    return np.asarray(total / np.float32(len(parts)), dtype=np.float32)
-
-
-def _best(values: NDArray[np.float32], top: int) -> list[int]:
-    """Return the places of the `top` largest values, best first, equal ones by place; none that is -inf."""
-    candidates = np.flatnonzero(values > -np.inf)
-    if len(candidates) > top:
-        bound = np.partition(values[candidates], -top)[-top]
-        candidates = candidates[values[candidates] >= bound]
-    order = np.lexsort((candidates, -values[candidates]))[:top]
-    return [int(place) for place in candidates[order]]
 
 
 def _crc(rows: Floats) -> int:

@@ -16,7 +16,7 @@ from coview.locks import folder_lock
 if TYPE_CHECKING:
     from coview.embedding.run import Run
 
-_OWN_FILES = {ABOUT, "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "vectors", LOCK}
+_OWN_FILES = {ABOUT, "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "vectors", "ann", LOCK}
 
 
 def open_index(path: Path | str, *, run: "Run | Path | str | None" = None, checkpoint: str | None = None) -> Index:

@@ -161,6 +161,15 @@ class Store(Protocol):
             UserError: the disk is full or refuses.
         """
 
+    def sort(self) -> None:
+        """Make ready what keeps searches quick among very many windows, where enough of them have come; may be long.
+
+        Called after videos were added. Searches find what was added in any case.
+
+        Raises:
+            UserError: the disk is full or refuses.
+        """
+
     def remove(self, numbers: Iterable[int]) -> None:
         """Mark videos gone: they are not found any more."""
 

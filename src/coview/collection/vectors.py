@@ -1,7 +1,7 @@
 """Vectors in a file: float16 rows, appended and never changed, read by mapping the file into memory."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -103,14 +103,49 @@ def cosines(rows: NDArray[np.float16], query: NDArray[np.float32], chosen: NDArr
                 stop = start + _BLOCK_ROWS
                 half_product(bits[start:stop], chosen[start:stop], query, found[start:stop])
 
-            with ThreadPoolExecutor(min(4, _usable_cores())) as threads:
-                list(threads.map(multiply, starts))
+            _each(multiply, starts)
             return _without_nan(found)
     for start in starts:
         places = start + np.flatnonzero(chosen[start : start + _BLOCK_ROWS])
         if len(places):
             found[places] = np.asarray(rows[places]).astype(np.float32) @ query
     return _without_nan(found)
+
+
+def cosines_at(rows: NDArray[np.float16], query: NDArray[np.float32], places: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the dot product of some rows with a query.
+
+    Args:
+        rows: (n, D).
+        query: (D,).
+        places: (m,) of the rows, each from 0 to n - 1.
+
+    Returns:
+        (m,) float32.
+    """
+    found = np.empty(len(places), dtype=np.float32)
+    if len(places) * rows.shape[1] > _FEW_NUMBERS:
+        from coview.collection.half_product import gathered_half_product, is_fast_here
+
+        if is_fast_here():
+            bits = np.asarray(rows).view(np.uint16)
+
+            def multiply(start: int) -> None:
+                stop = start + _BLOCK_ROWS
+                gathered_half_product(bits, places[start:stop], query, found[start:stop])
+
+            _each(multiply, range(0, len(places), _BLOCK_ROWS))
+            return _without_nan(found)
+    for start in range(0, len(places), _BLOCK_ROWS):
+        stop = start + _BLOCK_ROWS
+        found[start:stop] = np.asarray(rows[places[start:stop]]).astype(np.float32) @ query
+    return _without_nan(found)
+
+
+def _each(multiply: Callable[[int], None], starts: range) -> None:
+    """Do the blocks that begin at `starts` on the cores of this machine."""
+    with ThreadPoolExecutor(min(4, _usable_cores())) as threads:
+        list(threads.map(multiply, starts))
 
 
 def _without_nan(found: NDArray[np.float32]) -> NDArray[np.float32]:
