@@ -47,8 +47,8 @@ class Cells:
 
     def are_whole(self, size: int) -> bool:
         """Say whether every window below n is in one cell, and vectors have `size` numbers."""
-        kinds = self.centroids.dtype, self.rows.dtype, self.ends.dtype
-        if kinds != (np.float32, np.uint32, np.int64) or self.rows.ndim != 1 or self.ends.ndim != 1:
+        kinds = tuple(part.dtype.name for part in (self.centroids, self.rows, self.ends))
+        if kinds != ("float32", "uint32", "int64") or self.rows.ndim != 1 or self.ends.ndim != 1:
             return False
         if self.centroids.shape != (len(self.ends), size) or not len(self.rows) or self.rows.max() >= len(self.rows):
             return False

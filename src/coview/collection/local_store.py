@@ -11,6 +11,7 @@ import logging
 import zlib
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -218,7 +219,7 @@ class LocalStore:
             cells = {}
             for name in self._searched_together():
                 files = [self._files[view, "windows"].rows(windows) for view in name.split("+")]
-                cells[name] = build_cells(lambda places, files=files: join_rows(files, places), windows)
+                cells[name] = build_cells(partial(join_rows, files), windows)
         except MissingExtraError as error:
             log.warning("every search looks at all %s windows: %s", f"{windows:,}", error)
             return
