@@ -1,5 +1,6 @@
 """A run of random weights, six small videos to index, and an index of vectors that were made up."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from coview.collection.store import NewVideo, VideoFacts, VideoVectors, mean_vec
 from coview.video.stored import write_rgb
 from small_run import SmallRun, moving_square, small_run
 
-__all__ = ["random_video", "small_run", "store", "videos", "write_square"]
+__all__ = ["assert_same", "contents", "random_video", "small_run", "store", "videos", "write_square"]
 
 
 def write_square(path: Path, seed: int, *, repeats: int = 1) -> None:
@@ -20,6 +21,30 @@ def write_square(path: Path, seed: int, *, repeats: int = 1) -> None:
         frame for number in range(repeats) for frame in moving_square(seed + 100 * number, is_fast=bool(seed % 2))
     ]
     write_rgb(iter(frames), path, fps=25.0, gop=8)
+
+
+def contents(index):
+    """All that an index says of its videos, by path: facts without the file's time, windows, vectors."""
+    found = {}
+    for row in index.store.rows():
+        facts = replace(row.facts, mtime_ns=0)
+        vectors = index.store.get(row.number) if row.num_windows else None
+        found[row.facts.path] = facts, vectors
+    return found
+
+
+def assert_same(one, other):
+    first, second = contents(one), contents(other)
+    assert first.keys() == second.keys()
+    for path, (facts, vectors) in first.items():
+        assert facts == second[path][0]
+        if vectors is not None:
+            np.testing.assert_array_equal(vectors.starts, second[path][1].starts)
+            np.testing.assert_array_equal(vectors.ends, second[path][1].ends)
+            for view in vectors.windows:
+                # Batches of another size may round otherwise: 2e-4 of a unit vector, and a step of float16.
+                np.testing.assert_allclose(vectors.windows[view], second[path][1].windows[view], atol=1e-3)
+                np.testing.assert_allclose(vectors.whole[view], second[path][1].whole[view], atol=1e-3)
 
 
 @pytest.fixture

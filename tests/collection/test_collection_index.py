@@ -24,32 +24,8 @@ from coview.datasets.prepared import PreparedDataset
 from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.training.checkpoint import save_checkpoint
-from small_index import write_square
+from small_index import assert_same, contents, write_square
 from small_run import FRAMES, make_run, small_config
-
-
-def contents(index):
-    """All that an index says of its videos, by path: facts without the file's time, windows, vectors."""
-    found = {}
-    for row in index._store.rows():
-        facts = replace(row.facts, mtime_ns=0)
-        vectors = index._store.get(row.number) if row.num_windows else None
-        found[row.facts.path] = facts, vectors
-    return found
-
-
-def assert_same(one, other):
-    first, second = contents(one), contents(other)
-    assert first.keys() == second.keys()
-    for path, (facts, vectors) in first.items():
-        assert facts == second[path][0]
-        if vectors is not None:
-            np.testing.assert_array_equal(vectors.starts, second[path][1].starts)
-            np.testing.assert_array_equal(vectors.ends, second[path][1].ends)
-            for view in vectors.windows:
-                # Batches of another size may round otherwise: 2e-4 of a unit vector, and a step of float16.
-                np.testing.assert_allclose(vectors.windows[view], second[path][1].windows[view], atol=1e-3)
-                np.testing.assert_allclose(vectors.whole[view], second[path][1].whole[view], atol=1e-3)
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ class IndexCommand(Command):
         coview index runs/mine my_videos idx
         coview index runs/mine my_videos more_videos idx --fields cameras.csv
         coview index runs/mine my_videos idx --retry-failed
+        coview index runs/mine my_videos idx --shard 3/16     # one of 16 jobs; when all are done, without --shard
     """
 
     runs_encoders: ClassVar[bool] = True
@@ -44,28 +45,38 @@ class IndexCommand(Command):
     """Try videos again that failed before; those whose file has changed are tried in any case."""
     verify: bool = False
     """Compare all vectors with their checksums first, and embed anew what is damaged."""
+    shard: str | None = None
+    """i/n: embed the i-th of n shares, for job arrays; the next call without --shard merges them."""
+    cluster: str | None = None
+    """Address of a dask scheduler, such as tcp://host:8786, whose workers embed a share each."""
     device: str = "auto"
     """auto, cpu, cuda, or cuda:N."""
 
     def run(self, settings: Settings) -> int:
         """Embed and store."""
         import coview
+        from coview.collection.merging import list_parts
+        from coview.collection.sharing import Embedding, index_videos
 
-        if len(self.places) < 2 and self.fields is None and not self.verify:
-            raise UserError("coview index needs RUN SOURCE INDEX: a run, what to embed, and the folder of the index")
         *sources, folder = self.places
+        if not sources and self.fields is None and not self.verify and not list_parts(folder):
+            raise UserError("coview index needs RUN SOURCE INDEX: a run, what to embed, and the folder of the index")
         index = coview.open_index(folder, run=self.run_folder, checkpoint=self.checkpoint)
+        how = Embedding(self.workers, self.device, self.retry_failed, self.verify)
         with progress_bar("index", unit="videos") as progress:
-            done = index.add(
-                *sources,
+            done = index_videos(
+                index,
+                sources,
+                how,
                 fields=self.fields,
-                workers=self.workers,
-                device=self.device,
-                retry_failed=self.retry_failed,
-                verify=self.verify,
+                shard=self.shard,
+                cluster=self.cluster,
                 progress=progress,
             )
         for path, reason in done.failed:
             print(f"not in the index: {path}: {reason}")
-        print(f"{done}\n{index!r}\nnext: coview search {folder} QUERY")
+        if self.shard is not None:
+            print(f"share {self.shard}: {done}\nnext, when all shares are done: the same command without --shard")
+        else:
+            print(f"{done}\n{index!r}\nnext: coview search {folder} QUERY")
         return 0

@@ -5,59 +5,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from coview.collection.added import Added
 from coview.collection.embedding_videos import Embedded, embed_files, embed_prepared
 from coview.collection.file_identity import shown_path, stored_path
 from coview.collection.filters import NAMES as FILTERS
+from coview.collection.merging import is_in_share
 from coview.collection.sources import Source, SourceVideos, file_facts, list_videos, prepared_facts
 from coview.collection.store import NewVideo, Store, VideoFacts, VideoRow
 from coview.datasets.table import read_table
 from coview.datatypes import ProgressSink, VideoEntry
 from coview.embedding.run import Run
 from coview.errors import UserError
+from coview.preparation.settings import share_of
 from coview.stopping import Interrupted
 
 log = logging.getLogger(__name__)
 
 _PREPARED_AT_ONCE = 16
-
-
-@dataclass(frozen=True)
-class Added:
-    """What a call of `Index.add` did, in videos.
-
-    Attributes:
-        added: new ones that can now be found.
-        changed: those whose file had changed, embedded again.
-        unchanged: those that the index had already.
-        gone: those that their source no longer holds, or that came back unreadable.
-        returned: those that were gone and are there again as they were.
-        failed: path -> reason of those that could not be embedded, now or in an earlier call.
-        remarks: what listing the sources had to say.
-    """
-
-    added: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    gone: int = 0
-    returned: int = 0
-    failed: tuple[tuple[str, str], ...] = ()
-    remarks: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        names = ("added", "changed", "unchanged", "gone", "returned")
-        parts = [f"{getattr(self, name):,} {name}" for name in names if getattr(self, name) or name == "added"]
-        return ", ".join([*parts, *([f"{len(self.failed):,} failed"] if self.failed else [])])
-
-    def __add__(self, other: "Added") -> "Added":
-        return Added(
-            self.added + other.added,
-            self.changed + other.changed,
-            self.unchanged + other.unchanged,
-            self.gone + other.gone,
-            self.returned + other.returned,
-            self.failed + other.failed,
-            self.remarks + other.remarks,
-        )
 
 
 @dataclass(frozen=True)
@@ -77,6 +41,8 @@ def add_source(
     workers: int | None,
     retry_failed: bool,
     progress: ProgressSink | None,
+    shard: str | None = None,
+    beside: tuple[Store, Path] | None = None,
 ) -> Added:
     """Bring one source into a store that is held for writing.
 
@@ -89,6 +55,8 @@ def add_source(
         workers: processes that make views; None: one a core.
         retry_failed: try videos again that failed before; those whose file has changed are tried in any case.
         progress: told (videos done, videos to do, {"frames": made, "failed": videos}).
+        shard: "i/n": take the i-th of n shares of the videos alone.
+        beside: another store and the folder of its index: videos that are ready there are left out.
 
     Raises:
         TypeError: `source` is nothing of what is expected.
@@ -101,7 +69,11 @@ def add_source(
         listed.data.require_files(run.views)
         for remark in run.differences(listed.data):
             log.warning("%s", remark)
+    share, shares = share_of(shard)
+    listed = replace(listed, entries=tuple(one for one in listed.entries if is_in_share(one.id, share, shares)))
     done, tasks = _compare(store, run, listed, folder=folder, retry_failed=retry_failed)
+    if beside is not None:
+        tasks = _without_known(tasks, *beside, folder=folder)
     try:
         for video in _work(run, listed, tasks, device=device, workers=workers, progress=progress, store=store):
             if video.vectors is None:
@@ -206,6 +178,17 @@ def _compare(
     if updates:
         store.update(updates, ready=returned)
     return done + Added(returned=len(returned)), tasks
+
+
+def _without_known(tasks: list[_Task], store: Store, known_folder: Path, *, folder: Path) -> list[_Task]:
+    """Leave out what another index has, ready and as it is now."""
+    there = {task.facts.path: stored_path(shown_path(task.facts.path, folder), known_folder) for task in tasks}
+    known = {row.facts.path: row.facts for row in store.rows(status="ready", path=list(there.values()))}
+    return [
+        task
+        for task in tasks
+        if (before := known.get(there[task.facts.path])) is None or not _is_same(before, task.facts)
+    ]
 
 
 def _is_same(before: VideoFacts, now: VideoFacts) -> bool:

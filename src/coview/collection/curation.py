@@ -58,8 +58,8 @@ class Outliers(Findings[Outlier]):
             "": f"{one.rank}.",
             "video": one.id,
             "label": one.label or "",
-            "score": f"{one.score:.1f}",
-            "distance": f"{one.distance:.3f}",
+            "score": f"{one.score:z.1f}",
+            "distance": f"{one.distance:z.3f}",
             "nearest": one.nearest,
         }
 
@@ -133,7 +133,7 @@ class Sample(Findings[Chosen]):
             "": f"{one.rank}.",
             "video": one.id,
             "label": one.label or "",
-            "distance": f"{one.distance:.3f}",
+            "distance": f"{one.distance:z.3f}",
         }
 
 

@@ -11,37 +11,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coview.collection.about import load_run
+from coview.collection.added import Added
 from coview.collection.catalogue import Catalogue
-from coview.collection.curation import (
-    Clusters,
-    Outliers,
-    Sample,
-    Selection,
-    check_counts,
-    list_clusters,
-    list_outliers,
-    list_sample,
-    select_videos,
-)
+from coview.collection.curated import CuratedCollection
+from coview.collection.curation import Selection, select_videos
 from coview.collection.file_identity import shown_path
 from coview.collection.filters import parse_filter
 from coview.collection.hits import IndexHit, IndexHits
 from coview.collection.labels import Labels
 from coview.collection.local_store import LocalStore, Part
+from coview.collection.merging import take_in
 from coview.collection.queries import Query, choose_views, find_videos, resolve_query
 from coview.collection.store import Candidate, Floats, Store
 from coview.errors import UserError
 
 if TYPE_CHECKING:
-    from coview.collection.adding import Added
-    from coview.collection.duplicates import Duplicates
     from coview.collection.heads import Head
     from coview.collection.sources import Source
     from coview.datatypes import ProgressSink
     from coview.embedding.run import Run
 
 
-class Index:
+class Index(CuratedCollection):
     """A collection of videos with the vectors of their windows. `open_index` makes one.
 
     Attributes:
@@ -115,8 +106,10 @@ class Index:
         device: str = "auto",
         retry_failed: bool = False,
         verify: bool = False,
+        shard: str | None = None,
+        beside: "Index | None" = None,
         progress: "ProgressSink | None" = None,
-    ) -> "Added":
+    ) -> Added:
         """Embed every half-overlapping window of every video that is new or has changed; the rest is left alone.
 
         A video whose file is as it was (size and content) is not touched. Videos that a folder no longer holds are
@@ -131,6 +124,8 @@ class Index:
             device: "auto", "cpu", "cuda" or "cuda:<n>".
             retry_failed: try videos again that failed before.
             verify: compare all vectors with their checksums first, and embed anew what is damaged.
+            shard: "i/n": the i-th of n shares of the videos alone, for an index that is merged with others later.
+            beside: an index whose videos are left out, such as the one to merge with.
             progress: told (videos done, videos to do, {"frames": made so far, "failed": videos}).
 
         Returns:
@@ -141,7 +136,7 @@ class Index:
             UserError: a source without videos, another process at work here, a full disk, or a run that is gone.
             KeyboardInterrupt: with a message that says how much is done.
         """
-        from coview.collection.adding import Added, add_source, forget_damaged, read_own_fields
+        from coview.collection.adding import add_source, forget_damaged, read_own_fields
 
         run = self.run
         done = Added()
@@ -158,9 +153,30 @@ class Index:
                     workers=workers,
                     retry_failed=retry_failed,
                     progress=progress,
+                    shard=shard,
+                    beside=None if beside is None else (beside.store, beside.path),
                 )
             if fields is not None:
                 self._store.set_fields(read_own_fields(Path(fields), self._store, folder=self.path))
+            if shard is None:
+                self._store.sort()
+        return done
+
+    def merge(self, *others: "Index") -> Added:
+        """Take in the videos of other indexes of the same run, which stay as they are; see `coview index --shard`.
+
+        Fields and labels are not taken along. Interrupted, the same call goes on from there.
+
+        Raises:
+            UserError: an index of another run, damaged vectors, another process at work here, or a full disk.
+        """
+        done = Added()
+        for other in others:
+            if other.run_identity != self.run_identity or other.views != self.views:
+                raise UserError(f"{other.path} is of another run than {self.path}: their vectors cannot be compared")
+        with self._store.writing():
+            for other in others:
+                done += take_in(self._store, other.store, folder=self.path, other_folder=other.path)
             self._store.sort()
         return done
 
@@ -246,99 +262,6 @@ class Index:
         )
         return IndexHits([self._hit(rank, one, resolved) for rank, one in enumerate(found, 1)], title=resolved.words)
 
-    def duplicates(
-        self,
-        *,
-        min_confidence: float = 0.5,
-        candidates: int = 12,
-        view: str | Sequence[str] | None = None,
-        where: Mapping[str, Any] | None = None,
-        threads: int | None = None,
-        progress: "ProgressSink | None" = None,
-    ) -> "Duplicates":
-        """Find pairs of videos that show one event: encoded again, cropped, mirrored, cut, sped up or slowed down.
-
-        Every video is decoded once or twice, at a small size: pairs whose vectors or pictures are near are laid on
-        each other.
-
-        Args:
-            min_confidence: pairs less sure than this, 0 to 1, are left out.
-            candidates: how many videos each one is compared with: its nearest by vectors, and by pictures.
-            view: as for `search`.
-            where: as for `search`, without "time".
-            threads: that decode; not given: one a core, at most 4.
-            progress: told (work done, all of it, {"unreadable": videos}).
-
-        Raises:
-            UserError: an unknown view or condition, or numbers that make no sense.
-        """
-        from coview.collection.duplicates import list_duplicates
-
-        chosen: dict[str, Any] = {"min_confidence": min_confidence, "candidates": candidates, "threads": threads}
-        return list_duplicates(self._select(view, where, part="windows"), **chosen, progress=progress)
-
-    def outliers(
-        self,
-        *,
-        top: int = 20,
-        neighbours: int = 10,
-        view: str | Sequence[str] | None = None,
-        where: Mapping[str, Any] | None = None,
-    ) -> Outliers:
-        """Find the videos that are farthest from their nearest neighbours.
-
-        Args:
-            top: how many.
-            neighbours: how many neighbours are looked at; fewer look-alikes than that do not hide each other.
-            view: as for `search`.
-            where: as for `search`, without "time".
-
-        Raises:
-            UserError: an unknown view or condition, or a number below 1.
-        """
-        check_counts(top=top, neighbours=neighbours)
-        return list_outliers(self._select(view, where), top=top, neighbours=neighbours)
-
-    def clusters(
-        self,
-        *,
-        min_size: int = 5,
-        central: int = 3,
-        view: str | Sequence[str] | None = None,
-        where: Mapping[str, Any] | None = None,
-    ) -> Clusters:
-        """Find groups of videos, as many as there are; each is named by its most central ones.
-
-        Args:
-            min_size: fewer videos than this are no cluster.
-            central: how many videos name it.
-            view: as for `search`.
-            where: as for `search`, without "time".
-
-        Raises:
-            UserError: an unknown view or condition, or numbers that make no sense.
-        """
-        check_counts(min_size=min_size, central=central)
-        if min_size < 2:
-            raise UserError("min_size is 1: a cluster has at least 2 videos")
-        return list_clusters(self._select(view, where), min_size=min_size, central=central)
-
-    def sample(
-        self, count: int, *, view: str | Sequence[str] | None = None, where: Mapping[str, Any] | None = None
-    ) -> Sample:
-        """Choose videos that differ from each other, such that none that is left out is far from all of them.
-
-        Args:
-            count: how many.
-            view: as for `search`.
-            where: as for `search`, without "time".
-
-        Raises:
-            UserError: an unknown view or condition, or a count below 1.
-        """
-        check_counts(count=count)
-        return list_sample(self._select(view, where), count)
-
     def head(
         self,
         *,
@@ -374,9 +297,10 @@ class Index:
             source_labels=source_labels,
         )
 
-    def _select(
+    def select(
         self, view: str | Sequence[str] | None, where: Mapping[str, Any] | None, part: Part = "videos"
     ) -> Selection:
+        """Return the ready videos that meet conditions, with vectors of some views."""
         views = choose_views(view, self.views, self.path)
         conditions = parse_filter(where, folder=self.path, fields=self._store.field_names())
         return select_videos(self._store, conditions, folder=self.path, views=views, part=part)

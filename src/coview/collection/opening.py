@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from coview.collection.about import ABOUT, check_run, describe_index, explain_absence, open_run, read_about
 from coview.collection.index import Index
 from coview.collection.local_store import LOCK
+from coview.collection.merging import PARTS
 from coview.config import write_yaml
 from coview.errors import UserError
 from coview.files import as_path, disk_errors, make_folder
@@ -16,7 +17,10 @@ from coview.locks import folder_lock
 if TYPE_CHECKING:
     from coview.embedding.run import Run
 
-_OWN_FILES = {ABOUT, "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "vectors", "ann", LOCK}
+_OWN_FILES = {ABOUT, "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "vectors", "ann", PARTS, LOCK}
+
+_BEGIN_SECONDS = 60.0
+"""How long another process may take to begin an index."""
 
 
 def open_index(path: Path | str, *, run: "Run | Path | str | None" = None, checkpoint: str | None = None) -> Index:
@@ -56,10 +60,11 @@ def _create(folder: Path, run: "Run") -> Index:
     about = describe_index(folder, run)
     with disk_errors(folder):
         make_folder(folder)
-        with folder_lock(folder / LOCK, otherwise=f"another process is beginning the index {folder}; try again"):
+        busy = f"another process is beginning the index {folder}; try again"
+        with folder_lock(folder / LOCK, otherwise=busy, wait_seconds=_BEGIN_SECONDS):  # jobs of one array start at once
             if (folder / ABOUT).is_file():  # another process was quicker
                 return open_index(folder, run=run)
-            for name in inside - {LOCK}:
+            for name in inside - {LOCK, PARTS}:
                 (shutil.rmtree if (folder / name).is_dir() else os.unlink)(folder / name)
             index = Index(folder, about=about, run=run, create=True)
             write_yaml(folder / ABOUT, about, is_sealed=True)

@@ -1,4 +1,4 @@
-"""The same work on the workers of a dask cluster; the only file that imports dask."""
+"""The same work on the workers of a dask cluster, and how a cluster is reached."""
 
 import hashlib
 import logging
@@ -45,7 +45,7 @@ def run_cluster(
         UserError: no scheduler or no worker there, a worker that does not see the data set's folder, a full disk.
         MissingExtraError: dask is not installed.
     """
-    client = _connect(address)
+    client = connect(address)
     try:
         size = max(1, min(_BATCH, len(tasks) // (4 * sum(client.nthreads().values()) or 1)))
         batches = [list(tasks[start : start + size]) for start in range(0, len(tasks), size)]
@@ -60,11 +60,17 @@ def run_cluster(
             remove_parts(folder)
 
 
-def _connect(address: str) -> Any:
+def connect(address: str, *, what: str = "preparing on a cluster") -> Any:
+    """Return a client of a cluster that has workers.
+
+    Raises:
+        UserError: no scheduler or no worker there.
+        MissingExtraError: dask is not installed; says what needs it.
+    """
     try:
         from distributed import Client
     except ImportError:
-        raise MissingExtraError("preparing on a cluster", package="distributed", extra="cluster") from None
+        raise MissingExtraError(what, package="distributed", extra="cluster") from None
     try:
         client = Client(address, timeout=_CONNECT_SECONDS)
     except (OSError, ValueError) as error:
@@ -88,9 +94,9 @@ def _round(
     batch_of = dict(zip((future.key for future in futures), batches, strict=True))
     unfinished = []
     try:
-        for future in _completed(client, futures):
+        for future in completed(client, futures):
             if future.cancelled():
-                raise _lost("the scheduler")
+                raise lost_cluster("the scheduler")
             error = future.exception()
             if error is not None and not isinstance(error, KilledWorker):
                 raise error
@@ -107,7 +113,7 @@ def _round(
         client.cancel(futures)
 
 
-def _completed(client: Any, futures: Sequence[Any]) -> Iterator[Any]:
+def completed(client: Any, futures: Sequence[Any]) -> Iterator[Any]:
     """Yield futures as they complete; a cluster that is gone must not be waited for in silence for ever."""
     from distributed import as_completed
 
@@ -125,13 +131,14 @@ def _completed(client: Any, futures: Sequence[Any]) -> Iterator[Any]:
         try:
             has_workers = bool(client.nthreads())
         except OSError:
-            raise _lost("the scheduler") from None
+            raise lost_cluster("the scheduler") from None
         worked_at = now if has_workers else worked_at
         if now - worked_at > _WORKER_SECONDS:
-            raise _lost("its last worker")
+            raise lost_cluster("its last worker")
 
 
-def _lost(what: str) -> UserError:
+def lost_cluster(what: str) -> UserError:
+    """Return the error that says what is gone and how to go on."""
     return UserError(
         f"the cluster has lost {what}; finished videos are kept. When it is back, give the same command again"
     )

@@ -73,11 +73,14 @@ class Processes:
 
 
 @contextmanager
-def joined_processes(device: str = "auto") -> Iterator[Processes]:
+def joined_processes(
+    device: str = "auto", *, remedy: str = "the last checkpoint is intact: go on with --resume"
+) -> Iterator[Processes]:
     """Join the processes that torchrun started, or be the only one.
 
     Args:
         device: "cpu", "cuda", "cuda:1" or "auto" (a GPU where there is one).
+        remedy: what to tell the user where another process has ended.
 
     Raises:
         UserError: a GPU is asked for and there is none; or another process has ended in the middle of the block.
@@ -94,7 +97,7 @@ def joined_processes(device: str = "auto") -> Iterator[Processes]:
         if world_size > 1 and _has_lost_another(error):
             raise UserError(
                 f"another of the {world_size} processes has ended, and this one (rank {rank}) with it; what it says "
-                "above or below is the reason. The last checkpoint is intact: go on with --resume"
+                f"above or below is the reason; {remedy}"
             ) from error
         raise
     finally:

@@ -24,6 +24,9 @@ export function clock(seconds) {
   return hours ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;
 }
 
+// A number with so many decimals; what rounds to nothing has no sign.
+export const rounded = (value, decimals) => (Number(value.toFixed(decimals)) || 0).toFixed(decimals);
+
 export function counted(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 }

@@ -1,7 +1,7 @@
 // Ways into the collection besides the list of its videos: name -> { title, show, leave, redraw }.
 import { get } from "./api.js";
 import { card } from "./cards.js";
-import { clock, counted, el } from "./dom.js";
+import { clock, counted, el, rounded } from "./dom.js";
 import { LABEL } from "./label.js";
 import { showMap } from "./map.js";
 
@@ -53,7 +53,7 @@ async function showOutliers(page) {
   const found = await worked("outliers", page, "Looking for outliers");
   if (!found) return;
   page.told.replaceChildren(el("p", {}, found.outliers.length ? "The videos least like all others; a score above 3 or so is unusual." : "Nothing to compare."));
-  fill(page, found.outliers, (one) => card({ video: one.video, mark: `score ${one.score.toFixed(1)}` }, searching(page, one.video)));
+  fill(page, found.outliers, (one) => card({ video: one.video, mark: `score ${rounded(one.score, 1)}` }, searching(page, one.video)));
 }
 
 async function showDuplicates(page) {
