@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 import tyro
 
@@ -45,6 +45,8 @@ class IndexCommand(Command):
     """Try videos again that failed before; those whose file has changed are tried in any case."""
     verify: bool = False
     """Compare all vectors with their checksums first, and embed anew what is damaged."""
+    store: Literal["local", "milvus"] | None = None
+    """Where a new index keeps its vectors: in its folder, or in Milvus (where COVIEW_MILVUS says)."""
     shard: str | None = None
     """i/n: embed the i-th of n shares, for job arrays; the next call without --shard merges them."""
     cluster: str | None = None
@@ -61,7 +63,7 @@ class IndexCommand(Command):
         *sources, folder = self.places
         if not sources and self.fields is None and not self.verify and not list_parts(folder):
             raise UserError("coview index needs RUN SOURCE INDEX: a run, what to embed, and the folder of the index")
-        index = coview.open_index(folder, run=self.run_folder, checkpoint=self.checkpoint)
+        index = coview.open_index(folder, run=self.run_folder, checkpoint=self.checkpoint, store=self.store)
         how = Embedding(self.workers, self.device, self.retry_failed, self.verify)
         with progress_bar("index", unit="videos") as progress:
             done = index_videos(

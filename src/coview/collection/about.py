@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coview.collection.file_identity import shown_path, stored_path
+from coview.collection.stores import STORES
 from coview.config import read_yaml
 from coview.errors import UserError
 from coview.files import as_path, check_format
@@ -21,7 +22,7 @@ FORMAT = 1
 ABOUT = "index.yaml"
 
 
-def describe_index(folder: Path, run: "Run") -> dict[str, Any]:
+def describe_index(folder: Path, run: "Run", *, store: str) -> dict[str, Any]:
     """Return what index.yaml says of a new index."""
     from coview.collection.embedding_videos import run_identity
 
@@ -35,6 +36,7 @@ def describe_index(folder: Path, run: "Run") -> dict[str, Any]:
             "checkpoint": run.checkpoint.name,
             "identity": run_identity(run),
         },
+        "store": store,
         "views": {view: int(run.encoders[view].feature_size) for view in run.views},
     }
 
@@ -104,6 +106,7 @@ def read_about(folder: Path) -> Mapping[str, Any]:
         isinstance(run.get(key), str) for key in ("path", "checkpoint", "identity")
     )
     is_whole = is_whole and isinstance(views, Mapping) and bool(views) and isinstance(about.get("id"), str)
+    is_whole = is_whole and about.get("store", STORES[0]) in STORES
     if not is_whole or not all(isinstance(size, int) and size > 0 for size in views.values()):
         raise UserError(f"{folder / ABOUT} is damaged; bring it back from a copy, or make the index again")
     if not all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", str(view)) for view in views):

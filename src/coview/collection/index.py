@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 from coview.collection.about import load_run
 from coview.collection.added import Added
 from coview.collection.catalogue import Catalogue
+from coview.collection.catalogue_store import Part
 from coview.collection.curated import CuratedCollection
 from coview.collection.curation import Selection, select_videos
 from coview.collection.file_identity import shown_path
 from coview.collection.filters import parse_filter
 from coview.collection.hits import IndexHit, IndexHits
 from coview.collection.labels import Labels
-from coview.collection.local_store import LocalStore, Part
 from coview.collection.merging import take_in
 from coview.collection.queries import Query, choose_views, find_videos, resolve_query
 from coview.collection.store import Candidate, Floats, Store
+from coview.collection.stores import open_store
 from coview.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ class Index(CuratedCollection):
         self.path, self._about, self._given_run = path, about, run
         self.views: tuple[str, ...] = tuple(about["views"])
         self._identity = {"index": str(about["id"]), "run": str(about["run"]["identity"])}
-        self._store = LocalStore(path, about["views"], identity=self._identity, create=create)
+        kind = str(about.get("store", "local"))
+        self._store = open_store(kind, path, about["views"], identity=self._identity, create=create)
         self._labels: Labels | None = None
 
     def __len__(self) -> int:

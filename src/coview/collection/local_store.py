@@ -6,11 +6,9 @@ Part is "windows" or "videos". Vectors reach the disk before the transaction tha
 moment, what the table does not name is no part of the index, and the next process that writes cuts it off.
 """
 
-import contextlib
 import logging
-import zlib
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -18,23 +16,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.collection.catalogue import Catalogue
+from coview.collection.catalogue_store import PARTS, CatalogueStore, Part
 from coview.collection.cell_file import CellFile, SortedWindows
 from coview.collection.cells import Cells, build_cells
 from coview.collection.filters import Filter
 from coview.collection.moments import find_moments
 from coview.collection.ranking import best_of_each, best_places, join_parts, join_rows, mean_of_views
-from coview.collection.store import Candidate, Floats, NewVideo, Status, VideoFacts, VideoRow, VideoTable, VideoVectors
+from coview.collection.store import Candidate, Floats, VideoTable, VideoVectors
 from coview.collection.vectors import VectorFile, cosines, cosines_at
 from coview.errors import MissingExtraError, UserError
-from coview.files import disk_errors
-from coview.locks import folder_lock
 
 log = logging.getLogger(__name__)
 
-LOCK = ".lock"
-Part = Literal["windows", "videos"]
-PARTS: tuple[Part, ...] = ("windows", "videos")
 FEWEST_SORTED = 300_000
 """Windows from which on they are sorted into cells."""
 _MOST_UNSORTED = 0.1
@@ -42,7 +35,7 @@ _MOST_UNSORTED = 0.1
 _KEPT_SELECTIONS = 16
 
 
-class LocalStore:
+class LocalStore(CatalogueStore):
     """See `coview.collection.store.Store`.
 
     Args:
@@ -58,133 +51,37 @@ class LocalStore:
     def __init__(
         self, folder: Path, views: Mapping[str, int], *, identity: Mapping[str, str], create: bool = False
     ) -> None:
-        self.folder = folder
-        self.views: Mapping[str, int] = dict(views)
         vectors = folder / "vectors"
         if create:
             vectors.mkdir(parents=True, exist_ok=True)
+        super().__init__(folder, views, identity=identity, create=create)
         self._files: dict[tuple[str, Part], VectorFile] = {
             (view, part): VectorFile(vectors / f"{view}-{part}.f16", size)
             for view, size in views.items()
             for part in PARTS
         }
-        self.catalogue = Catalogue(folder / "index.sqlite", identity=identity, create=create)
         self._known: tuple[int, int] | None = None
         self._places = np.empty((0, 4), np.int64)
         self._times: NDArray[np.float64] | None = None
         self._selections: OrderedDict[str, NDArray[np.int64]] = OrderedDict()
         self._cell_file = CellFile(folder, self.views, self._vouch)
 
-    @contextlib.contextmanager
-    def writing(self, *, mend: bool = False) -> Iterator[None]:
-        """Hold the store for writing; see `Store.writing`. With `mend` lost vectors become zeros, for `damaged`."""
-        busy = f"another process is writing to {self.folder}; wait for it to end"
-        with contextlib.ExitStack() as held:
-            with disk_errors(self.folder):
-                held.enter_context(folder_lock(self.folder / LOCK, otherwise=busy))
-                counts = dict(zip(PARTS, self.catalogue.counts(), strict=True))
-                for (_, part), file in self._files.items():
-                    file.fit(counts[part], mend=mend)
-            yield
+    def append(self, view: str, videos: Sequence[VideoVectors], *, windows: int, rows: int) -> None:
+        """Write vectors to the disk; see `CatalogueStore.append`."""
+        self._files[view, "windows"].append([one.windows[view] for one in videos], count=windows)
+        self._files[view, "videos"].append([one.whole[view][None] for one in videos], count=rows)
 
-    def add(self, videos: Sequence[NewVideo]) -> None:
-        """Add videos, all or none; see `Store.add`."""
-        next_window, next_row = self.catalogue.counts()
-        with_vectors = [video.vectors for video in videos if video.vectors is not None]
-        with disk_errors(self.folder):
-            for view in self.views if with_vectors else ():
-                self._files[view, "windows"].append([one.windows[view] for one in with_vectors], count=next_window)
-                self._files[view, "videos"].append([one.whole[view][None] for one in with_vectors], count=next_row)
-        with self.catalogue.transaction():
-            for video in videos:
-                vectors = video.vectors
-                if vectors is None:
-                    self.catalogue.insert(video, row=None, first_window=None, checksums={})
-                    continue
-                sums = {view: [_crc(vectors.windows[view]), _crc(vectors.whole[view])] for view in self.views}
-                self.catalogue.insert(video, row=next_row, first_window=next_window, checksums=sums)
-                next_window, next_row = next_window + len(vectors.starts), next_row + 1
+    def read(self, view: str, part: Part, first: int, count: int) -> NDArray[np.float16]:
+        """Return rows from `first` on, mapped."""
+        return self._rows(view, part)[first : first + count]
 
-    def remove(self, numbers: Iterable[int]) -> None:
-        """Mark videos gone."""
-        with self.catalogue.transaction():
-            self.catalogue.mark_gone(numbers)
+    def fit(self, view: str, part: Part, count: int, *, mend: bool) -> None:
+        """Cut off what lies behind `count` rows."""
+        self._files[view, part].fit(count, mend=mend)
 
-    def rows(
-        self, *, status: Status | None = None, below: str | None = None, **equal: str | Iterable[str]
-    ) -> list[VideoRow]:
-        """Return videos by what is known of them; see `Store.rows`."""
-        return self.catalogue.rows(status=status, below=below, **equal)
-
-    def video(self, number: int) -> VideoRow:
-        """Return one video."""
-        return self.catalogue.video(number)
-
-    def update(self, facts: Mapping[int, VideoFacts], *, ready: Iterable[int] = ()) -> None:
-        """Write anew what is known of videos besides their vectors, and bring back those that were gone."""
-        with self.catalogue.transaction():
-            for number in ready:
-                self.catalogue.mark_ready(number)
-            for number, known in facts.items():
-                self.catalogue.update(number, known)
-
-    def totals(self) -> tuple[int, int, int]:
-        """Return how many videos are ready, how many windows they have, and how many videos failed."""
-        return self.catalogue.totals()
-
-    def field_names(self) -> list[str]:
-        """Return the names of the user's own fields."""
-        return self.catalogue.field_names()
-
-    def set_fields(self, values: Mapping[str, Mapping[str, str]]) -> None:
-        """Note own fields: stored path -> name -> text."""
-        with self.catalogue.transaction():
-            self.catalogue.set_fields(values)
-
-    def close(self) -> None:
-        """Close the files."""
-        self.catalogue.close()
-
-    def get(self, number: int) -> VideoVectors:
-        """Return the vectors of a video; see `Store.get`."""
-        self.check(number)
-        row, first, count, _ = self.catalogue.place(number)
-        times = self.catalogue.times(first, count)
-        return VideoVectors(
-            windows={
-                view: self._rows(view, "windows")[first : first + count].astype(np.float32) for view in self.views
-            },
-            starts=times[:, 0],
-            ends=times[:, 1],
-            whole={view: self._rows(view, "videos")[row].astype(np.float32) for view in self.views},
-        )
-
-    def check(self, number: int) -> None:
-        """Compare the vectors of a video with the checksums that were noted when they were written.
-
-        Raises:
-            UserError: they differ; names the file.
-        """
-        row, first, count, checksums = self.catalogue.place(number)
-        for view in self.views:
-            places: dict[Part, tuple[int, int]] = {"windows": (first, count), "videos": (row, 1)}
-            for part, noted in zip(PARTS, checksums[view], strict=True):
-                at, length = places[part]
-                if zlib.crc32(self._rows(view, part)[at : at + length].tobytes()) != noted:
-                    raise UserError(
-                        f"{self._files[view, part].path} is damaged where it holds {self.video(number).facts.path}; "
-                        "embed again what is damaged: coview index RUN SOURCE INDEX --verify"
-                    )
-
-    def damaged(self) -> list[int]:
-        """Return the videos whose vectors are not what was written, reading all of them."""
-        found = []
-        for row in self.rows(status="ready"):
-            try:
-                self.check(row.number)
-            except UserError:
-                found.append(row.number)
-        return found
+    def place(self, view: str, part: Part) -> str:
+        """Return the path of the file."""
+        return str(self._files[view, part].path)
 
     def _rows(self, view: str, part: Part) -> NDArray[np.float16]:
         return self._files[view, part].rows(self.catalogue.counts()[PARTS.index(part)])
@@ -324,8 +221,3 @@ class LocalStore:
         if self._times is None:
             self._times = self.catalogue.times(0, count)
         return self._times
-
-
-def _crc(rows: Floats) -> int:
-    """Return the checksum of rows as they are stored."""
-    return zlib.crc32(rows.astype("<f2").tobytes())

@@ -6,24 +6,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coview.collection.about import ABOUT, check_run, describe_index, explain_absence, open_run, read_about
+from coview.collection.catalogue_store import LOCK
 from coview.collection.index import Index
-from coview.collection.local_store import LOCK
 from coview.collection.merging import PARTS
+from coview.collection.stores import STORES
 from coview.config import write_yaml
 from coview.errors import UserError
 from coview.files import as_path, disk_errors, make_folder
 from coview.locks import folder_lock
+from coview.registry import did_you_mean
 
 if TYPE_CHECKING:
     from coview.embedding.run import Run
 
-_OWN_FILES = {ABOUT, "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "vectors", "ann", PARTS, LOCK}
+_OWN_FILES = {ABOUT, "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "vectors", "ann", "milvus.db", PARTS, LOCK}
 
 _BEGIN_SECONDS = 60.0
 """How long another process may take to begin an index."""
 
 
-def open_index(path: Path | str, *, run: "Run | Path | str | None" = None, checkpoint: str | None = None) -> Index:
+def open_index(
+    path: Path | str,
+    *,
+    run: "Run | Path | str | None" = None,
+    checkpoint: str | None = None,
+    store: str | None = None,
+) -> Index:
     """Open an index, or begin a new one for a run.
 
     Example:
@@ -35,6 +43,8 @@ def open_index(path: Path | str, *, run: "Run | Path | str | None" = None, check
         path: the folder of the index; where there is none yet, one is begun if `run` is given.
         run: the run that embeds, or its folder. Not given: the one that the index was begun with, where it was.
         checkpoint: folder name of a checkpoint of the run; not given: the newest, of a run that is finished.
+        store: where a new index keeps its vectors: "local" (the default), or "milvus": on the server that the
+            environment names (COVIEW_MILVUS, COVIEW_MILVUS_TOKEN), or in files of milvus-lite in its folder.
 
     Raises:
         TypeError: an argument is of the wrong kind.
@@ -46,18 +56,23 @@ def open_index(path: Path | str, *, run: "Run | Path | str | None" = None, check
         about = read_about(folder)
         if opened is not None:
             check_run(about, opened, folder)
+        kind = about.get("store", STORES[0])
+        if store not in (None, kind):
+            raise UserError(f"{folder} keeps its vectors in the store {kind!r}, not {store!r}; choose a new folder")
         return Index(folder, about=about, run=opened)
     if opened is None:
         raise UserError(explain_absence(folder))
-    return _create(folder, opened)
+    if store is not None and store not in STORES:
+        raise UserError(f"there is no store {store!r}{did_you_mean(store, STORES) or '.'} Known: {', '.join(STORES)}")
+    return _create(folder, opened, store or STORES[0])
 
 
-def _create(folder: Path, run: "Run") -> Index:
+def _create(folder: Path, run: "Run", store: str) -> Index:
     """Begin an index; what a process that died while it began one has left is removed."""
     inside = {child.name for child in folder.iterdir()} if folder.is_dir() else set()
     if (folder.exists() and not folder.is_dir()) or inside - _OWN_FILES:
         raise UserError(f"{folder} is there already and is no index; choose a new folder")
-    about = describe_index(folder, run)
+    about = describe_index(folder, run, store=store)
     with disk_errors(folder):
         make_folder(folder)
         busy = f"another process is beginning the index {folder}; try again"
