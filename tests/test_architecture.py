@@ -82,6 +82,7 @@ LATE = {
     ("collection.heads.head", "collection.prediction.predicting"): "so too",
     ("collection.curated", "collection.duplicates"): "OpenCV and PyAV take half a second to import, so too",
     ("collection.stores", "collection.milvus_store"): "pymilvus is optional, and takes a second to import",
+    ("video.remote", "fsspec"): "a tenth of a second, and few collections lie elsewhere",
     ("collection.sharing", "collection.cluster"): "dask is optional",
     ("collection.sharing", "training.distributed"): "torch takes two seconds to import, and a merge needs none",
     ("collection.sharing", "preparation.settings"): "so too",

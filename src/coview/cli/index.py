@@ -10,16 +10,17 @@ from coview.cli.command import Command, RunFolder, Settings
 from coview.cli.terminal import progress_bar
 from coview.errors import UserError
 
-Places = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE... INDEX")]
+Places = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE... INDEX")]
 
 
 @dataclass(frozen=True)
 class IndexCommand(Command):
     """Make videos searchable down to the moment: embed every window of every video into an index, or update one.
 
-    SOURCE is a folder of videos, a video, a table (.csv) or list (.txt) of them, or a prepared data set; several may
-    be given. INDEX is the folder of the index. Given again, the command embeds what is new or has changed, marks what
-    is gone, and touches nothing else; interrupted at any moment, it goes on from there.
+    SOURCE is a folder of videos, a video, a table (.csv) or list (.txt) of them, a prepared data set, or an address in
+    object storage or of a web server (s3://, gs://, https://); several may be given. INDEX is the folder of the index.
+    Given again, the command embeds what is new or has changed, marks what is gone, and touches nothing else;
+    interrupted at any moment, it goes on from there.
 
     Examples:
         coview index runs/mine my_videos idx
@@ -60,7 +61,8 @@ class IndexCommand(Command):
         from coview.collection.merging import list_parts
         from coview.collection.sharing import Embedding, index_videos
 
-        *sources, folder = self.places
+        *sources, last = self.places
+        folder = Path(last)
         if not sources and self.fields is None and not self.verify and not list_parts(folder):
             raise UserError("coview index needs RUN SOURCE INDEX: a run, what to embed, and the folder of the index")
         index = coview.open_index(folder, run=self.run_folder, checkpoint=self.checkpoint, store=self.store)

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from coview.collection.pictures import COARSE_RATE, Pictures, describe_pictures,
 from coview.collection.store import Floats, VideoRow
 from coview.datatypes import ProgressSink
 from coview.errors import UserError
+from coview.video.remote import local_copy
 
 log = logging.getLogger(__name__)
 
@@ -135,6 +135,11 @@ def near_in_vectors(among: Selection, most: int) -> list[tuple[int, int]]:
     return nearest_videos(centred, counts, most)
 
 
+def _pictures_of(path: str) -> Pictures:
+    with local_copy(path) as local:
+        return read_pictures(local)
+
+
 class _PictureShelf:
     """Keeps the pictures of the videos that were asked for last."""
 
@@ -143,7 +148,7 @@ class _PictureShelf:
         self._kept: OrderedDict[int, Pictures] = OrderedDict()
 
     def take(self, place: int) -> Pictures:
-        pictures = self._kept.pop(place, None) or read_pictures(Path(self._paths[place]))
+        pictures = self._kept.pop(place, None) or _pictures_of(self._paths[place])
         self.put(place, pictures)
         return pictures
 
@@ -167,7 +172,7 @@ class _Comparison:
 
         def look(place: int) -> tuple[int, Pictures | None, Floats | None, str]:
             try:
-                pictures = read_pictures(Path(self.paths[place]))
+                pictures = _pictures_of(self.paths[place])
             except (UserError, OSError) as error:
                 return place, None, None, str(error)
             return place, pictures, pictures.coarse(), ""

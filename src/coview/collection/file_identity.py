@@ -4,19 +4,25 @@ import hashlib
 import os
 from pathlib import Path
 
+from coview.video.remote import is_remote, remote_stamp
+
 _SAMPLED_BYTES = 2**16
 
 
 def absolute(path: Path | str) -> str:
-    """Return a path from the root on; links stay as the user wrote them."""
+    """Return a path from the root on; links stay as the user wrote them, and addresses as they are."""
+    if is_remote(path):
+        return str(path)
     return os.path.abspath(path)  # noqa: PTH100
 
 
 def stored_path(path: Path | str, folder: Path) -> str:
-    """Return a path as an index keeps it: relative to its folder, so that both may be moved together.
+    """Return a path as an index keeps it: relative to its folder, that both may be moved together; or the address.
 
     What is no text in a name stands as an escape: such a video is in no index, and may still be searched for.
     """
+    if is_remote(path):
+        return str(path)
     try:
         kept = Path(os.path.relpath(absolute(path), folder.resolve())).as_posix()
     except ValueError:  # another drive of Windows
@@ -25,17 +31,21 @@ def stored_path(path: Path | str, folder: Path) -> str:
 
 
 def shown_path(stored: str, folder: Path) -> str:
-    """Return the absolute path of what an index keeps."""
+    """Return the absolute path, or the address, of what an index keeps."""
+    if is_remote(stored):
+        return stored
     return os.path.normpath(folder.resolve() / stored)
 
 
-def file_stamp(path: Path) -> tuple[int, int, str]:
+def file_stamp(path: Path | str) -> tuple[int, int, str]:
     """Return size, time of the last change and a hash of the beginning, middle and end of a file.
 
     Raises:
         OSError: it is gone or cannot be read.
     """
-    with path.open("rb") as file:
+    if is_remote(path):
+        return remote_stamp(str(path))
+    with Path(path).open("rb") as file:
         found = os.fstat(file.fileno())
         digest = hashlib.sha256(str(found.st_size).encode())
         for at in sorted({0, max(0, found.st_size // 2), max(0, found.st_size - _SAMPLED_BYTES)}):

@@ -4,20 +4,21 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from coview.collection.file_identity import absolute, file_stamp, stored_path
 from coview.collection.store import VideoFacts
 from coview.datasets import LAYOUTS, PreparedDataset
-from coview.datasets.listing import is_video_name
+from coview.datasets.listing import is_video_name, unique_ids
 from coview.datasets.prepared import INFO_NAME
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
+from coview.video.remote import is_remote, list_remote
 from coview.views import VIEWS
 
 Source = Path | str | PreparedDataset | Sequence[Path | str]
 """A folder of videos, a video, a table (.csv, .tsv: see the layout "csv"), a list (.txt: a path a line), a prepared
-data set or its folder, or a list of video files."""
+data set or its folder, a list of video files, or an address (s3://, gs://, https://) of a folder or a video."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ def list_videos(source: Source) -> SourceVideos:
             raise TypeError(
                 f"source is of type {type(source).__name__}, expected a folder, a list of files or a prepared data set"
             )
-        return _files([Path(one) for one in source], named="the list of videos")
+        return _files([os.fspath(one) for one in source], named="the list of videos")
+    if is_remote(os.fspath(source)):
+        return _remote(str(source))
     path = Path(source)
     if (path / INFO_NAME).is_file():
         return _prepared(PreparedDataset.open(path))
@@ -62,14 +65,34 @@ def list_videos(source: Source) -> SourceVideos:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError:
             raise UserError(f"{path} is not a text in UTF-8; expected the path of a video on each line") from None
-        return _files([path.parent / line.strip() for line in lines if line.strip()], named=str(path))
+        names = [line.strip() for line in lines if line.strip()]
+        named = [name if is_remote(name) else str(path.parent / name) for name in names]
+        return _files(named, named=str(path))
     if path.is_file() and suffix not in (".csv", ".tsv"):
-        return _files([path], named=str(path))
+        return _files([str(path)], named=str(path))
     if not path.exists() and is_video_name(path.name):
         raise UserError(f"no such video file: {path}")
     listing = LAYOUTS.load("csv" if path.is_file() else "folder")(path)
     entries = tuple(entry for entry in listing.entries if entry.status == "listed")
     return SourceVideos(entries, absolute(path), None, listing.remarks)
+
+
+def _remote(address: str) -> SourceVideos:
+    """List the videos below an address; the folder that one is in is its label, where every video is in a folder."""
+    names = list_remote(address)
+    if names == [""]:
+        return SourceVideos((VideoEntry(id=PurePosixPath(address).stem, path=address),), "", None, ())
+    names = [name for name in names if is_video_name(name)]
+    if not names:
+        raise UserError(f"no video below {address}")
+    folders = [name.split("/")[0] if "/" in name else None for name in names]
+    labels = folders if all(folders) else [None] * len(names)
+    root = address.rstrip("/")
+    entries = tuple(
+        VideoEntry(id=video_id, path=f"{root}/{name}", label=label)
+        for name, video_id, label in zip(names, unique_ids(names), labels, strict=True)
+    )
+    return SourceVideos(entries, root, None, ())
 
 
 def _prepared(data: PreparedDataset) -> SourceVideos:
@@ -85,15 +108,15 @@ def _is_ready(entry: VideoEntry) -> bool:
     return entry.status == "ready"
 
 
-def _files(paths: Sequence[Path], *, named: str) -> SourceVideos:
+def _files(paths: Sequence[str], *, named: str) -> SourceVideos:
     if not paths:
         raise UserError(f"{named} is empty; name at least one video file")
-    missing = [str(path) for path in paths if not path.is_file()]
+    missing = [path for path in paths if not is_remote(path) and not Path(path).is_file()]
     if missing:
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise UserError(f"no such video file: {', '.join(missing[:3])}{more}")
     found = {absolute(path): path for path in paths}
-    return SourceVideos(tuple(VideoEntry(id=path.stem, path=at) for at, path in found.items()), "", None, ())
+    return SourceVideos(tuple(VideoEntry(id=Path(path).stem, path=at) for at, path in found.items()), "", None, ())
 
 
 def file_facts(entry: VideoEntry, *, folder: Path, root: str) -> VideoFacts:
@@ -102,7 +125,7 @@ def file_facts(entry: VideoEntry, *, folder: Path, root: str) -> VideoFacts:
     Raises:
         OSError: the file is gone or cannot be read.
     """
-    size, mtime_ns, content = file_stamp(Path(entry.path))
+    size, mtime_ns, content = file_stamp(entry.path)
     return VideoFacts(
         id=entry.id,
         path=stored_path(entry.path, folder),

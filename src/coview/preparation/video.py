@@ -18,6 +18,7 @@ from coview.files import atomic_path, disk_errors
 from coview.preparation.outcomes import VideoOutcome, source_stamp
 from coview.video.decode import decode_frames, stored_fps
 from coview.video.probe import VideoInfo, probe
+from coview.video.remote import local_copy
 from coview.views import VIEWS
 from coview.views.base import SourceVideo, StorageSettings, View
 
@@ -69,8 +70,8 @@ def prepare_video(task: VideoTask, *, on_frame: Callable[[], None] = no_frame_ma
         UserError: the disk is full or refuses; other videos would fare no better.
     """
     try:
-        with disk_errors(task.out):
-            return _prepare(task, on_frame)
+        with disk_errors(task.out), local_copy(task.entry.path) as path:
+            return _prepare(replace(task, entry=replace(task.entry, path=str(path))), on_frame)
     except VideoError as error:
         return failed(task, error.kind, error.cause)
 
