@@ -87,7 +87,8 @@ class MilvusStore(CatalogueStore):
 
     def append(self, view: str, videos: Sequence[VideoVectors], *, windows: int, rows: int) -> None:
         """Insert vectors; they are there when Milvus says so."""
-        of_windows, of_videos = [], []
+        of_windows: list[dict[str, Any]] = []
+        of_videos: list[dict[str, Any]] = []
         for row, video in enumerate(videos, start=rows):
             of_videos.append(_entity(row, row, video.whole[view], float(video.starts[0]), float(video.ends.max())))
             for vector, start, end in zip(video.windows[view], video.starts, video.ends, strict=True):
@@ -150,7 +151,7 @@ class MilvusStore(CatalogueStore):
         condition = _condition(selected, len(places), where)
         most = min(_MOST_FOUND, top if len(query) == 1 else _LOOKED_AT_MORE * top)
         rows = {row for view, vector in query.items() for row in self._nearest(view, part, vector, most, condition)}
-        found = []
+        found: list[Candidate] = []
         for place in places[sorted(rows & set(selected.tolist()))]:
             found += self._candidates(place, query, part, where, per_video)
         return sorted(found, key=lambda one: (-one.cosine, one.number))[:top]

@@ -4,6 +4,7 @@ A video is fetched as a whole before it is read: containers are read back and fo
 """
 
 import contextlib
+import datetime
 import hashlib
 import re
 import sys
@@ -68,7 +69,7 @@ def remote_stamp(address: str) -> tuple[int, int, str]:
 
 def _nanoseconds(about: dict[str, Any]) -> int:
     changed = next((about[key] for key in ("LastModified", "mtime", "updated", "created") if about.get(key)), None)
-    if hasattr(changed, "timestamp"):
+    if isinstance(changed, datetime.datetime):
         return int(changed.timestamp() * 1e9)
     return int(changed * 1e9) if isinstance(changed, int | float) else 0
 
