@@ -1,10 +1,11 @@
 # coview in a container, without root. Decoding processes share clips through /dev/shm: give it 2 GB.
-#   docker build -t coview .                               for a CPU
-#   docker build -t coview:cuda --build-arg VARIANT=cuda . for NVIDIA GPUs; run it with --gpus all
+#   docker build -t coview --build-arg TORCH_INDEX=URL .   for a CPU: URL is the index of torch's CPU builds, which
+#                                                          pytorch.org names under "Get started"
+#   docker build -t coview:cuda .                          for NVIDIA GPUs; run it with --gpus all
 #   docker run --rm --shm-size 2g -v "$PWD:/work" coview prepare my_videos data/mine
 FROM python:3.11-slim-bookworm
 
-ARG VARIANT=cpu
+ARG TORCH_INDEX=
 ARG EXTRAS=serve,cluster
 ARG UID=1000
 
@@ -12,9 +13,7 @@ RUN useradd --create-home --uid "$UID" coview && mkdir /work && chown coview /wo
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY src ./src
-RUN if [ "$VARIANT" = cpu ]; then \
-      pip install --no-cache-dir -c constraints.txt torch --index-url https://download.pytorch.org/whl/cpu; \
-    fi \
+RUN pip install --no-cache-dir -c constraints.txt torch ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
     && pip install --no-cache-dir -c constraints.txt ".[$EXTRAS]"
 
 ENV PYTHONUNBUFFERED=1 NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib

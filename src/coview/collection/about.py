@@ -1,13 +1,13 @@
 """INDEX/index.yaml: which run and checkpoint embed for an index, and its views."""
 
 import datetime
-import importlib.metadata
 import re
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coview import __version__
 from coview.collection.file_identity import shown_path, stored_path
 from coview.collection.stores import STORES
 from coview.config import read_yaml
@@ -28,7 +28,7 @@ def describe_index(folder: Path, run: "Run", *, store: str) -> dict[str, Any]:
 
     return {
         "format": FORMAT,
-        "coview": importlib.metadata.version("coview"),
+        "coview": __version__,
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "id": secrets.token_hex(16),
         "run": {
