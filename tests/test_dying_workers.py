@@ -35,8 +35,13 @@ def test_a_dying_worker_names_its_test_and_the_rest_goes_on(tmp_path: Path) -> N
     (tmp_path / "test_example.py").write_text(TESTS, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "--rootdir", str(tmp_path)]
     options = [*parallel_options(), "-p", "no:cacheprovider", str(tmp_path)]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, timeout=200, check=False)
-    said = done.stdout + done.stderr
+    for _ in range(3):  # xdist may still be handing tests to a worker that has just died, and then ends itself
+        done = subprocess.run(
+            [*command, *options], capture_output=True, text=True, cwd=tmp_path, timeout=90, check=False
+        )
+        said = done.stdout + done.stderr
+        if "cannot send (already closed?)" not in said:
+            break
     assert done.returncode == 1, said
     assert "3 failed, 12 passed" in said, said
     for number in range(3):

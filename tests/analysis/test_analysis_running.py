@@ -217,7 +217,9 @@ def test_settings_are_checked_before_the_work(many_classes, monkeypatch):
 def test_damaged_results_and_figures_are_named_and_left_out(many_classes, tmp_path, caplog):
     made = relations(many_classes, options={"neighbours": 2})
     folder = tmp_path / "analysis"
-    shutil.copytree(Path(made.path).parent, folder)
+    folder.mkdir()
+    for file in Path(made.path).parent.glob("class-relations*"):  # other tests analyse the same run
+        shutil.copy(file, folder)
     path, figure = folder / "class-relations.json", folder / "class-relations-rgb.svg"
     figure.write_text(figure.read_text().replace("</svg>", "<!-- --></svg>"))
     assert [one.name for one in read_analysis(path).findings.figures] == ["counts", "flow"]

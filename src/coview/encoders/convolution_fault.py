@@ -34,7 +34,7 @@ CASES: tuple[Case, ...] = (
 LIMITS = {"float32": 1e-4, "bfloat16": 3e-2}
 """The largest error, relative to the largest value, that rounding explains."""
 
-FATAL = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGFPE, -signal.SIGILL)
+FATAL = (-signal.SIGABRT, -signal.SIGSEGV, -signal.SIGBUS, -signal.SIGFPE, -signal.SIGILL, -signal.SIGTRAP)
 """Exit codes of a process that damaged its own memory or computed nonsense."""
 
 OWNERS: dict[str, type[nn.Conv3d]] = {"coview": Conv3d, "torch": nn.Conv3d}

@@ -10,6 +10,7 @@ from torch.nn import functional
 from coview.config.types import Positive
 from coview.datatypes import RGB_MEAN, RGB_STD
 from coview.encoders.base import Encoder
+from coview.encoders.convolution import Conv3d
 from coview.encoders.pretrained.families import NAME, Pooling, family_of
 from coview.encoders.pretrained.folder import CONFIG, WEIGHTS, read_folder
 from coview.encoders.pretrained.library import build_network, network_settings
@@ -60,7 +61,7 @@ class Pretrained(Encoder):
         self.family, self.in_channels = family, in_channels
         settings = network_settings(model, family)
         self.network = build_network(family, settings)
-        self.mix = nn.Conv3d(in_channels, 3, 1) if in_channels > 3 else None
+        self.mix = Conv3d(in_channels, 3, 1) if in_channels > 3 else None
         self._finish(settings, mean, std, pooling, size)
 
     def _finish(
