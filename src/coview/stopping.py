@@ -6,6 +6,7 @@ they come to the whole group, and end when it ends.
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SI
 SAME_REQUEST_SECONDS = 1.0
 """A launcher passes on a signal that the whole group got already: what follows so soon asks nothing new."""
 _LOOK_SECONDS = 0.5
+_AGAIN_SECONDS = 0.05
 
 Handler = Callable[[int, FrameType | None], None]
 
@@ -64,17 +66,31 @@ def interrupts() -> Iterator[None]:
     """Raise `Interrupted` on a stop signal inside the block, so that whatever is open is closed and said.
 
     What is closed then may fail in its own way (a zip file that was being written, say). That is no bug to be shown:
-    the block still ends with `Interrupted`.
+    the block still ends with `Interrupted`. Modules that are being imported are let through first: libraries in C++
+    die of an exception there, or swallow it. What is swallowed elsewhere is raised once more.
     """
     raised_at = -SAME_REQUEST_SECONDS
+    outermost = sys._getframe().f_back
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         nonlocal raised_at
+        if _is_importing(frame, outermost):
+            _call_later(interrupt, number)
+            return
         before, raised_at = raised_at, time.monotonic()
         if raised_at - before > SAME_REQUEST_SECONDS:
             raise Interrupted(by=number)
 
-    with stop_signals_to(interrupt):
+    def swallow(unraisable: "sys.UnraisableHookArgs") -> None:
+        nonlocal raised_at
+        if isinstance(unraisable.exc_value, Interrupted):
+            raised_at = -SAME_REQUEST_SECONDS
+            _call_later(interrupt, unraisable.exc_value.signal_number)
+        else:
+            shown(unraisable)
+
+    shown = sys.unraisablehook
+    with stop_signals_to(interrupt), _replaced_hook(swallow):
         try:
             yield
         except UserError:
@@ -84,6 +100,32 @@ def interrupts() -> Iterator[None]:
             if behind is None:
                 raise
             raise behind from error
+
+
+@contextmanager
+def _replaced_hook(hook: "Callable[[sys.UnraisableHookArgs], None]") -> Iterator[None]:
+    """Let `hook` see the exceptions that nobody can catch inside the block."""
+    before, sys.unraisablehook = sys.unraisablehook, hook
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def _is_importing(frame: FrameType | None, outermost: FrameType | None) -> bool:
+    """Say whether a module is being imported in a frame or below, down to `outermost`."""
+    while frame is not None and frame is not outermost:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _call_later(handler: Handler, number: int) -> None:
+    """Let a handler take a signal once more in a moment: by an alarm, which needs no lock."""
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, lambda _, frame: handler(number, frame))
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
 
 
 def _interrupt_behind(error: BaseException | None) -> Interrupted | None:
