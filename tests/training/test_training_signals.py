@@ -99,7 +99,7 @@ def test_workers_of_a_killed_command_end_and_leave_nothing(data, tmp_path):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(("coview-", "pymp-"))]
-    assert shared_folders() <= before
+    assert wait_until(lambda: shared_folders() <= before, seconds=30)  # those of tests beside this one go again
 
 
 @pytest.mark.xdist_group("processes")
