@@ -136,12 +136,17 @@ def make_run(run: Path, data: Path, config: RunConfig | None = None) -> None:
             torch.nn.init.normal_(next(method.encoders["flow"].parameters()))
 
 
-@pytest.fixture(scope="module")
-def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
-    """A run on a prepared data set; module-wide, so tests must not change it."""
-    root = tmp_path_factory.mktemp("small")
+def place_small_run(root: Path) -> SmallRun:
+    """Make the data that `make_run` can train a run on, and say where the run shall be."""
     made = SmallRun(root / "run", root / "data", root / "videos")
     made.data.mkdir()
     make_data(made.data, made.source)
+    return made
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
+    """A run on a prepared data set; module-wide, so tests must not change it."""
+    made = place_small_run(tmp_path_factory.mktemp("small"))
     make_run(made.run, made.data)
     return made

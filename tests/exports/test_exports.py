@@ -18,7 +18,7 @@ from coview.exports import ExportedEncoder, export
 from coview.exports.description import Description
 from coview.exports.frames import crop_frames
 from coview.exports.parity import Parity, answer_eagerly, check_parity, random_clips
-from small_run import SmallRun, classifier_config, make_data, make_run, moving_square, small_config
+from small_run import SmallRun, classifier_config, make_run, moving_square, place_small_run, small_config
 
 try:
     import onnxruntime
@@ -31,10 +31,7 @@ needs_onnx = pytest.mark.skipif(onnxscript is None, reason="needs the extra `exp
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> SmallRun:
     """A run of two views, flow padded to three channels as ViCC feeds it, and its data."""
-    root = tmp_path_factory.mktemp("exports")
-    made = SmallRun(root / "run", root / "data", root / "videos")
-    made.data.mkdir()
-    make_data(made.data, made.source)
+    made = place_small_run(tmp_path_factory.mktemp("exports"))
     make_run(made.run, made.data, small_config())
     return made
 

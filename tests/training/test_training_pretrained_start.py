@@ -16,16 +16,12 @@ from coview.methods.base import freeze_all_but, freeze_layers
 from coview.methods.joint import Joint
 from coview.training.optimisers import BASE_KEY, build_optimiser
 from pretrained_folders import needs_transformers, write_folder
-from small_run import SmallRun, make_data, small_config
+from small_run import place_small_run, small_config
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("pretrained")
-    made = SmallRun(root / "run", root / "data", root / "videos")
-    made.data.mkdir()
-    make_data(made.data, made.source)
-    return made.data
+    return place_small_run(tmp_path_factory.mktemp("pretrained")).data
 
 
 def config_of(folder: Path, **optimiser: object) -> RunConfig:

@@ -39,7 +39,6 @@ class Shelf:
         self._index = index
         self._lock = threading.Lock()
         self._looked_at = -_LOOK_AGAIN_SECONDS
-        self._totals: tuple[int, int, int] | None = None
         self._mark = ""
         self._snapshot = _Snapshot()
 

@@ -88,7 +88,7 @@ def suggest(
         free = ~pool.is_labelled
     preferred = free & ~seen[pool.owners]
     allowed = preferred if len(np.unique(pool.owners[preferred])) >= count else free
-    chosen = _Chosen(pool, allowed, count)
+    chosen = _Chosen(pool, count)
 
     def features(places: NDArray[np.int64]) -> Floats:
         return gather_rows(pool.rows, places, views=views, combine=combine)
@@ -105,8 +105,8 @@ def suggest(
 class _Chosen:
     """What is chosen so far: never two of one video or recording while there are others."""
 
-    def __init__(self, pool: Pool, allowed: NDArray[np.bool_], count: int) -> None:
-        self._pool, self._allowed, self._count = pool, allowed, count
+    def __init__(self, pool: Pool, count: int) -> None:
+        self._pool, self._count = pool, count
         self._videos: set[int] = set()
         self._recordings: set[int] = set()
         self.found: list[Suggestion] = []
