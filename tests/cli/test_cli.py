@@ -89,13 +89,15 @@ def test_mistakes_end_with_a_word_and_no_traceback(words, message, tmp_path, mon
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="no place that takes no folders")
-@pytest.mark.parametrize("command", ["prepare", "pretrain", "index", "embed"])
+@pytest.mark.parametrize("command", ["prepare", "pretrain", "index", "embed", "export", "adapt"])
 def test_a_place_that_takes_no_folder_is_named_before_any_work(command, small_run, capsys):
     words = {
         "prepare": ["prepare", small_run.source, "/proc/out"],
         "pretrain": ["pretrain", "small", "--data", small_run.data, "--out", "/proc/out"],
         "index": ["index", small_run.run, small_run.source, "/proc/out"],
         "embed": ["embed", small_run.run, small_run.source, "--out", "/proc/out/a.csv"],
+        "export": ["export", small_run.run, "--format", "hf", "--out", "/proc/out"],
+        "adapt": ["adapt", small_run.run, "--data", small_run.data, "--out", "/proc/out"],
     }[command]
     assert run_command(lambda: run_arguments([str(word) for word in words])) == 2
     said = capsys.readouterr().err

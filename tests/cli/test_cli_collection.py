@@ -8,6 +8,7 @@ import shutil
 import pytest
 
 from coview.cli import run_arguments
+from coview.cli.terminal import run_command
 from coview.errors import UserError
 from small_index import small_run, videos
 
@@ -114,3 +115,19 @@ def test_duplicates_are_printed_with_their_times(index, small_run, videos, capsy
     assert "1.00" in lines[1]
     assert {"fast/v1", "fast/copy"} <= set(lines[1].split())
     assert "[0.0 s to 0.8 s]" in lines[1]
+
+
+def test_where_every_video_failed_the_status_says_so(small_run, tmp_path, capsys):
+    (tmp_path / "bad.mp4").write_bytes(b"no video")
+    words = ["index", str(small_run.run), str(tmp_path / "bad.mp4"), str(tmp_path / "idx"), "--workers", "0"]
+    assert run_command(lambda: run_arguments(words)) == 1
+    said = capsys.readouterr().out
+    assert "0 added, 1 failed" in said
+    assert "next:" not in said
+
+
+def test_a_source_without_videos_leaves_no_index(small_run, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    words = ["index", str(small_run.run), str(tmp_path / "empty"), str(tmp_path / "idx")]
+    assert run_command(lambda: run_arguments(words)) == 2
+    assert not (tmp_path / "idx").exists()

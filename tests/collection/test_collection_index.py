@@ -298,9 +298,10 @@ def test_hostile_names_stay_text(tmp_path, small_run):
     name = "<script>alert(1)</script>'; DROP TABLE videos; --"
     folder = tmp_path / "videos" / "<b>bold\"'"
     write_square(folder / "a.mp4", 1)
+    write_square(folder / "b.mp4", 3)
     write_square(tmp_path / "videos" / "plain" / f"{name.replace('/', '_')}.mp4", 2)
     index = open_index(tmp_path / "idx", run=small_run.run)
-    assert index.add(tmp_path / "videos", workers=0).added == 2
+    assert index.add(tmp_path / "videos", workers=0).added == 3
     hits = index.search("<b>bold\"'/a")
     assert hits[0].label == "<b>bold\"'"
     page = hits._repr_html_()
@@ -309,6 +310,15 @@ def test_hostile_names_stay_text(tmp_path, small_run):
     assert html.escape(hits[0].label) in page
     assert len(index.search("<b>bold\"'/a", where={"label": "<b>bold\"'"}, top=50)) >= 1
     assert len(index.search("<b>bold\"'/a", where={"label": "' OR 1=1 --"})) == 0
+
+
+def test_folders_that_are_no_classes_label_nothing(tmp_path, small_run):
+    for name in ("a.mp4", "b.mp4", "2023/c.mp4"):
+        write_square(tmp_path / "videos" / name, 1)
+    index = open_index(tmp_path / "idx", run=small_run.run)
+    remarks = index.add(tmp_path / "videos", workers=0).remarks
+    assert "no labels: there is one folder only, so the folders (2023) are no classes" in remarks
+    assert {row["label"] for row in index.rows()} == {None}
 
 
 def test_own_fields(index, videos, tmp_path):

@@ -32,7 +32,7 @@ from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.evaluation.pretrained_baseline import embed_with_baseline
 from coview.evaluation.query_gallery import choose_videos
-from coview.files import as_path, write_json
+from coview.files import as_path, require_writable, write_json
 from coview.stopping import Interrupted
 from coview.training.pretrain import pretrain
 from coview.training.runfolder import CONFIG, RESOLVED
@@ -91,7 +91,7 @@ class Adaptation:
         lines = [" " * width + "".join(f"  {name:>12}" for name in names)]
         for question in self.questions:
             scores = "".join(f"  {100 * question.score(name):12.1f}" for name in names)
-            lines.append(f"{question.name:{width}}{scores}")
+            lines.append(f"{question.name:{width}}{scores}  of {len(question.groups):,} queries")
         lines += [one.describe() for one in self.differences]
         for cost in self.costs:
             speed = "" if np.isnan(cost.clips_per_second) else f", {cost.clips_per_second:.1f} clips/s"
@@ -144,6 +144,7 @@ def adapt(
     recipes = choose_recipes(base, videos, settings)
     if _names_epochs(settings) and minutes is not None:
         raise UserError(f"both minutes and {EPOCHS} say how long to train; give one of them")
+    require_writable(folder)  # before a step is timed
     costs: list[Cost] = []
     trained = {ADAPTED: folder}
     if from_scratch:
@@ -273,6 +274,8 @@ def _ask_unlabelled(
             f"{data.root} has no labels, and fewer than two videos are long enough for two windows: nothing can be "
             f"said of these models; the adapted run is in {run.path}"
         )
+    if len(long_enough) < len(entries):
+        remarks.append(f"{len(long_enough):,} of {len(entries):,} videos are asked: the others are too short")
     ordered = [name for name in (SCRATCH, FROZEN, ADAPTED) if name in rows]
     moments = Moments(
         first=_stacked(rows, ordered, long_enough, place=0),

@@ -11,6 +11,7 @@ import html
 import io
 import re
 import textwrap
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,8 @@ def draw(name: str, *, title: str, caption: str, size: tuple[float, float], pain
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas
 
-    with mpl.rc_context(_theme()):
+    with mpl.rc_context(_theme()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box in the picture; the drawing keeps the letter
         canvas = Canvas(figsize=size, layout="constrained")
         canvas.suptitle(
             "\n".join(textwrap.wrap(title, max(30, round(TITLE_LINE * size[0] / 8)))),

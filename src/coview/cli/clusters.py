@@ -22,6 +22,7 @@ class Clusters(FindingsCommand):
     """
 
     columns: ClassVar[tuple[str, ...]] = ("cluster", "rank", "id", "path")
+    way_out: ClassVar[str] = "; a smaller --min-size finds smaller ones"
 
     min_size: int = 5
     """Fewer videos than this are no cluster."""

@@ -26,6 +26,8 @@ class FindingsCommand(Command, abc.ABC):
 
     columns: ClassVar[tuple[str, ...]]
     """Names of the table's columns where nothing was found."""
+    way_out: ClassVar[str] = ""
+    """What may find more, said where nothing was found."""
 
     index: IndexFolder
     """Folder made by `coview index`."""
@@ -46,7 +48,7 @@ class FindingsCommand(Command, abc.ABC):
         check_format(as_json=self.json, as_csv=self.csv)
         index, where = coview.open_index(self.index), parse_words(self.where)
         found = self.ask(index, view=self.view or None, where=where)
-        print_findings(found, as_json=self.json, as_csv=self.csv, columns=self.columns)
+        print_findings(found, as_json=self.json, as_csv=self.csv, columns=self.columns, way_out=self.way_out)
         return 0
 
     @abc.abstractmethod
@@ -64,7 +66,9 @@ def check_format(*, as_json: bool, as_csv: bool) -> None:
         raise UserError("--json and --csv were both given; choose one")
 
 
-def print_findings(found: "Findings[Any]", *, as_json: bool, as_csv: bool, columns: tuple[str, ...]) -> None:
+def print_findings(
+    found: "Findings[Any]", *, as_json: bool, as_csv: bool, columns: tuple[str, ...], way_out: str = ""
+) -> None:
     """Print findings.
 
     Args:
@@ -72,6 +76,7 @@ def print_findings(found: "Findings[Any]", *, as_json: bool, as_csv: bool, colum
         as_json: a list of objects.
         as_csv: text with a line of names.
         columns: the names where nothing was found.
+        way_out: what may find more, said where nothing was found.
     """
     if as_json:
         print(json.dumps(found.rows(), indent=1))
@@ -81,7 +86,7 @@ def print_findings(found: "Findings[Any]", *, as_json: bool, as_csv: bool, colum
         writer.writeheader()
         writer.writerows(rows)
     elif not found:
-        print(f"nothing found: 0 {found.title}")
+        print(f"nothing found: 0 {found.title}{way_out}")
     else:
         print_table([found.cells(one) for one in found])
         print(one_line(f"{len(found):,} {found.title}"))

@@ -1,5 +1,6 @@
 """`coview index`."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
@@ -9,6 +10,7 @@ import tyro
 from coview.cli.command import Command, RunFolder, Settings
 from coview.cli.terminal import progress_bar
 from coview.errors import UserError
+from coview.files import require_writable
 
 Places = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE... INDEX")]
 
@@ -58,13 +60,19 @@ class IndexCommand(Command):
     def run(self, settings: Settings) -> int:
         """Embed and store."""
         import coview
+        from coview.collection.about import ABOUT
         from coview.collection.merging import list_parts
         from coview.collection.sharing import Embedding, index_videos
+        from coview.collection.sources import list_videos
 
         *sources, last = self.places
         folder = Path(last)
         if not sources and self.fields is None and not self.verify and not list_parts(folder):
             raise UserError("coview index needs RUN SOURCE INDEX: a run, what to embed, and the folder of the index")
+        if not (folder / ABOUT).is_file():  # what is wrong is named before a folder is made
+            require_writable(folder)
+            for source in sources:
+                list_videos(source)
         index = coview.open_index(folder, run=self.run_folder, checkpoint=self.checkpoint, store=self.store)
         how = Embedding(self.workers, self.device, self.retry_failed, self.verify)
         with progress_bar("index", unit="videos") as progress:
@@ -82,5 +90,8 @@ class IndexCommand(Command):
         if self.shard is not None:
             print(f"share {self.shard}: {done}\nnext, when all shares are done: the same command without --shard")
         else:
-            print(f"{done}\n{index!r}\nnext: coview search {folder} QUERY")
-        return 0
+            print(f"{done}\n{index!r}")
+            if len(index):
+                print(f"next: coview search {folder} QUERY")
+        is_all = self.shard is None and "RANK" not in os.environ  # else others may have found good ones
+        return 1 if is_all and done.failed and not len(index) else 0

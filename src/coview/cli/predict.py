@@ -84,4 +84,4 @@ class Predict(Command):
         print(f"{written.videos:,} videos predicted, {len(written.failed):,} failed: {written.path}")
         if written.joined is not None:
             print(f"all shares are done, joined: {written.joined}")
-        return 0
+        return 1 if written.failed and not written.videos else 0

@@ -109,4 +109,4 @@ class Prepare(Command):
             print(told)
         if counts["ready"] < counts["listed"] or any(entry.reason for entry in data.ready):
             print(f"Reasons and remarks of all videos: {shlex.join(['coview', 'list', 'videos', str(self.out)])}")
-        return 0
+        return 0 if counts["ready"] else 1

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,7 +36,7 @@ from coview.views.base import StorageSettings
 
 _FEW_FILES = 2
 """Up to this many files are prepared in this process: starting workers would take longer than the work."""
-_BATCH_VIDEOS, _BATCH_FRAMES = 16, 8192
+_BATCH_VIDEOS, _BATCH_FRAMES, _BATCH_SECONDS = 16, 8192, 5.0
 """Videos are embedded and stored together until one of these is reached: what a kill may cost."""
 _GOP, _CRF = 8, 4.0
 """Of the file that a segment passes through: closer to the source than any stored view is."""
@@ -211,13 +212,15 @@ def _prepare(
 
 
 def _batches(outcomes: Iterable[VideoOutcome]) -> Iterator[list[VideoOutcome]]:
-    """Gather a few at a time, fewer of long ones."""
+    """Gather a few at a time: fewer of long ones, and of slow ones, since what is gathered is lost with the process."""
     batch: list[VideoOutcome] = []
+    begun = time.monotonic()
     for outcome in outcomes:
         batch.append(outcome)
-        if len(batch) >= _BATCH_VIDEOS or sum(one.num_frames or 0 for one in batch) >= _BATCH_FRAMES:
+        is_full = len(batch) >= _BATCH_VIDEOS or sum(one.num_frames or 0 for one in batch) >= _BATCH_FRAMES
+        if is_full or time.monotonic() - begun >= _BATCH_SECONDS:
             yield batch
-            batch = []
+            batch, begun = [], time.monotonic()
     if batch:
         yield batch
 

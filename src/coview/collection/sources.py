@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from coview.collection.file_identity import absolute, file_stamp, stored_path
 from coview.collection.store import VideoFacts
 from coview.datasets import LAYOUTS, PreparedDataset
-from coview.datasets.listing import is_video_name, unique_ids
+from coview.datasets.folder_labels import decide_labels
+from coview.datasets.listing import Listing, is_video_name, unique_ids
 from coview.datasets.prepared import INFO_NAME
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
@@ -72,27 +73,28 @@ def list_videos(source: Source) -> SourceVideos:
         return _files([str(path)], named=str(path))
     if not path.exists() and is_video_name(path.name):
         raise UserError(f"no such video file: {path}")
-    listing = LAYOUTS.load("csv" if path.is_file() else "folder")(path)
+    layout = "csv" if path.is_file() else "folder"
+    listing = decide_labels(LAYOUTS.load(layout)(path), "auto", layout=layout, has_choice=False)
     entries = tuple(entry for entry in listing.entries if entry.status == "listed")
     return SourceVideos(entries, absolute(path), None, listing.remarks)
 
 
 def _remote(address: str) -> SourceVideos:
-    """List the videos below an address; the folder that one is in is its label, where every video is in a folder."""
+    """List the videos below an address; folders are classes where that is evident, as on a disk."""
     names = list_remote(address)
     if names == [""]:
         return SourceVideos((VideoEntry(id=PurePosixPath(address).stem, path=address),), "", None, ())
     names = [name for name in names if is_video_name(name)]
     if not names:
         raise UserError(f"no video below {address}")
-    folders = [name.split("/")[0] if "/" in name else None for name in names]
-    labels = folders if all(folders) else [None] * len(names)
     root = address.rstrip("/")
     entries = tuple(
-        VideoEntry(id=video_id, path=f"{root}/{name}", label=label)
-        for name, video_id, label in zip(names, unique_ids(names), labels, strict=True)
+        VideoEntry(id=video_id, path=f"{root}/{name}", label=name.split("/")[0] if "/" in name else None)
+        for name, video_id in zip(names, unique_ids(names), strict=True)
     )
-    return SourceVideos(entries, root, None, ())
+    listing = Listing(entries, (), labels_from="folders")
+    listing = decide_labels(listing, "auto", layout="folder", has_choice=False)
+    return SourceVideos(listing.entries, root, None, listing.remarks)
 
 
 def _prepared(data: PreparedDataset) -> SourceVideos:

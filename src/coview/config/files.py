@@ -85,7 +85,8 @@ def _find_config(given: str) -> Path:
     shipped = FOLDER / f"{path.name.removesuffix('.yaml')}.yaml"
     if shipped.is_file() and (len(path.parts) == 1 or (len(path.parts) == 2 and path.parts[0] in GROUPS)):
         return shipped
-    hint = did_you_mean(path.name.removesuffix(".yaml"), config_names(), most=3)
+    beside = [file.name for file in path.parent.glob("*.yaml")] if path.suffix == ".yaml" else []
+    hint = did_you_mean(path.name, beside) or did_you_mean(path.name.removesuffix(".yaml"), config_names(), most=3)
     raise UserError(f"no config file {given}{hint or '.'} All that come with coview: coview list configs")
 
 

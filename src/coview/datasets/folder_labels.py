@@ -24,7 +24,9 @@ _NUMBERED = re.compile(
 )
 
 
-def decide_labels(listing: Listing, rule: LabelRule, *, layout: str, before: str | None = None) -> Listing:
+def decide_labels(
+    listing: Listing, rule: LabelRule, *, layout: str, before: str | None = None, has_choice: bool = True
+) -> Listing:
     """Keep or drop the labels of a listing; where that was for us to decide, say how in a remark.
 
     Folders are taken for classes where there are several, most hold several videos, hardly a video lies outside, and
@@ -36,6 +38,7 @@ def decide_labels(listing: Listing, rule: LabelRule, *, layout: str, before: str
         layout: for messages.
         before: where "auto" took the labels of this data set from ("folders", "none") when it was last prepared; that
             stays so, whatever videos came since.
+        has_choice: whether the user can say --labels to the command that asks; only then it is named.
 
     Returns:
         The listing; its `labels_from` is "none" where the labels were dropped.
@@ -57,10 +60,12 @@ def decide_labels(listing: Listing, rule: LabelRule, *, layout: str, before: str
     doubt = _doubt(listing.entries, names)
     if before == "none" or (doubt and before != "folders"):
         why = doubt or "there was doubt before"
-        dropped = f"no labels: {why}, so the folders ({some(names)}) are no classes; if they are: --labels folders"
+        advice = "; if they are: --labels folders" if has_choice else ""
+        dropped = f"no labels: {why}, so the folders ({some(names)}) are no classes{advice}"
         return _without_labels(replace(listing, remarks=(*listing.remarks, dropped)))
     count = counted(len(names), "folder")
-    kept = f"the names of the {count} ({some(names)}) are taken for labels; if they are none: --labels none"
+    advice = "; if they are none: --labels none" if has_choice else ""
+    kept = f"the names of the {count} ({some(names)}) are taken for labels{advice}"
     return replace(listing, remarks=(*listing.remarks, kept))
 
 

@@ -22,7 +22,7 @@ from coview.exports.files import write_onnx, write_program
 from coview.exports.graph import ClassProbabilities, ClipGraph, GraphInput, ViewGraph, WindowFeatures
 from coview.exports.hub_folder import write_hub_folder
 from coview.exports.parity import Parity, answer_eagerly, check_parity, random_clips, real_clips
-from coview.files import as_path, disk_errors, make_folder, write_json
+from coview.files import as_path, disk_errors, require_writable, write_json
 from coview.registry import did_you_mean
 from coview.views.opened import open_views
 
@@ -181,7 +181,7 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty; choose another folder (--out)")
-    make_folder(folder.parent)
+    require_writable(folder)
     aside = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
         with disk_errors(folder):

@@ -194,6 +194,11 @@ def _run_of(head: Head, given: "Run | Path | str | None") -> Run:
     try:
         run = given if isinstance(given, Run) else Run.load(given or known["path"], known["checkpoint"])
     except UserError as error:
+        if given is not None:
+            raise UserError(
+                f"{given} is not the run that the head was made with ({known['path']}, checkpoint "
+                f"{known['checkpoint']}): {error}"
+            ) from error
         raise UserError(f"the run of the head cannot be opened: {error}. If it was moved: --run RUN") from error
     if run_identity(run) != known["identity"]:
         raise UserError(
