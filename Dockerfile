@@ -16,7 +16,7 @@ COPY src ./src
 RUN pip install --no-cache-dir -c constraints.txt torch ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
     && pip install --no-cache-dir -c constraints.txt ".[$EXTRAS]"
 
-ENV PYTHONUNBUFFERED=1 NUMBA_CACHE_DIR=/home/coview/.cache/numba MPLCONFIGDIR=/home/coview/.cache/matplotlib
+ENV PYTHONUNBUFFERED=1 NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib
 USER coview
 WORKDIR /videos
 EXPOSE 8765
