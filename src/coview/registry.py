@@ -195,6 +195,13 @@ def loaded_plugins() -> tuple[str, ...]:
     return tuple(_plugins)
 
 
+def has_plugins() -> bool:
+    """Say whether anything is registered that is not a row of ours, here or by an installed package."""
+    from importlib.metadata import entry_points
+
+    return any(_decorated.values()) or not entry_points().groups.isdisjoint(GROUPS.values())
+
+
 def record_plugins(names: Mapping[str, Iterable[str]]) -> list[dict[str, str]]:
     """Return which of some names plugins bring, as plain values for a run's file.
 

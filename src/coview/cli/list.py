@@ -27,7 +27,7 @@ class List(Command):
 
     def run(self, settings: Settings) -> int:
         """Print the list."""
-        from coview.cli.reference import LISTS, listing
+        from coview.cli.listing import LISTS, listing, read_described
 
         if (self.what == "videos") != (self.data is not None):
             raise UserError("a prepared data set goes with videos alone: coview list videos DATA")
@@ -38,7 +38,7 @@ class List(Command):
         if self.what not in known:
             hint = did_you_mean(self.what, known) or "."
             raise UserError(f"no list {self.what!r}{hint} There are: {', '.join(known)}")
-        print(listing(self.what))
+        print(listing(self.what, read_described()))
         return 0
 
 

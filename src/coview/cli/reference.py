@@ -1,18 +1,19 @@
-"""What a config may say, read from the code itself: `coview list` prints it, `make docs` writes it."""
+"""What a config may say, read from the code itself: `make docs` writes it, for the site and for `coview list`."""
 
 import ast
 import dataclasses
 import importlib
 import inspect
+import json
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from coview.cli.listing import DESCRIBED, Described, listing
 from coview.config import RunConfig, ViewInput, as_plain
-from coview.config.files import config_groups, config_meaning
 from coview.files import write_text
 from coview.registry import Registry
 
@@ -26,26 +27,15 @@ REGISTRIES = {
     "analyses": "coview.analysis:ANALYSES",
     "augmentations": "coview.augmentation:AUGMENTATIONS",
 }
-LISTS = (*REGISTRIES, "configs")
 
 
-def listing(what: str) -> str:
-    """Return a list as text: one of LISTS, "settings", or "all" (every list but the settings)."""
-    if what == "settings":
-        return _settings_text()
-    chosen = LISTS if what == "all" else (what,)
-    return "\n\n".join("\n".join([f"{name}:", *(f"  {row}" for row in _rows(name))]) for name in chosen)
+def describe() -> Described:
+    """Return what the code and the plugins that are loaded say of themselves."""
+    return Described({name: list(_rows(name)) for name in REGISTRIES}, all_settings())
 
 
 def _rows(name: str) -> Iterator[str]:
     """Yield "name  its first line of documentation" for each row of a list."""
-    if name == "configs":
-        for group, (meaning, configs) in config_groups().items():
-            yield f"{group}: {meaning}"
-            for config in configs:
-                shown = config if group in ("own", "demo") else f"{group}/{config}"
-                yield f"  {shown:40} {config_meaning(config)}"
-        return
     registry = _registry(name)
     for row in registry:
         plugin = registry.plugin_of(row)
@@ -106,7 +96,7 @@ def _arguments_of(build: Callable[..., Any], prefix: str) -> Iterator[tuple[str,
             yield f"{prefix}{argument.name}", as_plain(argument.default), meaning
 
 
-def all_settings() -> Mapping[str, list[tuple[str, Any, str]]]:
+def all_settings() -> dict[str, list[tuple[str, Any, str]]]:
     """Return heading -> settings, for runs, methods, views and synthetic videos."""
     from coview.datasets.synthetic import SyntheticSettings
 
@@ -132,18 +122,6 @@ def all_settings() -> Mapping[str, list[tuple[str, Any, str]]]:
     return sections
 
 
-def _settings_text() -> str:
-    """Return every setting with its default and meaning, as text."""
-    blocks = []
-    for heading, settings in all_settings().items():
-        lines = [f"{heading}:"]
-        for name, default, meaning in settings:
-            lines.append(f"  {name} (default {default})")
-            lines.extend(textwrap.wrap(meaning, 100, initial_indent="      ", subsequent_indent="      "))
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
-
-
 def _as_markdown(text: str) -> Iterator[str]:
     """Yield the lines of a command's docstring, its examples as a block of code."""
     described, _, examples = text.partition("\nExamples:\n")
@@ -164,12 +142,13 @@ def _options_of(kind: type[Any]) -> Iterator[str]:
         yield f"| `{field.name.replace('_', '-')}` | {default} | {meaning} |"
 
 
-def _write_reference(folder: Path) -> list[Path]:
-    """Write commands.md, settings.md and lists.md into a folder; return the files."""
+def _write_reference(folder: Path, described_at: Path = DESCRIBED) -> list[Path]:
+    """Write commands.md, settings.md and lists.md into a folder, and what `coview list` reads; return the files."""
     from coview.cli import COMMANDS
 
+    described = describe()
     lines = ["# Settings", "", "Written by `make docs` from the code; change the docstrings there.", ""]
-    for heading, settings in all_settings().items():
+    for heading, settings in described.settings.items():
         lines += [f"## {heading}", "", "| setting | default | meaning |", "|---|---|---|"]
         lines += [f"| `{name}` | `{default}` | {meaning.replace('|', '/')} |" for name, default, meaning in settings]
         lines.append("")
@@ -180,15 +159,16 @@ def _write_reference(folder: Path) -> list[Path]:
         if options := list(_options_of(kind)):
             commands += ["| option | default | meaning |", "|---|---|---|", *options, ""]
     pages = {
-        "commands.md": "\n".join(commands),
-        "settings.md": "\n".join(lines),
-        "lists.md": f"{lists}```\n{listing('all')}\n```\n",
+        folder / "commands.md": "\n".join(commands),
+        folder / "settings.md": "\n".join(lines),
+        folder / "lists.md": f"{lists}```\n{listing('all', described)}\n```\n",
+        described_at: json.dumps(dataclasses.asdict(described), indent=1) + "\n",
     }
-    for name, text in pages.items():
-        write_text(folder / name, text)
-    return [folder / name for name in pages]
+    for page, text in pages.items():
+        write_text(page, text)
+    return list(pages)
 
 
 if __name__ == "__main__":
-    for page in _write_reference(Path(sys.argv[1])):
+    for page in _write_reference(*map(Path, sys.argv[1:])):
         print(page)
