@@ -46,7 +46,7 @@ def who_takes_part(run: Run, data: PreparedDataset, *, split: str | None, part: 
     settled: Literal["test", "train", "all"] = ("test" if chosen else "all") if part == "auto" else part
     if chosen is not None:
         data.require_split(chosen)
-    entries = data.ready if settled == "all" else data.part(chosen, settled)
+    entries = tuple(data.ready if settled == "all" else data.part(chosen, settled))
     if not entries:
         raise UserError(f"none of the {len(data.entries)} videos of {data.root} is ready; see videos.parquet")
     labelled = _embedded_by_evaluations(data, chosen)

@@ -81,7 +81,7 @@ class ClipDataset(Dataset[Item]):
         self.data = data if isinstance(data, PreparedDataset) else PreparedDataset.open(Path(data))
         names = tuple(self.data.view_options) if views is None else tuple(views)
         self.data.require_files(names)
-        known = sorted({name for entry in self.data.entries for name in entry.splits})
+        known = self.data.splits
         if split is not None and split not in known:
             raise UserError(f"{self.data.root} has no split {split!r}; it has: {', '.join(known) or 'none'}")
         self.entries: Sequence[VideoEntry] = self.data.ready if split is None else self.data.part(split, part)

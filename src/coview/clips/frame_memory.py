@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from coview.clips.frame_cache import VIDEO_SUFFIX
 from coview.clips.sampling import Indices
+from coview.datasets.video_rows import numbers_of
 from coview.datatypes import VideoEntry
 from coview.views.base import View
 
@@ -62,10 +63,10 @@ class FrameMemory:
 def decoded_bytes(entries: Sequence[VideoEntry], views: Sequence[View]) -> int | None:
     """Return the bytes of all frames of some videos' views, decoded; None where sizes are not known."""
     channels = sum(view.channels for view in views if view.suffix == VIDEO_SUFFIX)
-    pixels = [(entry.width, entry.height, entry.num_frames) for entry in entries]
-    if any(None in one for one in pixels):
+    width, height, count = (numbers_of(entries, name).astype(np.int64) for name in ("width", "height", "num_frames"))
+    if not (width.all() and height.all() and count.all()):
         return None
-    return channels * sum((width or 0) * (height or 0) * (count or 0) for width, height, count in pixels)
+    return channels * int((width * height * count).sum())
 
 
 def room_for_frames(*, processes: int = 1) -> int:

@@ -18,6 +18,7 @@ from coview.clips.frame_memory import FrameMemory
 from coview.clips.sampling import Indices, clip_indices, random_starts
 from coview.config import ClipSettings
 from coview.datasets.prepared import PreparedDataset, require_as_stored, stored_path
+from coview.datasets.video_rows import VideoRows, column_of
 from coview.datatypes import ClipBatch, VideoEntry, check_shape, random_generator
 from coview.errors import UserError, VideoError
 from coview.views.base import View
@@ -55,7 +56,7 @@ class ClipSample:
 class VideoTable:
     """Where some videos of a prepared data set lie and how long they are.
 
-    Arrays and one string instead of an object a video: worker processes share or receive a few large things.
+    Columns instead of an object a video: worker processes share or receive a few large things.
 
     Args:
         data: the prepared data set.
@@ -73,27 +74,21 @@ class VideoTable:
         frame_memory: FrameMemory | None = None,
     ) -> None:
         self.frame_cache, self.frame_memory = frame_cache, frame_memory
-        for entry in entries:
-            if not entry.num_frames:
-                raise UserError(f"video {entry.id!r} of {data.root} has no frames recorded; run coview prepare again")
-        rows = {entry.id: row for row, entry in enumerate(data.entries)}
+        self._rows = VideoRows.of(entries, fields=("id", "num_frames", "checksums"))
+        self.num_frames = self._rows.numbers("num_frames").astype(np.int64)
+        if not self.num_frames.all():
+            lacking = self.video_id(int(np.argmin(self.num_frames)))
+            raise UserError(f"video {lacking!r} of {data.root} has no frames recorded; run coview prepare again")
         self.root = data.root
         self._command = data.prepare_command()
-        self.entry_indices = np.array([rows[entry.id] for entry in entries], dtype=np.int64)
-        self.num_frames = np.array([entry.num_frames or 0 for entry in entries], dtype=np.int64)
-        names = sorted({name for entry in entries for name in entry.checksums})
-        self._checksums = {
-            name: np.array([entry.checksums.get(name, "") for entry in entries], dtype=np.bytes_) for name in names
-        }
-        self._ids = "".join(entry.id for entry in entries)
-        self._ends = np.cumsum([0, *(len(entry.id) for entry in entries)])
+        self.entry_indices = _places_in(data.entries, self._rows)
 
     def __len__(self) -> int:
         return len(self.num_frames)
 
     def video_id(self, index: int) -> str:
         """Return the id of one video."""
-        return self._ids[self._ends[index] : self._ends[index + 1]]
+        return str(self._rows.value(index, "id"))
 
     def read(self, view: View, index: int, frame_indices: Indices) -> NDArray[Any]:
         """Read frames of one view of one video, as `View.read`.
@@ -103,8 +98,7 @@ class VideoTable:
         """
         path = stored_path(self.root, view.name, self.video_id(index), view.suffix)
         try:
-            if view.name in self._checksums:
-                require_as_stored(path, self._checksums[view.name][index].decode())
+            require_as_stored(path, self._rows.value(index, "checksums", view.name) or "")
             if self.frame_memory is not None and view.suffix == VIDEO_SUFFIX:
                 read = partial(self._decode, view, path, index)
                 key = (view.name, self.video_id(index))
@@ -129,6 +123,14 @@ class VideoTable:
         wanted, places = np.unique(frame_indices, return_inverse=True)
         chosen: NDArray[Any] = self.read(view, index, wanted)[places.reshape(frame_indices.shape)]
         return chosen
+
+
+def _places_in(everyone: Sequence[VideoEntry], rows: VideoRows) -> NDArray[np.int64]:
+    """Return where videos of a data set stand among all of its videos."""
+    if isinstance(everyone, VideoRows) and everyone.table is rows.table and len(everyone) == rows.table.num_rows:
+        return rows.places
+    places = {video_id: place for place, video_id in enumerate(column_of(everyone, "id"))}
+    return np.array([places[video_id] for video_id in rows.column("id")], dtype=np.int64)
 
 
 class ClipSamples(Dataset[ClipSample]):

@@ -103,7 +103,7 @@ def _prepared(data: PreparedDataset) -> SourceVideos:
     ]
     if not data.ready:
         raise UserError(f"no video of {data.root} is ready: {'; '.join(unready[:3])}")
-    return SourceVideos(data.ready, absolute(data.root), data, tuple(unready))
+    return SourceVideos(tuple(data.ready), absolute(data.root), data, tuple(unready))
 
 
 def _is_ready(entry: VideoEntry) -> bool:

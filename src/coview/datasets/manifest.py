@@ -22,9 +22,13 @@ CHECKSUM_PREFIX = "sha256:"
 FORMAT = 1
 """Raised when older versions of coview could no longer read the file."""
 
-_OUTSIDE = re.compile(r"^$|^/|\0|(^|[/\\])\.{1,2}([/\\]|$)|^[A-Za-z]:[/\\]|^\\")
+OUTSIDE = r"^$|^/|\x00|(^|[/\\])\.{1,2}([/\\]|$)|^[A-Za-z]:[/\\]|^\\"
+"""What an id may not match: it would lead out of the folder of its data set, on one system or another."""
+_OUTSIDE = re.compile(OUTSIDE)
 _FORMAT_KEY = b"coview.manifest"
 _TEXTS = ("id", "path", "label", "group", "status", "reason")
+SHARED_TEXTS = ("label", "group", "status", "reason")
+"""Of these columns many rows have the same value."""
 _INTEGERS = ("num_frames", "width", "height")
 _FLOATS = ("fps", "duration_seconds")
 
@@ -39,13 +43,14 @@ def write_manifest(entries: Sequence[VideoEntry], path: Path) -> None:
     if len({entry.id for entry in entries}) != len(entries):
         raise UserError(f"{path}: two videos have the same id; ids name the stored files and must be unique")
     try:
-        table = _table(entries)
+        table = as_table(entries)
     except UnicodeEncodeError as error:
         raise UserError(f"{path}: a name is not valid UTF-8 and cannot be stored: {error.object!a}") from None
     write_sealed(table, path, compression="zstd")
 
 
-def _table(entries: Sequence[VideoEntry]) -> Any:
+def as_table(entries: Sequence[VideoEntry]) -> Any:
+    """Return videos as an Arrow table, a row each, with the columns of the manifest."""
     columns = {name: pa.array([getattr(entry, name) for entry in entries], pa.string()) for name in _TEXTS}
     for split in dict.fromkeys(name for entry in entries for name in entry.splits):
         columns[SPLIT_PREFIX + split] = pa.array([entry.splits.get(split) for entry in entries], pa.string())
@@ -64,7 +69,16 @@ def read_manifest(path: Path) -> tuple[VideoEntry, ...]:
     """Read what `write_manifest` wrote.
 
     Raises:
-        UserError: no such file, damaged, not a manifest, or made by a newer coview.
+        UserError: as `read_table`.
+    """
+    return tuple(entries_of(read_table(path)))
+
+
+def read_table(path: Path) -> Any:
+    """Read a manifest as an Arrow table.
+
+    Raises:
+        UserError: no such file, damaged, not a manifest, made by a newer coview, or with ids that lead elsewhere.
     """
     try:
         table = read_sealed(path)
@@ -75,14 +89,13 @@ def read_manifest(path: Path) -> tuple[VideoEntry, ...]:
             f"{path} is damaged or not a Parquet file ({_first_line(error)}); run the same coview prepare command again"
         ) from error
     _check_format(path, table)
-    entries = tuple(_entries(table))
-    for entry in entries:
-        if not is_inside(entry.id):
+    for video_id in values_of(table.column("id")):
+        if not is_inside(video_id):
             raise UserError(
-                f"{path} holds the id {entry.id!r}, which would lead out of the folder of the data set; ids are "
+                f"{path} holds the id {video_id!r}, which would lead out of the folder of the data set; ids are "
                 "relative paths without '..'. coview does not write such ids: do not use this data set"
             )
-    return entries
+    return table
 
 
 def is_inside(name: object) -> bool:
@@ -107,9 +120,10 @@ def _check_format(path: Path, table: Any) -> None:
         raise UserError(f"{path} lacks the columns {missing}; run the same coview prepare command again")
 
 
-def _entries(table: Any) -> Iterable[VideoEntry]:
-    columns = {name: _values(table.column(name)) for name in ("id", "path", *_INTEGERS, *_FLOATS)}
-    columns |= {name: _shared(table.column(name)) for name in ("label", "group", "status", "reason")}
+def entries_of(table: Any) -> Iterable[VideoEntry]:
+    """Make the videos of a table as `as_table` makes it; texts may be dictionary-encoded."""
+    columns = {name: values_of(table.column(name)) for name in ("id", "path", *_INTEGERS, *_FLOATS)}
+    columns |= {name: _shared(table.column(name)) for name in SHARED_TEXTS}
     columns["splits"] = _splits(table)
     columns["counts"] = _named(table, COUNT_PREFIX)
     columns["checksums"] = _named(table, CHECKSUM_PREFIX)
@@ -117,8 +131,10 @@ def _entries(table: Any) -> Iterable[VideoEntry]:
     return map(VideoEntry, *(columns[field.name] for field in dataclasses.fields(VideoEntry)))
 
 
-def _values(column: Any) -> list[Any]:
+def values_of(column: Any) -> list[Any]:
     """Return the values of a column, None for null; by way of numpy, ten times as fast as Arrow's own."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string())
     if column.null_count == 0 or pa.types.is_string(column.type):
         values: list[Any] = column.to_numpy(zero_copy_only=False).tolist()
         return values
@@ -130,7 +146,7 @@ def _values(column: Any) -> list[Any]:
 def _shared(column: Any) -> list[Any]:
     """Return the values of a text column: equal rows share one object in memory."""
     words: dict[Any, Any] = {}
-    return [words.setdefault(word, word) for word in _values(column)]
+    return [words.setdefault(word, word) for word in values_of(column)]
 
 
 def _splits(table: Any) -> list[Mapping[str, str]]:
@@ -153,5 +169,5 @@ def _named(table: Any, prefix: str) -> list[Mapping[str, Any]]:
     if not stored:
         return [{} for _ in range(table.num_rows)]
     names = [name.removeprefix(prefix) for name in stored]
-    rows = zip(*(_values(table.column(name)) for name in stored), strict=True)
+    rows = zip(*(values_of(table.column(name)) for name in stored), strict=True)
     return [{name: value for name, value in zip(names, row, strict=True) if value is not None} for row in rows]

@@ -3,7 +3,7 @@
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -11,7 +11,9 @@ from typing import Any
 
 from coview.config import read_yaml
 from coview.datasets.listing import is_video_name
-from coview.datasets.manifest import is_inside, read_manifest
+from coview.datasets.manifest import is_inside
+from coview.datasets.mapped_manifest import open_manifest
+from coview.datasets.video_rows import VideoRows, column_of, distinct_of, keys_of, select_equal
 from coview.datatypes import VideoEntry
 from coview.errors import UserError, VideoError
 from coview.files import as_path, check_format, hash_file
@@ -90,13 +92,13 @@ class PreparedDataset:
 
     Attributes:
         root: the folder.
-        entries: every video, whatever its status.
+        entries: every video, whatever its status; of a large data set rows that are made when they are asked for.
         view_options: view name -> the options it was extracted with; its keys are the stored views.
         info: all of dataset.yaml.
     """
 
     root: Path
-    entries: tuple[VideoEntry, ...]
+    entries: Sequence[VideoEntry]
     view_options: Mapping[str, Mapping[str, Any]]
     info: Mapping[str, Any]
 
@@ -116,7 +118,7 @@ class PreparedDataset:
         info = read_yaml(root / INFO_NAME)
         _check_info(root / INFO_NAME, info)
         options = {str(name): dict(options or {}) for name, options in info["views"].items()}
-        return cls(root=root, entries=read_manifest(root / MANIFEST_NAME), view_options=options, info=info)
+        return cls(root=root, entries=open_manifest(root / MANIFEST_NAME), view_options=options, info=info)
 
     def __repr__(self) -> str:
         unready = (
@@ -129,14 +131,14 @@ class PreparedDataset:
         return len(self.ready)
 
     @cached_property
-    def ready(self) -> tuple[VideoEntry, ...]:
+    def ready(self) -> Sequence[VideoEntry]:
         """The videos whose views are stored."""
-        return tuple(entry for entry in self.entries if entry.status == "ready")
+        return select_equal(self.entries, "ready", "status")
 
     @cached_property
     def splits(self) -> tuple[str, ...]:
         """Names of the split columns, such as "split1"."""
-        return tuple(sorted({name for entry in self.entries for name in entry.splits}))
+        return tuple(sorted(keys_of(self.entries, "splits")))
 
     @cached_property
     def given_splits(self) -> tuple[str, ...]:
@@ -152,7 +154,7 @@ class PreparedDataset:
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """Names of the classes of the ready videos, sorted; empty where nothing is labelled."""
-        return tuple(sorted({entry.label for entry in self.ready if entry.label is not None}))
+        return tuple(sorted(distinct_of(self.ready, "label") - {None}))
 
     @cached_property
     def _by_id(self) -> Mapping[str, VideoEntry]:
@@ -164,6 +166,11 @@ class PreparedDataset:
         Raises:
             UserError: no such video.
         """
+        if isinstance(self.entries, VideoRows):
+            place = self.entries.find(video_id)
+            if place is None:
+                raise UserError(f"{self.root} has no video {video_id!r}")
+            return self.entries[place]
         if video_id not in self._by_id:
             raise UserError(f"{self.root} has no video {video_id!r}{did_you_mean(video_id, self._by_id) or '.'}")
         return self._by_id[video_id]
@@ -214,10 +221,11 @@ class PreparedDataset:
 
     def _lost_files(self, view: str) -> Iterator[str]:
         sizes = _stored_sizes(self.root / VIEWS_FOLDER / view)
-        for entry in self.ready:
-            size = sizes.get(entry.id)
-            if size is None or not has_stored_size(size, entry.checksums.get(view, "")):
-                yield f"{view} of {entry.id}"
+        stored = zip(column_of(self.ready, "id"), column_of(self.ready, "checksums", view), strict=True)
+        for video_id, checksum in stored:
+            size = sizes.get(video_id)
+            if size is None or not has_stored_size(size, checksum or ""):
+                yield f"{view} of {video_id}"
 
     def prepare_command(self, views: Iterable[str] | None = None) -> str:
         """Return the command that prepares this data set again, for a shell; it makes what is missing.
@@ -235,7 +243,7 @@ class PreparedDataset:
 
     def part_counts(self, split: str) -> Mapping[str, int]:
         """Return how many ready videos each part ("train", "test", "validation") of a split has."""
-        return Counter(entry.splits[split] for entry in self.ready if split in entry.splits)
+        return Counter(part for part in column_of(self.ready, "splits", split) if part is not None)
 
     def require_split(self, split: str) -> None:
         """Check that there is a split column of this name.
@@ -256,7 +264,7 @@ class PreparedDataset:
         """
         return split if split in self.splits or self.given_splits else None
 
-    def part(self, split: str | None, part: str) -> tuple[VideoEntry, ...]:
+    def part(self, split: str | None, part: str) -> Sequence[VideoEntry]:
         """Return the ready videos of one part of a split, never none.
 
         Args:
@@ -273,7 +281,7 @@ class PreparedDataset:
                 return self.ready
             raise UserError(f"the part {part!r} needs a split, and {self._no_split(split)}")
         self.require_split(split)
-        chosen = tuple(entry for entry in self.ready if entry.splits.get(split) == part)
+        chosen = select_equal(self.ready, part, "splits", split)
         if not chosen:
             counts = ", ".join(f"{name} ({count})" for name, count in sorted(self.part_counts(split).items()))
             raise UserError(f"{split!r} of {self.root} has no ready video in {part!r}; it has: {counts or 'none'}")

@@ -4,6 +4,7 @@ Parquet's own checksums leave out the footer, with its names, types and places; 
 """
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from coview.files import atomic_path
 
 _KEY = b"coview.sha256"
+_TEXTS_AT_ONCE = 2**16
 
 
 class DamagedTableError(ValueError):
@@ -57,19 +59,31 @@ def _digest(table: Any) -> bytes:
     )
     for name in table.column_names:
         column = table.column(name)
-        kind, values = _kind_and_values(column)
-        digest.update(f"\n{name} {kind} {len(column)}\n".encode())
+        digest.update(f"\n{name} {_kind(column)} {len(column)}\n".encode())
         digest.update(np.packbits(column.is_null().to_numpy()).tobytes())
-        digest.update(values)
+        for values in _values(column):
+            digest.update(values)
     return digest.hexdigest().encode()
 
 
-def _kind_and_values(column: Any) -> tuple[str, bytes]:
-    """Return the type of a column, as it comes back from a file, and its values in one stretch."""
+def _kind(column: Any) -> str:
+    """Return the type of a column as it comes back from a file."""
     if pa.types.is_string(column.type):
-        texts = column.fill_null("").to_numpy().tolist()
-        return "text", "\0".join(texts).encode("utf-8", errors="surrogatepass")
+        return "text"
     if pa.types.is_fixed_size_list(column.type):
-        flat = [chunk.flatten().to_numpy(zero_copy_only=False).tobytes() for chunk in column.chunks]
-        return f"{column.type.value_type} x {column.type.list_size}", b"".join(flat)
-    return str(column.type), column.fill_null(0).to_numpy().tobytes()
+        return f"{column.type.value_type} x {column.type.list_size}"
+    return str(column.type)
+
+
+def _values(column: Any) -> Iterator[Any]:
+    """Yield the bytes of a column's values, piece by piece; texts are divided by a zero."""
+    if pa.types.is_fixed_size_list(column.type):
+        yield from (chunk.flatten().to_numpy(zero_copy_only=False).tobytes() for chunk in column.chunks)
+    elif pa.types.is_string(column.type):
+        is_first = True
+        for first in range(0, len(column), _TEXTS_AT_ONCE):
+            texts = column.slice(first, _TEXTS_AT_ONCE).fill_null("").to_pylist()
+            yield ("" if is_first else "\0").encode() + "\0".join(texts).encode("utf-8", errors="surrogatepass")
+            is_first = False
+    else:
+        yield column.fill_null(0).to_numpy().tobytes()

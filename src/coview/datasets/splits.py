@@ -5,7 +5,7 @@ A group, such as the clips of one recording, is never divided. The test part is 
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from coview.datasets.video_rows import column_of, select
 from coview.datatypes import VideoEntry, random_generator
 from coview.errors import UserError
 
@@ -96,7 +97,7 @@ def add_folds(
 
 def hold_out(
     entries: Sequence[VideoEntry], *, share: float, seed: int
-) -> tuple[tuple[VideoEntry, ...], tuple[VideoEntry, ...]]:
+) -> tuple[Sequence[VideoEntry], Sequence[VideoEntry]]:
     """Divide training videos into those to train on and a held-out part, by whole groups.
 
     Which groups are taken first depends on the seed and their names alone, so that a video more or less moves few
@@ -113,13 +114,17 @@ def hold_out(
     """
     if not 0 <= share <= 1:
         raise ValueError(f"share is {share}, expected 0 to 1")
-    sizes: dict[str, int] = {}
-    for entry in entries:
-        sizes[group_of(entry)] = sizes.get(group_of(entry), 0) + 1
-    held = _drawn(sizes, wanted=share * len(entries), seed=seed) if share > 0 else set()
-    train = tuple(entry for entry in entries if group_of(entry) not in held)
-    validation = tuple(entry for entry in entries if group_of(entry) in held)
-    return train, validation
+    if share == 0:
+        return entries, ()
+    held = _drawn(Counter(_groups_of(entries)), wanted=share * len(entries), seed=seed)
+    is_held = np.fromiter((group in held for group in _groups_of(entries)), dtype=bool, count=len(entries))
+    return select(entries, ~is_held), select(entries, is_held)
+
+
+def _groups_of(entries: Sequence[VideoEntry]) -> Iterator[str]:
+    """Yield `group_of` for every video."""
+    for video_id, group in zip(column_of(entries, "id"), column_of(entries, "group"), strict=True):
+        yield f"group {group}" if group is not None else f"video {video_id}"
 
 
 def _in_order(groups: Iterable[str], *, seed: int) -> list[str]:
@@ -127,7 +132,7 @@ def _in_order(groups: Iterable[str], *, seed: int) -> list[str]:
     return sorted(groups, key=lambda group: hashlib.sha256(f"{seed} {group}".encode()).digest())
 
 
-def _drawn(sizes: dict[str, int], *, wanted: float, seed: int) -> set[str]:
+def _drawn(sizes: Mapping[str, int], *, wanted: float, seed: int) -> set[str]:
     order = _in_order(sizes, seed=seed)
     held: set[str] = set()
     count = 0

@@ -206,7 +206,7 @@ class Method(nn.Module, abc.ABC):
         self._own_progress: Progress | None = None
 
     @classmethod
-    def select_videos(cls, settings: Any, entries: Sequence[VideoEntry], *, seed: int) -> tuple[VideoEntry, ...]:
+    def select_videos(cls, settings: Any, entries: Sequence[VideoEntry], *, seed: int) -> Sequence[VideoEntry]:
         """Return those of the training videos that the method can learn from, in their order; by default all.
 
         Args:
@@ -217,7 +217,7 @@ class Method(nn.Module, abc.ABC):
         Raises:
             UserError: there is nothing to learn from.
         """
-        return tuple(entries)
+        return entries
 
     @classmethod
     def resolve_settings(cls, settings: Any, sizes: Sizes) -> Any:

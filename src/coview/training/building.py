@@ -38,7 +38,7 @@ def build_method(config: RunConfig, channels: Mapping[str, int]) -> Method:
     return method
 
 
-def select_videos(config: RunConfig, entries: Sequence[VideoEntry]) -> tuple[VideoEntry, ...]:
+def select_videos(config: RunConfig, entries: Sequence[VideoEntry]) -> Sequence[VideoEntry]:
     """Return the training videos that the method of a run can learn from.
 
     Raises:

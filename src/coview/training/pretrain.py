@@ -16,6 +16,7 @@ from coview.clips.workers import remark_on_shared_memory
 from coview.config import RunConfig, ViewInput, as_plain, write_yaml
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.splits import hold_out
+from coview.datasets.video_rows import distinct_of
 from coview.datatypes import ProgressSink
 from coview.methods import Method
 from coview.training.building import build_method, derived_settings, resolve_config, select_videos
@@ -86,7 +87,7 @@ def pretrain(
     share = config.training.val_fraction
     selected = select_videos(config, dataset.part(config.split, "train"))
     train, validation = hold_out(selected, share=share, seed=config.seed)
-    classes = tuple(sorted({entry.label for entry in selected if entry.label is not None}))
+    classes = tuple(sorted(distinct_of(selected, "label") - {None}))
     asked, config = config, resolve_config(config, num_videos=len(train), classes=classes)
     with joined_processes(device) as processes, _random_states_kept(processes.device), ExitStack() as claim:
         torch.manual_seed(config.seed)

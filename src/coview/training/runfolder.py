@@ -7,11 +7,13 @@ import hashlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from coview.config import RunConfig, as_plain, read_yaml
 from coview.datasets.prepared import PreparedDataset
+from coview.datasets.video_rows import column_of
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
 from coview.files import check_format, disk_errors, make_folder, remove_parts
@@ -46,7 +48,9 @@ def describe_run(
     channels: Mapping[str, int],
 ) -> dict[str, Any]:
     """Return what a run is, as plain values: its settings and its data. The same run has the same description."""
-    names = "\n".join([*(entry.id for entry in train), "", *(entry.id for entry in validation)])
+    digest = hashlib.sha256()
+    for number, video_id in enumerate(chain(column_of(train, "id"), ("",), column_of(validation, "id"))):
+        digest.update(f"\n{video_id}".encode() if number else video_id.encode())
     counted = dict(dataset.info.get("shares", {}))  # "<view>.<what>", such as pose.frames_with_person
     shares = {name: dict(share) for name, share in counted.items() if name.partition(".")[0] in config.views}
     plugins = record_plugins(
@@ -64,7 +68,7 @@ def describe_run(
             "root": str(dataset.root.resolve()),
             "num_train": len(train),
             "num_validation": len(validation),
-            "videos_sha256": hashlib.sha256(names.encode()).hexdigest(),
+            "videos_sha256": digest.hexdigest(),
             "views": {name: dict(dataset.view_options[name]) for name in config.views},
             "storage": dict(dataset.info["storage"]),
             "counts": dict(dataset.info["counts"]),

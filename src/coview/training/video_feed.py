@@ -15,6 +15,7 @@ from coview.clips.samples import ClipSamples
 from coview.clips.workers import PREFETCH
 from coview.config import RunConfig
 from coview.datasets.prepared import PreparedDataset
+from coview.datasets.video_rows import numbers_of, value_of
 from coview.datatypes import ClipBatch, VideoEntry, ViewBatch
 from coview.errors import UserError
 from coview.training.distributed import Processes
@@ -104,7 +105,7 @@ class VideoFeed:
     def held_bytes(self) -> int:
         """Return about how much shared memory the decoding processes of this machine hold: stored frames are uint8."""
         clip, local = self.config.clip, int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-        widest = max((entry.width or 0) * (entry.height or 0) for entry in self.train)
+        widest = int((numbers_of(self.train, "width") * numbers_of(self.train, "height")).max())
         channels = sum(view.channels for view in self.views.values())
         a_video = widest * channels * clip.clips_per_video * clip.num_blocks * clip.block_length
         batch = min(self.config.training.batch_size, len(self.train)) // self.processes.world_size
@@ -159,7 +160,7 @@ class VideoFeed:
         made = augment(batch, self.views, self.config.views, self.config.augment, device=self.processes.device)
         return replace(
             made,
-            labels=tuple(self.data.entries[row].label for row in batch.entry_indices.tolist()),
+            labels=tuple(value_of(self.data.entries, row, "label") for row in batch.entry_indices.tolist()),
             decode_seconds=batch.decode_seconds,
             augment_seconds=time.perf_counter() - began,
         )
