@@ -11,7 +11,8 @@ import pytest
 
 from coview.cli import run_arguments
 from coview.clips import ClipDataset
-from coview.datasets.prepared import PreparedDataset
+from coview.config import read_yaml, write_yaml
+from coview.datasets.prepared import WORK_FOLDER, PreparedDataset
 from coview.errors import UserError
 from coview.evaluation.evaluate import evaluate
 from coview.preparation.prepare import PrepareSettings, prepare
@@ -127,3 +128,22 @@ def test_one_view_may_be_named_without_a_list(source: Path, tmp_path: Path) -> N
     assert list(data.view_options) == ["rgb"]
     with pytest.raises(UserError, match="the run is a prepared data set; give evaluate"):
         evaluate(data, tmp_path / "run")
+
+
+def test_a_data_set_goes_on_with_the_preset_it_was_begun_with(source: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = prepare(source, out, replace(HERE, storage=replace(HERE.storage, preset="medium")))
+    for path in (out / "dataset.yaml", out / WORK_FOLDER / "settings.yaml"):  # as written before there was a choice
+        about = read_yaml(path)
+        del about["storage"]["preset"]
+        write_yaml(path, about, is_sealed=True)
+    view = first.view_path("rgb", first.ready[0].id, ".mp4")
+    before = view.read_bytes()
+    view.unlink()
+    again = prepare(source, out, HERE)
+    assert view.read_bytes() == before
+    assert again.info["storage"]["preset"] == "medium"
+    assert again.info["command"][-2:] == ["--storage.preset", "medium"]
+    assert prepare(source, tmp_path / "new", HERE).info["storage"]["preset"] == "veryfast"
+    with pytest.raises(UserError, match="preset was veryfast, now medium"):
+        prepare(source, tmp_path / "new", replace(HERE, storage=replace(HERE.storage, preset="medium")))

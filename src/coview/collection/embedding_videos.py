@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from coview.collection.store import Floats, VideoVectors, mean_vector
-from coview.config import as_plain, parse
+from coview.config import as_plain
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
 from coview.embedding.cache import FORMAT
@@ -32,7 +32,7 @@ from coview.video.decode import decode_frames, stored_fps
 from coview.video.header import FALLBACK_FPS
 from coview.video.probe import probe
 from coview.video.stored import write_rgb
-from coview.views.base import StorageSettings
+from coview.views.base import StorageSettings, read_storage
 
 _FEW_FILES = 2
 """Up to this many files are prepared in this process: starting workers would take longer than the work."""
@@ -153,7 +153,7 @@ def make_views(
     """
     made_like = run.resolved["data"]
     options = {view: made_like["views"][view] for view in run.views}
-    storage = parse(StorageSettings, made_like["storage"], source="resolved.yaml", prefix="data.storage.")
+    storage = read_storage(made_like["storage"])
     settings = PrepareSettings(views=run.views, options=options, storage=storage, workers=workers)
     views = build_views(settings, stored={})
     for view in views.values():
@@ -237,7 +237,7 @@ def embed_query(
         if start_seconds is not None or end_seconds is not None:
             cut = folder / "segment.mp4"
             made_like = run.resolved["data"]["storage"]
-            storage = parse(StorageSettings, made_like, source="resolved.yaml", prefix="data.storage.")
+            storage = read_storage(made_like)
             cut_segment(path, cut, start_seconds or 0.0, end_seconds, storage)
             path = cut
         entry = VideoEntry(id="query", path=str(path))

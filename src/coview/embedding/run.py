@@ -32,6 +32,7 @@ from coview.training.pretrain import pretrain as train
 from coview.training.runfolder import CONFIG, RESOLVED, read_resolved
 from coview.training.sizing import sized_config
 from coview.training.trackers import check_trackers
+from coview.views.base import with_preset
 
 logger = logging.getLogger(__name__)
 
@@ -221,7 +222,7 @@ class Run:
         before = self.resolved["data"]
         now: Mapping[str, Any] = {"views": data.view_options, "storage": data.info.get("storage", {})}
         pairs = [(f"view {view}", before["views"].get(view), now["views"].get(view)) for view in self.views]
-        pairs.append(("storage", before["storage"], now["storage"]))
+        pairs.append(("storage", with_preset(before["storage"]), with_preset(now["storage"])))
         return tuple(
             f"{data.name}: {name} was made with {dict(other or {})}, the run learnt from {dict(own or {})}"
             for name, own, other in pairs

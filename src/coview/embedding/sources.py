@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.config import parse
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ProgressSink
 from coview.errors import UserError
@@ -20,7 +19,7 @@ from coview.preparation.prepare import prepare
 from coview.preparation.settings import PrepareSettings
 from coview.stopping import Interrupted
 from coview.video.stored import write_rgb
-from coview.views.base import StorageSettings
+from coview.views.base import read_storage
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +72,7 @@ def prepare_source(
             workers=workers,
             views=tuple(made_like["views"]),
             options=made_like["views"],
-            storage=parse(StorageSettings, made_like["storage"], source="resolved.yaml", prefix="data.storage."),
+            storage=read_storage(made_like["storage"]),
         )
         try:
             data = prepare(path, folder / "prepared", settings, progress=progress)

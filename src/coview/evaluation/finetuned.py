@@ -14,7 +14,6 @@ from coview.collection.labels import NONE
 from coview.collection.labels.formats import read_file
 from coview.collection.labels.matching import Entry
 from coview.collection.opening import open_index
-from coview.config import parse
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ProgressSink
 from coview.embedding.run import Run
@@ -26,7 +25,7 @@ from coview.preparation.settings import PrepareSettings
 from coview.stopping import Interrupted
 from coview.training.pretrain import pretrain
 from coview.training.runfolder import RESOLVED
-from coview.views.base import StorageSettings
+from coview.views.base import read_storage
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +146,7 @@ def _seconds_only(labels: Path) -> list[Entry]:
 def _prepare(moments: Sequence[Moment], run: Run, folder: Path, *, progress: ProgressSink | None) -> PreparedDataset:
     """Cut moments out, where that was not done yet, and prepare them as the run's own data was prepared."""
     made_like = run.resolved["data"]
-    storage = parse(StorageSettings, made_like["storage"], source="resolved.yaml", prefix="data.storage.")
+    storage = read_storage(made_like["storage"])
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["path", "label", "group"])

@@ -42,7 +42,7 @@ from coview.preparation.settings import PrepareSettings, build_views, resolve_se
 from coview.preparation.video import VideoTask, prepare_video
 from coview.stopping import Interrupted
 from coview.video.synthetic_files import write_synthetic
-from coview.views.base import View
+from coview.views.base import StorageSettings, View, with_preset
 
 __all__ = ["PrepareSettings", "prepare"]
 
@@ -93,6 +93,8 @@ def prepare(
         earlier = read_record(out) or {}
         labels_before = earlier.get("labels_from") if settings.labels is None else None
         rule: LabelRule = settings.labels or earlier.get("label_rule") or "auto"
+        if earlier:
+            settings = replace(settings, storage=_go_on_with_preset(settings.storage, earlier["storage"]))
         settings = replace(settings, folds=settings.folds or earlier.get("folds"), labels=rule)
         record = make_record(source, settings, made)
         check_record(out, record)
@@ -120,6 +122,11 @@ def prepare(
             if share and done:
                 known = known_outcomes(out, made, finished_views=tuple(finished_views))
             return _finish(out, listing, {**known, **done}, views=made, record=record)
+
+
+def _go_on_with_preset(storage: StorageSettings, recorded: Mapping[str, Any]) -> StorageSettings:
+    """Return the settings with the preset of a data set that was begun before there was a choice."""
+    return storage if "preset" in recorded else replace(storage, preset=with_preset(recorded)["preset"])
 
 
 def _tell_choices(settings: PrepareSettings) -> None:

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 _RECORD = "settings.yaml"
 _SETTINGS_LOCK = "lock-settings"
 _AT_WORK = "another coview prepare is at work on {}; wait for it, or share the work with --shard 1/2 and --shard 2/2"
+_DOTTED = ("gop", "preset")
+"""Storage settings that have no option of their own on the command line."""
 _TOOLS = ("av", "numpy", "opencv-contrib-python-headless", "numba", "torch", "mediapipe", "torchvision")
 
 
@@ -248,12 +250,11 @@ def describe(entries: Sequence[VideoEntry], *, record: Mapping[str, Any], remark
 def _command(record: Mapping[str, Any]) -> list[str]:
     """Return the words of the command that goes on with a data set, but for its views: what differs from defaults."""
     words = ["coview", "prepare", record["source"], "OUT", "--layout", record["layout"]]
-    storage, defaults = record["storage"], as_plain(StorageSettings())
-    flat, usual = ({**each, **each["source"]} for each in (storage, defaults))
-    chosen = {name: value for name, value in flat.items() if name not in ("source", "gop") and value != usual[name]}
+    flat, usual = ({**each, **each["source"]} for each in (record["storage"], as_plain(StorageSettings())))
+    chosen = {name: value for name, value in flat.items() if name not in ("source", *_DOTTED) and value != usual[name]}
     chosen |= {name: record[name] for name in ("lists", "folds") if record[name] is not None}
     chosen |= {"labels": record["label_rule"]} if record["label_rule"] not in (None, "auto") else {}
-    chosen |= {"storage.gop": storage["gop"]} if storage["gop"] != defaults["gop"] else {}
+    chosen |= {f"storage.{name}": flat[name] for name in _DOTTED if flat.get(name, usual[name]) != usual[name]}
     for view, options in record["views"].items():
         kind = VIEWS.load(view)
         usual = kind(kind.Options()).resolve_for(record["layout"]).recorded_options()

@@ -16,7 +16,6 @@ import numpy as np
 from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
-from coview.config import parse
 from coview.datatypes import Frame
 from coview.errors import UserError, VideoError
 from coview.files import atomic_path, disk_errors, write_bytes
@@ -30,7 +29,7 @@ from coview.video.pictures import PictureReader
 from coview.video.probe import VideoInfo, probe
 from coview.video.scaling import RgbConverter, scaled_size, shown_size
 from coview.video.source_settings import SourceSettings
-from coview.views.base import SourceVideo, StorageSettings, View
+from coview.views.base import SourceVideo, StorageSettings, View, read_storage
 from coview.views.persons.stick_figure import BACKGROUND
 
 COPY_SIDE, COPY_CRF = 480, 23.0
@@ -209,7 +208,7 @@ def _draw(
 ) -> Iterator[Frame]:
     """Yield a view's frames, drawn at the size of the pictures."""
     known = made_like["data"]
-    storage = parse(StorageSettings, known["storage"], source="resolved.yaml", prefix="data.storage.")
+    storage = read_storage(known["storage"])
     options = {name: known["views"][name]} if name in known["views"] else {}
     view = build_views(PrepareSettings(views=(name,), options=options, storage=storage), stored={})[name]
     view.check()

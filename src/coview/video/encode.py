@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Literal
 
 import av
 import numpy as np
@@ -14,8 +15,11 @@ from coview.datatypes import Frame, check_shape
 
 SMPTE170M = 6
 """ITU-T H.273 code of BT.601 (525 lines) for matrix, transfer and primaries: the matrix that the reader inverts."""
-PRESET = "medium"
-"""x264's default trade of time for size."""
+Preset = Literal["veryfast", "medium"]
+"""x264's trades of time for size that are used here."""
+PRESET: Preset = "veryfast"
+_MORE = {"veryfast": ":subme=4"}
+"""Motion is refined by a step more than the preset takes: 2 % fewer bytes at 2 % less error."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Encoding:
         crf: quality, 0 is lossless.
         tune: x264's tuning besides "fastdecode", such as "psnr"; empty for none.
         color_range: full (0 to 255) or limited ("MPEG", 16 to 235) luma.
-        preset: x264's trade of time for size, such as "veryfast".
+        preset: x264's trade of time for size.
     """
 
     fps: float
@@ -36,7 +40,7 @@ class Encoding:
     crf: float
     tune: str
     color_range: ColorRange
-    preset: str = PRESET
+    preset: Preset = PRESET
 
     @property
     def rate(self) -> Fraction:
@@ -56,7 +60,7 @@ class Encoding:
             "crf": str(self.crf),
             # x264's macroblock tree reads memory that it never wrote where it has AVX-512: of 40 videos prepared
             # twice, 3 differed. Without it a file is a function of its pictures.
-            "x264-params": f"{groups}:mbtree=0",
+            "x264-params": f"{groups}:mbtree=0{_MORE.get(self.preset, '')}",
         }
 
 

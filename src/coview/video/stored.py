@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from coview.datatypes import Frame
 from coview.errors import VideoError
-from coview.video.encode import PRESET, Encoding, encode_pictures, plane_pictures, rgb_pictures
+from coview.video.encode import PRESET, Encoding, Preset, encode_pictures, plane_pictures, rgb_pictures
 from coview.video.random_access import StoredPicture, read_pictures
 
 RGB_CRF = 18.0
@@ -24,7 +24,7 @@ RGB_CRF = 18.0
 
 
 def write_rgb(
-    frames: Iterable[Frame], path: Path, *, fps: float, gop: int, crf: float = RGB_CRF, preset: str = PRESET
+    frames: Iterable[Frame], path: Path, *, fps: float, gop: int, crf: float = RGB_CRF, preset: Preset = PRESET
 ) -> int:
     """Store RGB frames.
 
@@ -34,7 +34,8 @@ def write_rgb(
         fps: frames a second, at most 1000.
         gop: frames from one key frame to the next.
         crf: quality of H.264, 0 is lossless (but for the halved colour resolution).
-        preset: x264's trade of time for size, such as "veryfast".
+        preset: x264's trade of time for size; "medium" spreads bytes as looks best to an eye, "veryfast" for the
+            least squared error.
 
     Returns:
         How many frames there were; when none, no file is written.
@@ -42,11 +43,14 @@ def write_rgb(
     Raises:
         ValueError: frames of unequal or odd size.
     """
-    encoding = Encoding(fps=fps, gop=gop, crf=crf, tune="", color_range=ColorRange.MPEG, preset=preset)
+    tune = "" if preset == "medium" else "psnr"
+    encoding = Encoding(fps=fps, gop=gop, crf=crf, tune=tune, color_range=ColorRange.MPEG, preset=preset)
     return encode_pictures(rgb_pictures(frames), path, encoding)
 
 
-def write_planes(frames: Iterable[Frame], path: Path, *, fps: float, gop: int, crf: float) -> int:
+def write_planes(
+    frames: Iterable[Frame], path: Path, *, fps: float, gop: int, crf: float, preset: Preset = PRESET
+) -> int:
     """Store frames of C planes whose values matter as numbers, such as flow: one above the other, in luma alone.
 
     Args:
@@ -55,6 +59,7 @@ def write_planes(frames: Iterable[Frame], path: Path, *, fps: float, gop: int, c
         fps: frames a second, at most 1000.
         gop: frames from one key frame to the next.
         crf: quality of H.264, 0 is lossless.
+        preset: x264's trade of time for size.
 
     Returns:
         How many frames there were; when none, no file is written.
@@ -62,7 +67,7 @@ def write_planes(frames: Iterable[Frame], path: Path, *, fps: float, gop: int, c
     Raises:
         ValueError: frames of unequal or odd size.
     """
-    encoding = Encoding(fps=fps, gop=gop, crf=crf, tune="psnr", color_range=ColorRange.JPEG)
+    encoding = Encoding(fps=fps, gop=gop, crf=crf, tune="psnr", color_range=ColorRange.JPEG, preset=preset)
     return encode_pictures(plane_pictures(frames), path, encoding)
 
 

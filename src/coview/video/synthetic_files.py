@@ -21,12 +21,13 @@ from coview.datasets.synthetic.truth import TRUTH_FOLDER, Truth, write_truth
 from coview.errors import UserError
 from coview.files import atomic_path, remove_parts
 from coview.stopping import leave_stopping_to_parent
+from coview.video.encode import Preset
 from coview.video.stored import write_rgb
 
 SETTINGS_FILE = "synthetic.yaml"
 KEY_FRAME_DISTANCE = 25
 CRF = 20.0
-PRESET = "veryfast"
+PRESET: Preset = "veryfast"
 
 
 def write_synthetic(

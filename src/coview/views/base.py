@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor
 
-from coview.config import as_plain
+from coview.config import as_plain, parse
 from coview.datatypes import Frame
+from coview.video.encode import PRESET, Preset
 from coview.video.source_settings import SourceSettings
 from coview.views.crop import Geometry, crop_resize
 
@@ -27,8 +28,25 @@ class StorageSettings:
     """Resample in time to this rate; not set: every frame of the source, in order."""
     gop: Annotated[int, Field(ge=1, le=10_000)] = 8
     """Frames from one key frame to the next; short, so that a clip is read by decoding a few frames."""
+    preset: Preset = PRESET
+    """Of x264. medium takes twice the time for as many bytes and the same error; data sets begun before there was a
+    choice have it, and go on with it."""
     source: SourceSettings = field(default_factory=SourceSettings)
     """How source files are read: which stream, interlaced, oblong, HDR and damaged pictures."""
+
+
+def with_preset(storage: Mapping[str, Any]) -> dict[str, Any]:
+    """Return storage settings as a data set remembers them; where it was begun before there was a preset, with that."""
+    return {"preset": "medium", **storage}
+
+
+def read_storage(remembered: Mapping[str, Any]) -> StorageSettings:
+    """Return the storage settings that a run remembers of its data.
+
+    Raises:
+        UserError: a setting that this version does not know.
+    """
+    return parse(StorageSettings, with_preset(remembered), source="resolved.yaml", prefix="data.storage.")
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ class OwnView(View):
 
     def write(self, frames: Iterable[NDArray[Any]], path: Path, *, fps: float, storage: StorageSettings) -> int:
         """Store the frames that `extract` yields; return how many there were."""
-        return write_planes(frames, path, fps=fps, gop=storage.gop, crf=self.options.crf)
+        return write_planes(frames, path, fps=fps, gop=storage.gop, crf=self.options.crf, preset=storage.preset)
 
     def read(self, path: Path, frame_indices: NDArray[Any]) -> NDArray[Any]:
         """Return frames (T, H, W, C) uint8. Raises `VideoError` for a damaged file or frames that it lacks."""

@@ -38,7 +38,7 @@ class RgbView(View):
 
     def write(self, frames: Iterable[NDArray[Any]], path: Path, *, fps: float, storage: StorageSettings) -> int:
         """Store frames (H, W, 3) uint8; return how many there were."""
-        return write_rgb(frames, path, fps=fps, gop=storage.gop, crf=self.options.crf)
+        return write_rgb(frames, path, fps=fps, gop=storage.gop, crf=self.options.crf, preset=storage.preset)
 
     def read(self, path: Path, frame_indices: NDArray[Any]) -> NDArray[Any]:
         """Return frames (T, H, W, 3) uint8. Raises `VideoError` for a damaged file or frames that it lacks."""

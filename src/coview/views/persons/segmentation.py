@@ -62,7 +62,7 @@ class SegmentationView(View):
 
     def write(self, frames: Iterable[NDArray[Any]], path: Path, *, fps: float, storage: StorageSettings) -> int:
         """Store masks (H, W, 1) uint8; return how many there were."""
-        return write_planes(frames, path, fps=fps, gop=storage.gop, crf=self.options.crf)
+        return write_planes(frames, path, fps=fps, gop=storage.gop, crf=self.options.crf, preset=storage.preset)
 
     def read(self, path: Path, frame_indices: NDArray[Any]) -> NDArray[Any]:
         """Return masks (T, H, W, 1) uint8. Raises `VideoError` for a damaged file or frames that it lacks."""
