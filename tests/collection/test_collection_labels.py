@@ -182,6 +182,21 @@ def write(tmp_path, text, name="labels.csv"):
     return path
 
 
+def test_all_mistakes_of_a_file_are_named_at_once(filled, tmp_path):
+    _, labels = filled
+    labels.add("walk", "a", start=1, end=2)
+    lines = ["walk,1,2,b", "walk,one,2,a", "wolk,1,2,a", "walk,3,99,a", "walk,4,5,", "walk,6,7,fine"]
+    with pytest.raises(UserError) as caught:
+        labels.import_file(write(tmp_path, "\n".join(["path,start,end,label", *lines])))
+    told = str(caught.value).splitlines()
+    assert told[0].endswith("labels.csv: 5 mistakes, nothing was taken from it:")
+    assert [line.split(":")[0].strip() for line in told[1:]] == [f"line {number}" for number in range(2, 7)]
+    with pytest.raises(UserError, match="and 280 more") as caught:
+        labels.import_file(write(tmp_path, "\n".join(["path,label", *["wolk,a"] * 300])))
+    assert len(str(caught.value).splitlines()) == 22
+    assert len(labels) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

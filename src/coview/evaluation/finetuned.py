@@ -11,6 +11,7 @@ from coview.collection.about import ABOUT
 from coview.collection.embedding_videos import cut_segment
 from coview.collection.file_identity import absolute
 from coview.collection.labels import NONE
+from coview.collection.labels.faults import Faults
 from coview.collection.labels.formats import read_file
 from coview.collection.labels.matching import Entry
 from coview.collection.opening import open_index
@@ -134,7 +135,9 @@ def _of_index(folder: Path) -> list[tuple[str, tuple[str, ...], float | None, fl
 
 
 def _seconds_only(labels: Path) -> list[Entry]:
-    entries = read_file(labels, None)
+    faults = Faults(labels)
+    entries = read_file(labels, None, faults)
+    faults.raise_if_any()
     counted = next((entry for entry in entries if entry.frames is not None), None)
     if counted is not None:
         raise UserError(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from coview.collection.catalogue import Catalogue
 from coview.collection.file_identity import shown_path, stored_path
+from coview.collection.labels.faults import Faults
 from coview.collection.labels.formats import choose_format, export_text, read_file
 from coview.collection.labels.label import Label, check_classes, check_span
 from coview.collection.labels.matching import VideoNames, resolve_entries
@@ -158,10 +159,11 @@ class Labels:
 
         Raises:
             UserError: no such file, an unknown format, a video that is not in the index, seconds outside it, or
-                labels that contradict each other or those of the index; names the place in the file.
+                labels that contradict each other or those of the index; names every place in the file, up to 20.
         """
         source = as_path(path, name="path", what="a file of labels")
-        entries = read_file(source, format)
+        faults = Faults(source)
+        entries = read_file(source, format, faults)
         with self._step(f"import {source.name}") as step:
             known = self._table.rows()
             labels = self._with_videos(known)
@@ -170,7 +172,7 @@ class Labels:
                 entries,
                 VideoNames(rows, folder=self._folder, base=source.parent),
                 known=labels,
-                source=source,
+                faults=faults,
                 replace_differing=replace_differing,
             )
             by_number = {row.number: row for row in rows}

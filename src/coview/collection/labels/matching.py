@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from coview.collection.file_identity import shown_path, stored_path
+from coview.collection.labels.faults import Faults
 from coview.collection.labels.label import Label, check_classes, check_span
 from coview.collection.store import VideoRow
 from coview.errors import UserError
@@ -86,7 +87,7 @@ def resolve_entries(
     names: VideoNames,
     *,
     known: Sequence[Label],
-    source: Path,
+    faults: Faults,
     replace_differing: bool,
 ) -> tuple[list[Label], list[int]]:
     """Turn what a file says into labels that can be added.
@@ -95,19 +96,19 @@ def resolve_entries(
         entries: of the file; several classes of the same seconds become one label.
         names: the videos.
         known: labels that the index has.
-        source: the file, for messages.
+        faults: of the file so far.
         replace_differing: where the index says otherwise of the same seconds, the file counts.
 
     Returns:
         New labels, and the places in `known` of those that they replace.
 
     Raises:
-        UserError: with the place in the file.
+        UserError: with all places in the file.
     """
     made: dict[tuple[str, float | None, float | None], tuple[Label, str]] = {}
     by_video: dict[str, list[tuple[Label, str]]] = defaultdict(list)
     for entry in entries:
-        try:
+        with faults.gathered(entry.place):
             row = names.find(entry.video)
             start, end = _seconds(entry, row)
             start, end = check_span(start, end, duration=row.facts.duration_seconds)
@@ -115,22 +116,22 @@ def resolve_entries(
             label = Label(
                 path, check_classes(entry.classes), start, end, entry.who, entry.made_at, row.facts.id, row.number
             )
-        except UserError as error:
-            raise UserError(f"{source}, {entry.place}: {error}") from None
-        key = (path, start, end)
-        if key in made and bool(made[key][0].classes) == bool(label.classes):
-            before, where = made[key]
-            both = tuple(sorted({*before.classes, *label.classes}))
-            made[key] = replace(before, classes=both), where
-        else:
-            _refuse_contradiction(label, entry.place, by_video[path], source)
-            made[key] = label, entry.place
-            by_video[path].append(made[key])
-    return _compare(list(made.values()), known, source=source, replace_differing=replace_differing)
+            key = (path, start, end)
+            if key in made and bool(made[key][0].classes) == bool(label.classes):
+                before, where = made[key]
+                both = tuple(sorted({*before.classes, *label.classes}))
+                made[key] = replace(before, classes=both), where
+            else:
+                _refuse_contradiction(label, by_video[path])
+                made[key] = label, entry.place
+                by_video[path].append(made[key])
+    found = _compare(list(made.values()), known, faults=faults, replace_differing=replace_differing)
+    faults.raise_if_any()
+    return found
 
 
 def _compare(
-    made: Sequence[tuple[Label, str]], known: Sequence[Label], *, source: Path, replace_differing: bool
+    made: Sequence[tuple[Label, str]], known: Sequence[Label], *, faults: Faults, replace_differing: bool
 ) -> tuple[list[Label], list[int]]:
     """Leave out what the index says already, and find what it says otherwise."""
     same = {(label.path, label.start_seconds, label.end_seconds): place for place, label in enumerate(known)}
@@ -143,25 +144,24 @@ def _compare(
         at = same.get((label.path, label.start_seconds, label.end_seconds))
         if at is not None and known[at].classes == label.classes:
             continue
-        if at is not None and not replace_differing:
-            raise UserError(
-                f"{source}, {place}: {label.id} is labelled {known[at].words} in the index and {label.words} here, of "
-                "the same seconds; nothing was imported. To let the file count: --replace"
-            )
-        if at is not None:
-            replaced.append(at)
-        kept = [(one, where) for one, where in others[label.path] if at is None or one is not known[at]]
-        _refuse_contradiction(label, place, kept, source)
-        new.append(label)
+        with faults.gathered(place):
+            if at is not None and not replace_differing:
+                raise UserError(
+                    f"{label.id} is labelled {known[at].words} in the index and {label.words} here, of the same "
+                    "seconds; to let the file count: --replace"
+                )
+            if at is not None:
+                replaced.append(at)
+            _refuse_contradiction(label, [one for one in others[label.path] if at is None or one[0] is not known[at]])
+            new.append(label)
     return new, replaced
 
 
-def _refuse_contradiction(label: Label, place: str, others: Sequence[tuple[Label, str]], source: Path) -> None:
+def _refuse_contradiction(label: Label, others: Sequence[tuple[Label, str]]) -> None:
     for other, where in others:
         if label.contradicts(other):
             raise UserError(
-                f"{source}, {place}: {label.id}: {label.words} contradicts {other.words} ({where}): a moment has "
-                "classes or none of them; nothing was imported"
+                f"{label.id}: {label.words} contradicts {other.words} ({where}): a moment has classes or none of them"
             )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from coview.collection.labels.faults import Faults
 from coview.collection.labels.formats import csv_table, fiftyone, label_studio, via
 from coview.collection.labels.label import Label
 from coview.collection.labels.matching import Entry, relative_names
@@ -36,8 +37,13 @@ def choose_format(path: Path, format: str | None) -> str:
     raise UserError(f"{path.name}: in which format? Give --format: {', '.join(FORMATS)}")
 
 
-def read_file(path: Path, format: str | None) -> list[Entry]:
+def read_file(path: Path, format: str | None, faults: Faults) -> list[Entry]:
     """Return what a file of labels says, in its order.
+
+    Args:
+        path: the file.
+        format: of it; None: recognised.
+        faults: takes the lines of a table that cannot be understood.
 
     Raises:
         UserError: no such file, an unknown format, or damaged; says where.
@@ -48,7 +54,7 @@ def read_file(path: Path, format: str | None) -> list[Entry]:
         raise UserError(f"cannot read the labels {path}: {error.strerror or error}") from None
     chosen = None if format is None else choose_format(path, format)
     if chosen == "csv" or (chosen is None and not text.lstrip().startswith(("{", "["))):
-        return csv_table.read(text, path)
+        return csv_table.read(text, faults)
     try:
         values = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -3,8 +3,8 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from coview.collection.labels.faults import Faults
 from coview.collection.labels.label import NONE, Label
 from coview.collection.labels.matching import Entry
 from coview.errors import UserError
@@ -12,12 +12,13 @@ from coview.errors import UserError
 _COLUMNS = ("path", "start", "end", "label", "who", "made_at")
 
 
-def read(text: str, source: Path) -> list[Entry]:
-    """Return a label a line.
+def read(text: str, faults: Faults) -> list[Entry]:
+    """Return a label a line; lines that cannot be understood are noted as faults, by their numbers.
 
     Raises:
-        UserError: columns are missing, or a line that cannot be understood, by its number.
+        UserError: columns are missing, or it is no table.
     """
+    source = faults.source
     header = text.split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=header.count))
     entries: list[Entry] = []
@@ -27,10 +28,11 @@ def read(text: str, source: Path) -> list[Entry]:
             if not any(cells):
                 continue
             if columns is None:
-                columns = _columns(cells, source)
+                columns = _columns(cells)
                 continue
-            row = dict(zip(columns, [*cells, *[""] * len(columns)], strict=False))
-            entries.append(_entry(row, f"line {reader.line_num}"))
+            row, place = dict(zip(columns, [*cells, *[""] * len(columns)], strict=False)), f"line {reader.line_num}"
+            with faults.gathered(place):
+                entries.append(_entry(row, place))
     except csv.Error as error:
         raise UserError(f"{source}, line {reader.line_num}: {error}; is it a table in CSV?") from None
     except UserError as error:
@@ -40,7 +42,7 @@ def read(text: str, source: Path) -> list[Entry]:
     return entries
 
 
-def _columns(cells: Sequence[str], source: Path) -> list[str]:
+def _columns(cells: Sequence[str]) -> list[str]:
     columns = [cell.strip().lower() for cell in cells]
     missing = [name for name in ("path", "label") if name not in columns]
     if missing:
@@ -53,20 +55,20 @@ def _columns(cells: Sequence[str], source: Path) -> list[str]:
 def _entry(row: Mapping[str, str], place: str) -> Entry:
     label = row["label"].strip()
     if not label:
-        raise UserError(f"{place}: no label; write {NONE} where it is none of the classes, or leave the line out")
+        raise UserError(f"no label; write {NONE} where it is none of the classes, or leave the line out")
     if not row["path"]:
-        raise UserError(f"{place}: no path of a video")
-    start, end = (_number(row.get(name, "").strip(), name, place) for name in ("start", "end"))
+        raise UserError("no path of a video")
+    start, end = (_number(row.get(name, "").strip(), name) for name in ("start", "end"))
     classes = () if label == NONE else (label,)
     said = row.get("who", ""), row.get("made_at", "")
     return Entry(place, row["path"], classes, start, end, None, *said)
 
 
-def _number(text: str, name: str, place: str) -> float | None:
+def _number(text: str, name: str) -> float | None:
     try:
         return float(text) if text else None
     except ValueError:
-        raise UserError(f"{place}: {name} is {text!r}, expected seconds, or nothing for the whole video") from None
+        raise UserError(f"{name} is {text!r}, expected seconds, or nothing for the whole video") from None
 
 
 def write(labels: Sequence[Label], names: Mapping[str, str]) -> str:
