@@ -5,15 +5,19 @@ import re
 import shlex
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import pytest
+import torch
 import tyro
 
+import coview
 from coview.cli import COMMANDS
 from coview.cli.command import split_plugins, split_settings
 from coview.cli.listing import DESCRIBED
 from coview.config.files import FOLDER, config_names, load_config
+from coview.encoders import tiny3d
 from coview.registry import GROUPS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -134,6 +138,34 @@ def test_code_in_extending_is_that_of_the_example(name):
     quoted = "\n".join(re.findall(r"```python\n(.*?)```", extending_sections()[name], re.DOTALL)).splitlines()
     assert quoted
     assert [line for line in quoted if line and line not in code] == []
+
+
+def test_the_method_with_a_slow_copy_in_extending_learns_from_weights_that_came_later(monkeypatch):
+    section = EXTENDING.split("## A method with a slow copy")[1].split("\n## ")[0]
+    code = re.search(r"```python\n(.*?)```", section, re.DOTALL)[1]
+    monkeypatch.setattr(coview, "register", lambda kind, name: lambda given: given)
+    monkeypatch.setitem(sys.modules, "byol_of_the_page", types.ModuleType("byol_of_the_page"))
+    page = sys.modules["byol_of_the_page"].__dict__
+    exec(code, page)
+    encoders = {"rgb": tiny3d(widths=(4, 4, 4, 4)), "flow": tiny3d(in_channels=2, widths=(4, 4, 4, 4))}
+    method = page["BYOL"](encoders, momentum=0.5)
+    method.begin_stage("together")
+    weight = next(method.encoders["flow"].parameters())
+    with torch.no_grad():
+        weight.add_(1)  # as start_from does
+    batch = {view: torch.randn(2, 2, channels, 4, 16, 16) for view, channels in (("rgb", 3), ("flow", 2))}
+    output = method(batch)
+    target = next(method.targets["flow"].encoder.parameters())
+    assert torch.equal(target, weight)
+    output.total.backward()
+    assert target.grad is None
+    assert set(output.parts) == {"rgb/byol", "flow/byol"} == {f"{view}/byol" for view in output.features}
+    with torch.no_grad():
+        weight.add_(1)  # as a step of the optimiser
+    method.after_step()
+    torch.testing.assert_close(target, weight - 0.5)
+    method(batch)
+    torch.testing.assert_close(target, weight - 0.5)
 
 
 def test_extending_names_every_kind_and_group():

@@ -60,7 +60,7 @@ def test_every_name_is_there_and_nothing_else():
         ("losses", "sinkhorn swapped_assignment_loss dense_prediction_loss sync_loss sim_loss info_nce_loss"),
         ("losses", "InfoNCELoss SwappedAssignmentLoss CooperationLoss DensePredictionLoss"),
         ("encoders", "s3d s3dg r2plus1d10 r2plus1d18 r2d3d18 r2d3d34 tiny3d ProjectionHead ConvGRU"),
-        ("methods", "CPC CoCon ViCC"),
+        ("methods", "CPC CoCon ViCC MomentumCopy"),
         ("clips", "ClipDataset"),
         ("augmentation", "ClipAugmentation"),
         ("views", "tvl1_flow"),

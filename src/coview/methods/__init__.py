@@ -5,6 +5,7 @@ from coview.methods.classify import Classify
 from coview.methods.cocon import CoCon
 from coview.methods.cpc import CPC
 from coview.methods.joint import Joint
+from coview.methods.momentum import MomentumCopy
 from coview.methods.vicc import ViCC
 from coview.registry import Registry
 
@@ -22,4 +23,17 @@ METHODS: Registry[type[Method]] = Registry(
     },
 )
 
-__all__ = ["CPC", "METHODS", "Classify", "CoCon", "Joint", "Limit", "LossOutput", "Method", "Progress", "Stage", "ViCC"]
+__all__ = [
+    "CPC",
+    "METHODS",
+    "Classify",
+    "CoCon",
+    "Joint",
+    "Limit",
+    "LossOutput",
+    "Method",
+    "MomentumCopy",
+    "Progress",
+    "Stage",
+    "ViCC",
+]

@@ -21,6 +21,9 @@ QUEUE = 2048
 class MomentumCopy(nn.Module):
     """A copy of an encoder and its head that follows them slowly (He et al. 2020, MoCo). Always in eval mode.
 
+    Encoders may get other weights after a method was built (`start_from`): let the copy `follow` with momentum 0 at the
+    first step of a stage.
+
     Args:
         encoder: f.
         head: maps pooled features to z.
@@ -47,7 +50,7 @@ class MomentumCopy(nn.Module):
 
     @torch.no_grad()
     def keys(self, method: Method, clips: Tensor) -> Tensor:
-        """Return z (n, size) of clips (n, C, T, H, W), unit, without gradient."""
+        """Return z (n, size) of clips (n, C, T, H, W), without gradient; of unit length where the head's output is."""
         z: Tensor = self.head(method.pool(method.encode_with(self.encoder, clips)))
         return z
 
