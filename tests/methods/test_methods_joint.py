@@ -68,6 +68,24 @@ def test_the_loss_is_the_mean_over_all_ordered_pairs(views, clips):
 
 
 @torch.no_grad()
+def test_views_can_meet_across_time_alone():
+    method = build("rgb", "flow", temperature=0.3, same_clip_pairs=False).eval()
+    batch = batch_of(method, 3, 2)
+    output, z = method(batch), projected(method, batch)
+    pairs = [(a, b) for a, b in permutations(z, 2) if a[1] != b[1]]
+    losses = [info_nce_loss(z[a], z[b], temperature=0.3, own_negatives=True) for a, b in pairs]
+    assert len(losses) == 8
+    torch.testing.assert_close(output.total, torch.stack(losses).mean())
+
+
+@torch.no_grad()
+def test_views_of_the_only_clip_meet_in_it():
+    ways = [build("rgb", "flow", same_clip_pairs=pairs).eval() for pairs in (True, False)]
+    batch = batch_of(ways[0], 3, 1)
+    torch.testing.assert_close(ways[0](batch).total, ways[1](batch).total)
+
+
+@torch.no_grad()
 def test_meters_are_of_the_pairs_of_different_views():
     method = build("rgb", "flow").eval()
     batch = batch_of(method, 4, 2)

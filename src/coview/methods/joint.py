@@ -31,6 +31,9 @@ class JointSettings:
     """Width of the projection heads in between."""
     projection_size: Positive = 128
     """Size of z, what clips are compared by."""
+    same_clip_pairs: bool = True
+    """Two views of one and the same clip are a pair, too. Without them, views meet across time alone, and what both show
+    at one moment, as a pose or a place in the picture, is no way to find each other."""
     teacher: str | None = None
     """A frozen network that teaches every view: folder of a pretrained one (transformers' layout) or a file of
     `Run.save_encoder`. Read while the run is trained, never when it is opened."""
@@ -54,7 +57,7 @@ class Joint(Method):
         s(a, b) = a . b / tau
         l(v m -> w n) = -mean_i ln( exp s(z_i^vm, z_i^wn)
                                     / (sum_k exp s(z_i^vm, z_k^wn) + sum_{k != i} exp s(z_i^vm, z_k^vm)) )
-        L = mean over all ordered pairs (v, m) != (w, n) of l
+        L = mean over all ordered pairs (v, m) != (w, n) of l; over those of m != n without `method.same_clip_pairs`
 
     So wrong answers are the other videos, as the answering clip's view shows them and as the asking clip's own does
     (as in SimCLR, Chen et al. 2020; the pairs of views are those of CMC, Tian et al. 2020).
@@ -107,9 +110,12 @@ class Joint(Method):
         batch, progress = self.receive(batch, progress)
         views = progress.stage.views
         if self._teacher is None:
-            return contrast_pairs(self, self.heads, batch, views, own_negatives=True)
+            return contrast_pairs(
+                self, self.heads, batch, views, own_negatives=True, same_clip=self.settings.same_clip_pairs
+            )
         clips, pooled = project_clips(self, self.heads, batch, views)
-        return self._with_teacher(contrast_clips(self, clips, pooled, own_negatives=True), clips, batch)
+        found = contrast_clips(self, clips, pooled, own_negatives=True, same_clip=self.settings.same_clip_pairs)
+        return self._with_teacher(found, clips, batch)
 
     def _with_teacher(self, output: LossOutput, clips: Sequence[ProjectedClip], batch: ViewBatch) -> LossOutput:
         """Add what the teacher asks of every clip."""

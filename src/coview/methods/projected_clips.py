@@ -56,9 +56,15 @@ def project_clips(
 
 
 def contrast_pairs(
-    method: Method, heads: nn.ModuleDict, batch: ViewBatch, views: Sequence[str], *, own_negatives: bool
+    method: Method,
+    heads: nn.ModuleDict,
+    batch: ViewBatch,
+    views: Sequence[str],
+    *,
+    own_negatives: bool,
+    same_clip: bool = True,
 ) -> LossOutput:
-    """Return the mean InfoNCE of all ordered pairs of clips, (view, number) each, and each asking view's part of it.
+    """Return the mean InfoNCE of ordered pairs of clips, (view, number) each, and each asking view's part of it.
 
     Args:
         method: gives the encoders, and in its settings the temperature.
@@ -66,16 +72,22 @@ def contrast_pairs(
         batch: clips (B, M, C, T, size, size) of each view.
         views: which take part, in order.
         own_negatives: other videos in the asking clip's own view are wrong answers, too.
+        same_clip: two views of one and the same clip are a pair, too; they always are where that is the only clip.
 
     Raises:
         UserError: a single clip of a single view, which has nothing to find.
     """
     clips, pooled = project_clips(method, heads, batch, views)
-    return contrast_clips(method, clips, pooled, own_negatives=own_negatives)
+    return contrast_clips(method, clips, pooled, own_negatives=own_negatives, same_clip=same_clip)
 
 
 def contrast_clips(
-    method: Method, clips: Sequence[ProjectedClip], pooled: Mapping[str, Tensor], *, own_negatives: bool
+    method: Method,
+    clips: Sequence[ProjectedClip],
+    pooled: Mapping[str, Tensor],
+    *,
+    own_negatives: bool,
+    same_clip: bool = True,
 ) -> LossOutput:
     """Return what `contrast_pairs` does, of clips that were projected before; see there.
 
@@ -88,7 +100,10 @@ def contrast_clips(
             f"{clips[0].view}; set clip.clips_per_video to 2"
         )
     terms: dict[str, list[Tensor]] = {}
+    same_clip = same_clip or all(clip.number == 0 for clip in clips)
     for asking, answering in permutations(clips, 2):
+        if asking.number == answering.number and not same_clip:
+            continue
         temperature = method.settings.temperature
         loss = info_nce_loss(asking.z, answering.z, temperature=temperature, own_negatives=own_negatives)
         terms.setdefault(asking.view, []).append(loss)
