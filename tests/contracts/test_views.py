@@ -200,3 +200,13 @@ def test_picture_is_rgb_of_the_size_asked_for(view: View, raw: torch.Tensor) -> 
     picture = view.picture(raw[0, 3].numpy(), height=40, width=56)
     assert picture.shape == (40, 56, 3)
     assert picture.dtype == np.uint8
+
+
+def test_a_stretch_gives_the_same_frames(view: View, frames: list[Frame], tmp_path: Path) -> None:
+    if view.reach is None:
+        return
+    whole = list(extract(view, frames, tmp_path / "whole"))
+    part = list(extract(view, frames, tmp_path / "part", given=frames[3 : 6 + view.reach]))
+    np.testing.assert_array_equal(np.stack(part[:3]), np.stack(whole[3:6]))
+    last = list(extract(view, frames, tmp_path / "last", given=frames[NUM_FRAMES - 1 - view.reach :]))
+    np.testing.assert_array_equal(last[-1], whole[-1])

@@ -21,6 +21,7 @@ from coview.datasets.prepared import PreparedDataset, require_as_stored, stored_
 from coview.datasets.video_rows import VideoRows, column_of
 from coview.datatypes import ClipBatch, VideoEntry, check_shape, random_generator
 from coview.errors import UserError, VideoError
+from coview.video.raw_frames import RAW_SUFFIX, read_frames
 from coview.views.base import View
 
 START_DRAWS = 0
@@ -97,8 +98,13 @@ class VideoTable:
             UserError: the stored file is gone or damaged; names the video and what to do.
         """
         path = stored_path(self.root, view.name, self.video_id(index), view.suffix)
+        checksum = self._rows.value(index, "checksums", view.name) or ""
         try:
-            require_as_stored(path, self._rows.value(index, "checksums", view.name) or "")
+            if not checksum:  # perhaps a view for the moment
+                raw = path.with_name(path.name.removesuffix(view.suffix) + RAW_SUFFIX)
+                if raw.is_file():
+                    return read_frames(raw, frame_indices)
+            require_as_stored(path, checksum)
             if self.frame_memory is not None and view.suffix == VIDEO_SUFFIX:
                 read = partial(self._decode, view, path, index)
                 key = (view.name, self.video_id(index))

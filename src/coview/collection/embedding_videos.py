@@ -7,10 +7,12 @@ import json
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from coview.clips.sampling import window_indices
 from coview.collection.store import Floats, VideoVectors, mean_vector
 from coview.config import as_plain
 from coview.datasets.prepared import PreparedDataset
@@ -31,6 +33,7 @@ from coview.training.distributed import choose_device
 from coview.video.decode import decode_frames, stored_fps
 from coview.video.header import FALLBACK_FPS
 from coview.video.probe import probe
+from coview.video.raw_frames import RAW_SUFFIX
 from coview.video.stored import write_rgb
 from coview.views.base import StorageSettings, read_storage
 
@@ -161,9 +164,12 @@ def make_views(
     # Ids may be long or strange; in the temporary folder a number will do.
     names = {f"{number:09d}": entry for number, entry in enumerate(entries)}
     made_with = {name: view.options for name, view in views.items()}
+    used = partial(window_indices, clip=run.config.clip)
     with temporary_folder() as out:
         tasks = [
-            VideoTask(replace(entry, id=name), out, made_with, tuple(views), None, storage, settings.timeout_seconds)
+            VideoTask(
+                replace(entry, id=name), out, made_with, tuple(views), None, storage, settings.timeout_seconds, used
+            )
             for name, entry in names.items()
         ]
         outcomes = _prepare(tasks, workers=settings.num_workers, on_frames=on_frames)
@@ -174,7 +180,8 @@ def make_views(
                 yield MadeViews(data, names)
                 for row in rows:
                     for name, view in views.items():
-                        data.view_path(name, row.id, view.suffix).unlink(missing_ok=True)
+                        for suffix in (view.suffix, RAW_SUFFIX):
+                            data.view_path(name, row.id, suffix).unlink(missing_ok=True)
 
 
 def embed_files(

@@ -4,11 +4,13 @@ import dataclasses
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from coview.clips.sampling import window_indices
 from coview.config import RunConfig, as_plain, parse
 from coview.config.files import load_config
 from coview.datasets.prepared import PreparedDataset
@@ -23,6 +25,7 @@ from coview.errors import UserError
 from coview.files import as_path
 from coview.methods import Method
 from coview.methods.base import reached_views
+from coview.preparation.used_frames import UsedFrames
 from coview.registry import did_you_mean, require_plugins
 from coview.stopping import Interrupted
 from coview.training.building import build_method
@@ -161,7 +164,7 @@ class Run:
             TypeError: `source` is nothing of what is expected.
             UserError: nothing there that can be embedded; the message says why.
         """
-        with prepare_source(source, self.resolved["data"], fps=fps, progress=progress) as data:
+        with prepare_source(source, self.resolved["data"], used=self.used_frames(), fps=fps, progress=progress) as data:
             data.require_files(self.views)
             for remark in self.differences(data):
                 logger.warning("%s", remark)
@@ -201,6 +204,10 @@ class Run:
         unread = {entry.id: entry.reason or entry.status for entry in data.entries if entry.status != "ready"}
         where = {"failed": unread, "source": Path(data.info.get("source", data.root)).name}
         return dataclasses.replace(made, description={**made.description, **self.describe(), **where})
+
+    def used_frames(self) -> UsedFrames:
+        """Return a function: number of frames of a video -> those of its windows, (W, T)."""
+        return partial(window_indices, clip=self.config.clip, max_windows=self.config.evaluation.max_windows)
 
     def embedding_dtypes(self, device: str = "auto") -> dict[str, str]:
         """Return view -> "fp32" or "bf16": what the run chose when it began, as far as this machine can."""

@@ -17,6 +17,7 @@ from coview.errors import UserError
 from coview.locks import temporary_folder
 from coview.preparation.prepare import prepare
 from coview.preparation.settings import PrepareSettings
+from coview.preparation.used_frames import UsedFrames
 from coview.stopping import Interrupted
 from coview.video.stored import write_rgb
 from coview.views.base import read_storage
@@ -42,13 +43,19 @@ _GOP, _CRF = 8, 4.0
 
 @contextmanager
 def prepare_source(
-    source: VideoSource, made_like: Mapping[str, Any], *, fps: float = 25.0, progress: ProgressSink | None = None
+    source: VideoSource,
+    made_like: Mapping[str, Any],
+    *,
+    used: UsedFrames,
+    fps: float = 25.0,
+    progress: ProgressSink | None = None,
 ) -> Iterator[PreparedDataset]:
     """Give a prepared data set of what the user named; one made for this is removed on leaving.
 
     Args:
         source: what to prepare; arrays get the paths "" in place of those of the files that they pass through.
         made_like: "views" (name -> options) and "storage" of the data set whose way of making is to be repeated.
+        used: which frames of a video will be read; of others no view is made.
         fps: frames a second of arrays.
         progress: told of preparing.
 
@@ -75,7 +82,7 @@ def prepare_source(
             storage=read_storage(made_like["storage"]),
         )
         try:
-            data = prepare(path, folder / "prepared", settings, progress=progress)
+            data = prepare(path, folder / "prepared", settings, progress=progress, used=used)
         except KeyboardInterrupt as stop:
             raise Interrupted(_STARTS_AGAIN, by=stop) from None
         unread = [entry for entry in data.entries if entry.status != "ready"]

@@ -10,6 +10,7 @@ from coview.files import stored_files
 from coview.preparation.outcomes import VideoOutcome, read_outcomes, source_stamp
 from coview.preparation.record import manifest_rows
 from coview.preparation.settings import PrepareSettings, share_of
+from coview.preparation.used_frames import UsedFrames
 from coview.preparation.video import VideoTask
 from coview.video.pictures import KEEP_ADVICE
 from coview.views.base import View
@@ -77,6 +78,7 @@ def plan(
     views: Mapping[str, View],
     out: Path,
     settings: PrepareSettings,
+    used: UsedFrames | None = None,
 ) -> list[VideoTask]:
     """Return the tasks of this run's share: listed videos that lack a view and have not failed for good."""
     share, shares = share_of(settings.shard)
@@ -87,7 +89,8 @@ def plan(
         missing = tuple(name for name in views if before is None or name not in before.views)
         if entry.status == "listed" and missing and (before is None or _is_worth_trying(entry, before, settings)):
             stays = before if before is not None and before.views else None
-            tasks.append(VideoTask(entry, out, options, missing, stays, settings.storage, settings.timeout_seconds))
+            storage, timeout = settings.storage, settings.timeout_seconds
+            tasks.append(VideoTask(entry, out, options, missing, stays, storage, timeout, used))
     return tasks
 
 

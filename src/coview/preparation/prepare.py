@@ -39,6 +39,7 @@ from coview.preparation.record import (
     write_data_set,
 )
 from coview.preparation.settings import PrepareSettings, build_views, resolve_settings
+from coview.preparation.used_frames import UsedFrames
 from coview.preparation.video import VideoTask, prepare_video
 from coview.stopping import Interrupted
 from coview.video.synthetic_files import write_synthetic
@@ -58,6 +59,7 @@ def prepare(
     layout: str | None = None,
     lists: Path | str | None = None,
     progress: ProgressSink | None = None,
+    used: UsedFrames | None = None,
 ) -> PreparedDataset:
     """Prepare a data set, continue one, or add views to one.
 
@@ -73,6 +75,7 @@ def prepare(
         layout: how the source is laid out; not given: "folder".
         lists: folder or file of the data set's official lists.
         progress: told (videos finished, videos in all, {"frames": made so far, "failed": videos}).
+        used: for a data set of the moment, number of frames of a video -> those that will be read; others are not made.
 
     Returns:
         The data set. While other shares of a job array are unfinished, their videos are still "listed" in it and no
@@ -113,7 +116,7 @@ def prepare(
             record["labels_from"] = listing.labels_from
             remember_settings(out, record, share)
             known = known_outcomes(out, made, finished_views=tuple(finished_views))
-            tasks = plan(listing.entries, known, views=made, out=out, settings=settings)
+            tasks = plan(listing.entries, known, views=made, out=out, settings=settings, used=used)
             for name in {name for task in tasks for name in task.missing if name in finished_views}:
                 made[name].check()
             if tasks and not finished_views:

@@ -16,6 +16,7 @@ from coview.datatypes import Frame, VideoEntry
 from coview.errors import VideoError
 from coview.files import atomic_path, disk_errors
 from coview.preparation.outcomes import VideoOutcome, source_stamp
+from coview.preparation.used_frames import UsedFrames, decode_used, store_used
 from coview.video.decode import decode_frames, stored_fps
 from coview.video.probe import VideoInfo, probe
 from coview.video.remote import local_copy
@@ -45,6 +46,8 @@ class VideoTask:
     """Size, rate and key frames."""
     timeout_seconds: float
     """How long the video may go without a new frame; all of it may take ten times that and a second a frame."""
+    used: UsedFrames | None = None
+    """Which frames will be read: views for the moment, see `coview.preparation.used_frames`. None: stored for good."""
 
 
 def paths_to_make(task: VideoTask) -> dict[str, Path]:
@@ -138,6 +141,10 @@ def _prepare(task: VideoTask, on_frame: Callable[[], None]) -> VideoOutcome:
     stamp = source_stamp(path)
     info = probe(path, source=task.storage.source)
     fps = stored_fps(info, task.storage.fps)
+    if task.used is not None:
+        outcome = _prepare_used(task, task.used, info, fps=fps, on_frame=_within_limit(task, info, on_frame))
+        if outcome is not None:
+            return replace(outcome, source_stamp=stamp)
     frames = SourceFrames(path, task.storage, on_frame=_within_limit(task, info, on_frame))
     try:
         num_frames, counts, checksums = _store(task, frames, info=info, fps=fps)
@@ -156,6 +163,31 @@ def _prepare(task: VideoTask, on_frame: Callable[[], None]) -> VideoOutcome:
         counts={**(task.before.counts if task.before is not None else {}), **counts},
         checksums={**(task.before.checksums if task.before is not None else {}), **checksums},
         source_stamp=stamp,
+    )
+
+
+def _prepare_used(
+    task: VideoTask, used: UsedFrames, info: VideoInfo, *, fps: float, on_frame: Callable[[], None]
+) -> VideoOutcome | None:
+    """Make views for the moment; None where the video is too long for that."""
+    views = {name: VIEWS.load(name)(task.options[name]) for name in task.missing}
+    decoded = decode_used(info.path, task.storage, tuple(views.values()), used, info=info, on_frame=on_frame)
+    if decoded is None:
+        return None
+    if not decoded.frames:
+        raise VideoError("no_frames", task.entry.path, "not one frame could be decoded")
+    about = SourceVideo(task.entry.id, info.path, info.width, info.height, tuple(views.values()))
+    store_used(decoded, views, used, about, out=task.out, fps=fps, storage=task.storage, on_frame=on_frame)
+    height, width = next(iter(decoded.frames.values())).shape[:2]
+    return VideoOutcome(
+        id=task.entry.id,
+        status="ready",
+        views=tuple(task.options),
+        reason=decoded.remark,
+        num_frames=decoded.num_frames,
+        fps=fps,
+        width=width,
+        height=height,
     )
 
 

@@ -1,6 +1,6 @@
 """A video file of any kind -> RGB pictures as a player shows them, at the size and rate that we store."""
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,14 +30,24 @@ class DecodedFrames(Iterator[Frame]):
     """The frames of one video, decoded as they are asked for. The file closes at the end, at an error, or by `close`.
 
     Attributes:
+        num_frames: once all frames are out, how many the video has, those included that were not wanted.
         remark: once all frames are out, how the file fell short of what it promises ("truncated: the end is missing:
             the header promises 260 frames, 156 decoded") and what was done about its peculiarities ("interlaced: ...");
             empty for a plain video.
     """
 
-    def __init__(self, path: Path, *, short_side: int | None, fps: float | None, source: SourceSettings) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        short_side: int | None,
+        fps: float | None,
+        source: SourceSettings,
+        wanted: Callable[[int], bool] | None = None,
+    ) -> None:
         self.remark = ""
-        self._frames = self._decode(path, short_side=short_side, fps=fps, source=source)
+        self.num_frames = 0
+        self._frames = self._decode(path, short_side=short_side, fps=fps, source=source, wanted=wanted)
 
     def __next__(self) -> Frame:
         return next(self._frames)
@@ -47,7 +57,13 @@ class DecodedFrames(Iterator[Frame]):
         self._frames.close()
 
     def _decode(
-        self, path: Path, *, short_side: int | None, fps: float | None, source: SourceSettings
+        self,
+        path: Path,
+        *,
+        short_side: int | None,
+        fps: float | None,
+        source: SourceSettings,
+        wanted: Callable[[int], bool] | None,
     ) -> Generator[Frame, None, None]:
         with opened_video(path, stream=source.stream) as (container, stream):
             reader = PictureReader(path, container, stream, keep_sound=source.damaged == "keep")
@@ -58,9 +74,10 @@ class DecodedFrames(Iterator[Frame]):
             pictures = resampled(joined, fps=fps) if fps else (picture for picture, _ in fields)
             frames = _FrameMaker(path, short_side, stream.sample_aspect_ratio, source)
             try:
-                yield from frames.make(pictures)
+                yield from frames.make(pictures, wanted)
             except TimeStampError as error:
                 raise VideoError("too_sparse", path, str(error)) from None
+            self.num_frames = frames.count
             told = (
                 reader.remark(),
                 remark_choice(container, stream),
@@ -72,7 +89,12 @@ class DecodedFrames(Iterator[Frame]):
 
 
 def decode_frames(
-    path: Path, *, short_side: int | None = None, fps: float | None = None, source: SourceSettings | None = None
+    path: Path,
+    *,
+    short_side: int | None = None,
+    fps: float | None = None,
+    source: SourceSettings | None = None,
+    wanted: Callable[[int], bool] | None = None,
 ) -> DecodedFrames:
     """Decode all frames of a video in presentation order, one in memory at a time.
 
@@ -82,6 +104,7 @@ def decode_frames(
             for pixels that are to be shown oblong, of which there are more then.
         fps: resample in time by time stamps, see `coview.video.timing`; not given: every frame once.
         source: what to do about several videos in a file, interlaced, oblong, HDR and damaged pictures.
+        wanted: asked for each frame by its number, in order, whether it is to be made; not given: all are.
 
     Returns:
         An iterator over (H, W, 3) uint8 RGB: turned upright, 10 bits rounded to 8, alpha dropped, all of one size;
@@ -90,7 +113,7 @@ def decode_frames(
     Raises:
         VideoError: from the first frame asked for on. "corrupt" when damage is met with more of the video behind it.
     """
-    return DecodedFrames(path, short_side=short_side, fps=fps, source=source or SourceSettings())
+    return DecodedFrames(path, short_side=short_side, fps=fps, source=source or SourceSettings(), wanted=wanted)
 
 
 def stored_fps(info: VideoInfo, fps: float | None) -> float:
@@ -123,9 +146,10 @@ class _FrameMaker:
         self._pixel_shape = pixel_shape or Fraction(1)
         self._source = source
         self._transfer = ""
+        self.count = 0
 
-    def make(self, pictures: Iterable[av.VideoFrame]) -> Iterator[Frame]:
-        """Yield a frame for each picture; one that comes several times in a row is converted once."""
+    def make(self, pictures: Iterable[av.VideoFrame], wanted: Callable[[int], bool] | None = None) -> Iterator[Frame]:
+        """Yield a frame for each wanted picture; one that comes several times in a row is converted once."""
         converter: RgbConverter | None = None
         previous: av.VideoFrame | None = None
         for picture in pictures:
@@ -133,6 +157,9 @@ class _FrameMaker:
                 orientation = picture_orientation(picture)
                 converter = RgbConverter(self._size(picture), maps_tones=self._source.tone_map == "auto")
                 self._transfer = TRANSFERS.get(int(picture.color_trc), "")
+            self.count += 1
+            if wanted is not None and not wanted(self.count - 1):
+                continue
             if picture is not previous:
                 frame = orientation.apply(converter(picture))
                 previous = picture

@@ -140,6 +140,16 @@ class View(abc.ABC):
         """
         return cls(cls.Options()), None
 
+    @property
+    def reach(self) -> int | None:
+        """How many frames beyond frame t of the video its own frame t is made of, the last ones of as many before them.
+
+        Given (0, say, for the picture itself) where a stretch of the video gives the same frames as all of it, and
+        where `read` returns what `extract` yields but for the coding: then a few frames can be made without the
+        others. None: any frame may depend on any other.
+        """
+        return None
+
     def recorded_options(self) -> dict[str, Any]:
         """Return the settings that a data set remembers, as plain values."""
         plain: dict[str, Any] = as_plain(self.options)

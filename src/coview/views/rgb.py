@@ -32,6 +32,11 @@ class RgbView(View):
     is_colour: ClassVar[bool] = True
     scale: ClassVar[PixelScale] = PixelScale(0.0, 255.0, mean=RGB_MEAN, std=RGB_STD, mirror_signs=(1.0, 1.0, 1.0))
 
+    @property
+    def reach(self) -> int:
+        """A frame is made of itself."""
+        return 0
+
     def extract(self, frames: Iterable[Frame], video: SourceVideo | None = None) -> Iterator[Frame]:
         """Pass the frames on, (H, W, 3) uint8."""
         yield from frames

@@ -59,6 +59,11 @@ class FlowView(View):
     )
     unrecorded: ClassVar[tuple[str, ...]] = ("device",)
 
+    @property
+    def reach(self) -> int | None:
+        """A frame is made of itself and the next; on a GPU, of all at once."""
+        return 1 if self.options.device == "cpu" else None
+
     def extract(self, frames: Iterable[Frame], video: SourceVideo | None = None) -> Iterator[NDArray[np.uint8]]:
         """Yield the flow from each frame to the next as (H, W, 2) uint8; the last frame repeats the one before.
 
