@@ -138,7 +138,7 @@ def test_with_worker_processes_it_is_the_same(index, tmp_path, small_run, videos
     calls = []
     other.add(videos, workers=2, progress=lambda done, total, amounts: calls.append((done, total, amounts["frames"])))
     assert_same(index, other)
-    assert calls[-1] == (6, 6, 6 * FRAMES * 2)
+    assert calls[-1] == (6, 6, 6 * FRAMES * 3)  # decoded, and made into two views
     assert [call[0] for call in calls] == sorted(call[0] for call in calls)
 
 

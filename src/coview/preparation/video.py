@@ -64,7 +64,7 @@ def prepare_video(task: VideoTask, *, on_frame: Callable[[], None] = no_frame_ma
 
     Args:
         task: what to do.
-        on_frame: called for every frame that goes into a view.
+        on_frame: called for every frame that goes into a view; for views of the moment as it is decoded, too.
 
     Returns:
         The outcome: ready, or failed with "kind: cause" when the video itself is at fault.
