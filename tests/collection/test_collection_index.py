@@ -175,7 +175,7 @@ def test_killed_at_any_moment_it_goes_on_and_ends_the_same(index, tmp_path, smal
     counts = []
     for _ in range(4):
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-            for _ in range(moments.randint(1, 90)):  # a line for each frame that goes into a view: 40 a video
+            for _ in range(moments.randint(1, 135)):  # a line for each frame decoded or made into a view: 60 a video
                 process.stdout.readline()
             time.sleep(moments.uniform(0, 0.02))
             process.send_signal(signal.SIGKILL)
