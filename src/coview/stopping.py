@@ -4,6 +4,7 @@ The process that the user started decides what is saved. Processes that work for
 they come to the whole group, and end when it ends.
 """
 
+import logging
 import os
 import signal
 import sys
@@ -11,14 +12,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 
 from coview.errors import UserError
+
+logger = logging.getLogger(__name__)
 
 STOP_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 SAME_REQUEST_SECONDS = 1.0
 """A launcher passes on a signal that the whole group got already: what follows so soon asks nothing new."""
 _LOOK_SECONDS = 0.5
+_SAVING_SECONDS = 60.0
+"""How long a process may go on without its launcher, to save."""
 _AGAIN_SECONDS = 0.05
 
 Handler = Callable[[int, FrameType | None], None]
@@ -178,6 +184,23 @@ def when_parent_ends(act: Callable[[], None], *, parent: int | None = None) -> N
         act()
 
     threading.Thread(target=watch, daemon=True, name="watch-parent").start()
+
+
+@cache
+def end_with_launcher() -> None:
+    """Under torchrun: stop as on SIGTERM when it ends, and in any case soon. A killed one can tell nobody.
+
+    To be called early: what has ended before is not seen.
+    """
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        when_parent_ends(_stop_without_launcher)
+
+
+def _stop_without_launcher() -> None:
+    logger.warning("torchrun, which started this process, has ended")
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_SAVING_SECONDS)
+    os._exit(128 + signal.SIGTERM)
 
 
 def is_suspended(pid: int) -> bool:

@@ -1,7 +1,12 @@
 """A tiny data set of all views and a tiny run on it, really made: what the suite breaks."""
 
+import io
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+
+from campaign import heard
+from children import status_of
 
 import coview
 from coview.config import ClipSettings, EvaluationSettings, OptimiserSettings, RunConfig, TrainingSettings, ViewInput
@@ -55,3 +60,32 @@ def make_victim(folder: Path) -> Victim:
     coview.prepare(victim.source, victim.data, PREPARE, views=VIEWS, layout="synthetic")
     coview.pretrain(tiny_config(), victim.data, victim.run, device="cpu")
     return victim
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What is made of a collection with a run: folders that events copy before they break them."""
+
+    labels: Path
+    index: Path
+    head: Path
+    hub: Path
+    onnx: Path
+
+
+def make_collection(victim: Victim, folder: Path) -> Collection:
+    """Index the videos, label them, fit a head, and export the run in two forms."""
+    made = Collection(*(folder / name for name in ("labels.csv", "idx", "head", "hub", "onnx")))
+    names = sorted(path.name for path in victim.source.glob("*.mp4"))
+    rows = [f"videos/{name},,,{'even' if place % 2 else 'odd'}" for place, name in enumerate(names)]
+    made.labels.write_text("\n".join(["path,start,end,label", *rows, f"videos/{names[0]},0.1,0.3,odd", ""]))
+    for words in (
+        ["index", victim.run, victim.source, made.index, "--workers", 0],
+        ["labels", "import", made.index, made.labels],
+        ["head", made.index, "--out", made.head],
+        ["export", victim.run, "--out", made.hub, "--format", "hf"],
+        ["export", victim.run, "--out", made.onnx],
+    ):
+        with io.StringIO() as said, redirect_stdout(said), redirect_stderr(said), heard():
+            assert status_of(words) == 0, said.getvalue()
+    return made

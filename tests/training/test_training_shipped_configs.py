@@ -116,5 +116,7 @@ def test_one_config_of_each_kind_trains_to_its_end_under_two_processes(tmp_path)
 
 
 @pytest.mark.exhaustive
-def test_every_config_trains_to_its_end_under_two_processes(tmp_path):
-    check(config_names(), tmp_path, is_quick=False)
+@pytest.mark.xdist_group("processes")
+@pytest.mark.parametrize("name", config_names())
+def test_every_config_trains_to_its_end_under_two_processes(tmp_path, name):
+    check([name], tmp_path, is_quick=False)

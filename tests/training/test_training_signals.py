@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -132,6 +133,38 @@ def test_ranks_save_and_end_with_their_launcher(data, tmp_path, number):
     finally:
         process.kill()
         for rank in ranks:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(rank, signal.SIGKILL)
+
+
+def test_a_rank_whose_launcher_dies_before_it_has_met_the_others_ends(data, tmp_path):
+    """There is nobody to meet any more, and the process must not wait for them."""
+    settings = tmp_path / "config.yaml"
+    settings.write_text(yaml.safe_dump(as_plain(endless(0)), sort_keys=False))
+    words = ["pretrain", str(settings), "--data", str(data), "--out", str(tmp_path / "run")]
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        meeting = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(nobody.getsockname()[1]), "WORLD_SIZE": "2"}
+        told = {**meeting, "RANK": "1", "LOCAL_RANK": "1", "TORCHELASTIC_RUN_ID": "x", "OMP_NUM_THREADS": "1"}
+        with (tmp_path / "said.txt").open("w") as said:
+            launcher = subprocess.Popen(
+                ["/bin/sh", "-c", '"$@" & wait', "sh", sys.executable, "-m", "coview", *words],
+                env={**os.environ, **told},
+                stdout=said,
+                stderr=said,
+            )
+        try:
+            assert wait_until(lambda: len(children_of(launcher.pid)) == 1)
+            (rank,) = children_of(launcher.pid)
+            assert wait_until(lambda: "libtorch" in Path(f"/proc/{rank}/maps").read_text())
+            launcher.kill()
+            launcher.wait()
+            assert wait_until(lambda: not is_running(rank), seconds=60)
+            said_by_rank = (tmp_path / "said.txt").read_text()
+            assert "torchrun, which started this process, has ended" in said_by_rank
+            assert "Traceback" not in said_by_rank
+        finally:
+            launcher.kill()
             with contextlib.suppress(ProcessLookupError):
                 os.kill(rank, signal.SIGKILL)
 

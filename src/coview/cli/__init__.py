@@ -35,6 +35,7 @@ from coview.cli.table import TableCommand
 from coview.cli.terminal import run_command
 from coview.errors import UserError
 from coview.registry import did_you_mean, load_plugins
+from coview.stopping import end_with_launcher
 
 COMMANDS: dict[str, type[Command]] = {
     "init": Init,
@@ -68,6 +69,7 @@ COMMANDS: dict[str, type[Command]] = {
 def main() -> None:
     """Entry point of the command `coview`."""
     os.environ["PYTHONSAFEPATH"] = "1"  # processes that this one starts import nothing from the current folder either
+    end_with_launcher()
     sys.exit(run_command(lambda: run_arguments(sys.argv[1:])))
 
 

@@ -1,9 +1,6 @@
 """One process or many: started by torchrun, they train as one on the global batch."""
 
-import logging
 import os
-import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,14 +11,12 @@ import torch
 from torch import Tensor, distributed
 
 from coview.errors import UserError
-from coview.stopping import when_parent_ends
-
-logger = logging.getLogger(__name__)
+from coview.stopping import end_with_launcher
 
 _PATIENCE = timedelta(days=30)
 """How long a process waits for the others: they may all be suspended together; one that dies is noticed at once."""
-_SAVING_SECONDS = 60.0
-"""How long a process may go on without its launcher, to save."""
+_MEETING = timedelta(minutes=5)
+"""How long a process waits at the start for the others, which torchrun starts together with it."""
 
 
 @dataclass(frozen=True)
@@ -87,10 +82,9 @@ def joined_processes(
     """
     rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     chosen = choose_device(device, local_rank=int(os.environ.get("LOCAL_RANK", 0)))
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        when_parent_ends(_stop_without_launcher)
+    end_with_launcher()
     if world_size > 1:
-        distributed.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=_PATIENCE)
+        _meet("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield Processes(rank, world_size, chosen)
     except RuntimeError as error:
@@ -112,12 +106,20 @@ def _has_lost_another(error: RuntimeError) -> bool:
     return is_collective and any(word in text for word in ("Connection closed", "Connection reset", "Broken pipe"))
 
 
-def _stop_without_launcher() -> None:
-    """Stop as on SIGTERM, and in any case soon: nobody would ever end a process whose torchrun was killed."""
-    logger.warning("torchrun, which started this process, has ended")
-    os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(_SAVING_SECONDS)
-    os._exit(128 + signal.SIGTERM)
+def _meet(backend: str) -> None:
+    """Join the processes that torchrun started, and be patient with them from then on.
+
+    Raises:
+        UserError: they are not there.
+    """
+    try:
+        store, rank, world_size = next(distributed.rendezvous("env://", timeout=_MEETING))
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=_PATIENCE)
+    except (distributed.DistError, TimeoutError) as error:
+        raise UserError(
+            f"this process cannot meet the others that torchrun started ({' '.join(str(error).split())[:200]}); start "
+            "the same command again"
+        ) from error
 
 
 def choose_device(wanted: str = "auto", *, local_rank: int = 0) -> torch.device:

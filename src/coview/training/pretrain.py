@@ -3,7 +3,7 @@
 import logging
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -92,11 +92,10 @@ def pretrain(
     with joined_processes(device) as processes, _random_states_kept(processes.device), ExitStack() as claim:
         torch.manual_seed(config.seed)
         method = build_method(config, channels)
-        newest = latest_checkpoint(out) if resume else None
-        began = _begin(method, asked, out, is_resumed=newest is not None)
+        began = _begin(method, asked, out, is_resumed=resume and latest_checkpoint(out) is not None)
         feed = VideoFeed(dataset, train, validation, views, config=config, processes=processes)
         description = describe_run(config, dataset, train=train, validation=validation, channels=channels)
-        before = _agreed(processes, lambda: _opened(out, description, claim, resume=resume))
+        before, newest = _agreed(processes, lambda: _opened(out, description, claim, resume=resume))
         precision = _precision(config, method, channels, processes, before, num_videos=len(train))
         if processes.is_main and before is None:
             embedding = {"embedding_precision": _embedding_precision(config, method, channels, processes)}
@@ -162,14 +161,21 @@ def input_channels(views: Mapping[str, View], inputs: Mapping[str, ViewInput]) -
     return {name: item.pad_channels or views[name].channels for name, item in inputs.items()}
 
 
-def _opened(out: Path, description: Mapping[str, Any], claim: ExitStack, *, resume: bool) -> dict[str, Any] | None:
-    """Open the run's folder and keep other processes out of it until `claim` is closed."""
+def _opened(
+    out: Path, description: Mapping[str, Any], claim: ExitStack, *, resume: bool
+) -> tuple[dict[str, Any] | None, Path | None]:
+    """Open the run's folder and keep other processes out of it until `claim` is closed.
+
+    Returns:
+        What resolved.yaml of an earlier call says, and the checkpoint to go on from: the newest one now, since a
+        command that was told to stop may have saved until it let go of the folder.
+    """
     before = open_run(out, description, resume=resume)
     claim.enter_context(claimed_run(out))
-    return before
+    return before, latest_checkpoint(out) if resume else None
 
 
-def _agreed(processes: Processes, open_folder: Any) -> dict[str, Any] | None:
+def _agreed(processes: Processes, open_folder: Callable[[], Any]) -> Any:
     """Let rank 0 open the run's folder; every process gets its answer, or its error."""
     answer: Any = None
     if processes.is_main:
@@ -181,7 +187,7 @@ def _agreed(processes: Processes, open_folder: Any) -> dict[str, Any] | None:
     answer = processes.gather_objects(answer)[0]
     if isinstance(answer, Exception):
         raise answer
-    return dict(answer) if answer is not None else None
+    return answer
 
 
 def _precision(
