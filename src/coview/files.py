@@ -13,7 +13,7 @@ import socket
 import tempfile
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +205,28 @@ def hash_file(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+SUMS = "SHA256SUMS"
+"""File of checksums beside the files that it names, in the form that `sha256sum --check` takes."""
+
+
+def write_sums(folder: Path, names: Sequence[str]) -> None:
+    """Write SHA256SUMS of files of a folder into it."""
+    lines = [f"{hash_file(folder / name)}  {name}\n" for name in names]
+    write_synced(folder / SUMS, "".join(lines).encode())
+
+
+def is_as_summed(path: Path) -> bool:
+    """Whether a file is what SHA256SUMS beside it says; also where it says nothing of it.
+
+    Raises:
+        OSError: one of the two cannot be read.
+    """
+    if not path.with_name(SUMS).is_file():
+        return True
+    lines = path.with_name(SUMS).read_text(encoding="utf-8", errors="replace").split("\n")
+    return f"{hash_file(path)}  {path.name}" in lines or all(path.name not in line for line in lines)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -98,7 +98,10 @@ def interrupts() -> Iterator[None]:
     shown = sys.unraisablehook
     with stop_signals_to(interrupt), _replaced_hook(swallow):
         try:
-            yield
+            try:
+                yield
+            finally:
+                _forget_later()
         except UserError:
             raise
         except Exception as error:
@@ -132,6 +135,12 @@ def _call_later(handler: Handler, number: int) -> None:
     if hasattr(signal, "setitimer"):
         signal.signal(signal.SIGALRM, lambda _, frame: handler(number, frame))
         signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+
+
+def _forget_later() -> None:
+    """Let go of a signal that was to be taken in a moment: there is nothing left to stop."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _interrupt_behind(error: BaseException | None) -> Interrupted | None:

@@ -53,6 +53,8 @@ def test_tables_of_each_kind(place, tmp_path):
     videos, segments, windows = (tmp_path / f"{kind}.csv" for kind in ("videos", "segments", "windows"))
     assert predict_to_file(classifier, root / "idx", videos).videos == 6
     assert [set(row) for row in rows(videos)] == [{"path", "label", "probability", "p:fast", "p:slow"}] * 6
+    assert all((tmp_path / row["path"]).is_file() for row in rows(videos)), "paths start from the table's folder"
+    assert not any(row["path"].startswith("/") for row in rows(videos))
     predict_to_file(classifier, root / "idx", windows, kind="windows")
     assert len(rows(windows)) == index.store.totals()[1]
     predict_to_file(classifier, root / "idx", segments, kind="segments", settings=TimelineSettings(0.0, 0.0))

@@ -1,6 +1,7 @@
 """Exported models: they answer as the run does, whatever the batch, and say what they are."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,7 +105,24 @@ def test_what_is_written_says_what_it_is(onnx_folder):
     card = (onnx_folder / "README.md").read_text()
     assert "| flow | (B, 8, 16, 16, 2) | uint8 |" in card
     assert str(onnx_folder.parent) not in card + json.dumps(told)
-    assert sorted(path.name for path in onnx_folder.iterdir()) == ["README.md", "export.json", "model.onnx"]
+    assert sorted(path.name for path in onnx_folder.iterdir()) == [
+        "README.md",
+        "SHA256SUMS",
+        "export.json",
+        "model.onnx",
+    ]
+
+
+@needs_onnx
+def test_a_damaged_file_is_named(onnx_folder, tmp_path):
+    copy = Path(shutil.copytree(onnx_folder, tmp_path / "copy"))
+    content = (copy / "model.onnx").read_bytes()
+    (copy / "model.onnx").write_bytes(content[:-2000] + bytes(64) + content[-1936:])
+    with pytest.raises(UserError, match=r"model.onnx is damaged: it is not what SHA256SUMS"):
+        ExportedEncoder(copy)
+    (copy / "SHA256SUMS").write_text("")  # one who changes the file on purpose
+    (copy / "model.onnx").write_bytes(content)
+    assert ExportedEncoder(copy).views == ("rgb", "flow")
 
 
 @needs_onnx

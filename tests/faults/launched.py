@@ -22,7 +22,7 @@ WAYS = tuple((whom, send) for whom in ("launcher", "rank", "all") for send in (s
 STEPS = 12
 """Of each of the two stages."""
 _MARK = "COVIEW_TRIED_UNDER_TORCHRUN"
-_END_SECONDS = 100.0
+_END_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -89,9 +89,9 @@ class Launch:
                 time.sleep(0.05)
         said = self.said.read_text()
         if any(line.lstrip().startswith("File ") and "/coview/" in line for line in said.splitlines()):
-            return f"traceback at step {reached}: {said[-300:]}"
+            return f"traceback at step {reached}: {said[-1500:]}"
         asked = send != signal.SIGKILL and not has_ended and before < reached < 2 * STEPS - 1
-        return "" if not asked or "saving after this step" in said else f"no word at step {reached}: {said[-300:]}"
+        return "" if not asked or "saving after this step" in said else f"no word at step {reached}: {said[-1500:]}"
 
 
 def try_launcher(

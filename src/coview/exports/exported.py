@@ -11,6 +11,7 @@ from coview.clips.sampling import Indices, window_indices
 from coview.errors import MissingExtraError, UserError
 from coview.exports.description import KEY, Description
 from coview.exports.frames import crop_frames
+from coview.files import SUMS, is_as_summed
 
 ONNX_NAME = "model.onnx"
 
@@ -44,6 +45,8 @@ class ExportedEncoder:
         self.path = path / ONNX_NAME if path.is_dir() else path
         if not self.path.is_file():
             raise UserError(f"{self.path} does not exist; make it with: coview export RUN --format onnx --out DIR")
+        if not is_as_summed(self.path):
+            raise UserError(f"{self.path} is damaged: it is not what {SUMS} beside it says; export it again")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or 0
         try:

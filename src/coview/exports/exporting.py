@@ -18,11 +18,12 @@ from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.exports.card import write_card
 from coview.exports.description import Description
-from coview.exports.files import write_onnx, write_program
+from coview.exports.exported import ONNX_NAME
+from coview.exports.files import PROGRAM_NAME, write_onnx, write_program
 from coview.exports.graph import ClassProbabilities, ClipGraph, GraphInput, ViewGraph, WindowFeatures
 from coview.exports.hub_folder import write_hub_folder
 from coview.exports.parity import Parity, answer_eagerly, check_parity, random_clips, real_clips
-from coview.files import as_path, disk_errors, require_writable, write_json
+from coview.files import as_path, disk_errors, require_writable, write_json, write_sums
 from coview.registry import did_you_mean
 from coview.views.opened import open_views
 
@@ -107,6 +108,7 @@ def export(
             kind = "random" if videos is None else "real"
             parity = check_parity(opened, description, model, clips, kind=kind)
             write_json(aside / "export.json", {**description.as_values(), "parity": vars(parity)})
+            write_sums(aside, [ONNX_NAME if format == "onnx" else PROGRAM_NAME])
             write_card(aside, description, run=opened, form=format, parity=parity)
     return Exported(folder, format, description, parity)
 

@@ -14,7 +14,7 @@ from coview.config import as_plain, write_yaml
 from coview.embedding.run import Run
 from coview.exports.card import write_card
 from coview.exports.description import Description
-from coview.files import without_folders, write_json
+from coview.files import without_folders, write_json, write_sums
 from coview.training.checkpoint import META, WEIGHTS
 from coview.training.runfolder import RESOLVED
 
@@ -49,6 +49,7 @@ def write_hub_folder(run: Run, description: Description, folder: Path) -> None:
         "coview": description.as_values(),
     }
     write_json(folder / "config.json", config)
+    write_sums(folder, [WEIGHTS, META])
     write_card(folder, description, run=run, form="hf", parity=None)
 
 

@@ -23,12 +23,12 @@ from torch import Tensor
 
 from coview.config import parse
 from coview.errors import UserError
-from coview.files import hash_file, refusal, to_disk, write_synced
+from coview.files import SUMS, hash_file, refusal, to_disk, write_synced
 
 logger = logging.getLogger(__name__)
 
 FOLDER = "checkpoints"
-WEIGHTS, STATE, META, SUMS = "model.safetensors", "state.pt", "meta.json", "SHA256SUMS"
+WEIGHTS, STATE, META = "model.safetensors", "state.pt", "meta.json"
 
 
 class DamagedCheckpointError(UserError):

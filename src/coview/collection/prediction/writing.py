@@ -1,7 +1,11 @@
-"""predictions.csv: written whole at the end; until then a journal beside it holds what is done, a video a line."""
+"""predictions.csv: written whole at the end; until then a journal beside it holds what is done, a video a line.
+
+Videos are named from the folder of the table on, as in tables of labels.
+"""
 
 import csv
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,6 +24,7 @@ from coview.files import atomic_path, disk_errors, read_line, require_writable, 
 from coview.locks import folder_lock
 from coview.preparation.settings import share_of
 from coview.stopping import Interrupted
+from coview.video.remote import is_remote
 
 Kind = Literal["videos", "segments", "windows"]
 
@@ -238,7 +243,8 @@ def _write_table(path: Path, classifier: Classifier, kind: Kind, done: _Journal,
             noted = done.read(_key(entry, work))
             if noted["reason"]:
                 failed.append((entry.path, str(noted["reason"])))
-            writer.writerows([entry.path, *row] for row in noted["rows"])
+            name = entry.path if is_remote(entry.path) else os.path.relpath(entry.path, path.parent)
+            writer.writerows([name, *row] for row in noted["rows"])
     return Written(path, len(work.entries) - len(failed), tuple(failed))
 
 
