@@ -75,23 +75,23 @@ def interrupts() -> Iterator[None]:
     the block still ends with `Interrupted`. Modules that are being imported are let through first: libraries in C++
     die of an exception there, or swallow it. What is swallowed elsewhere is raised once more.
     """
-    raised_at = -SAME_REQUEST_SECONDS
+    raised_at, is_put_off = -SAME_REQUEST_SECONDS, False
     outermost = sys._getframe().f_back
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal raised_at
+        nonlocal raised_at, is_put_off
         if _is_importing(frame, outermost):
-            _call_later(interrupt, number)
+            is_put_off = _call_later(interrupt, number)
             return
         before, raised_at = raised_at, time.monotonic()
         if raised_at - before > SAME_REQUEST_SECONDS:
             raise Interrupted(by=number)
 
     def swallow(unraisable: "sys.UnraisableHookArgs") -> None:
-        nonlocal raised_at
+        nonlocal raised_at, is_put_off
         if isinstance(unraisable.exc_value, Interrupted):
             raised_at = -SAME_REQUEST_SECONDS
-            _call_later(interrupt, unraisable.exc_value.signal_number)
+            is_put_off = _call_later(interrupt, unraisable.exc_value.signal_number)
         else:
             shown(unraisable)
 
@@ -101,7 +101,8 @@ def interrupts() -> Iterator[None]:
             try:
                 yield
             finally:
-                _forget_later()
+                if is_put_off:  # there is nothing left to stop
+                    signal.setitimer(signal.ITIMER_REAL, 0)
         except UserError:
             raise
         except Exception as error:
@@ -130,17 +131,13 @@ def _is_importing(frame: FrameType | None, outermost: FrameType | None) -> bool:
     return False
 
 
-def _call_later(handler: Handler, number: int) -> None:
-    """Let a handler take a signal once more in a moment: by an alarm, which needs no lock."""
-    if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, lambda _, frame: handler(number, frame))
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
-
-
-def _forget_later() -> None:
-    """Let go of a signal that was to be taken in a moment: there is nothing left to stop."""
-    if hasattr(signal, "setitimer"):
-        signal.setitimer(signal.ITIMER_REAL, 0)
+def _call_later(handler: Handler, number: int) -> bool:
+    """Let a handler take a signal once more in a moment, by an alarm, which needs no lock; say whether it will."""
+    if not hasattr(signal, "setitimer"):
+        return False
+    signal.signal(signal.SIGALRM, lambda _, frame: handler(number, frame))
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
+    return True
 
 
 def _interrupt_behind(error: BaseException | None) -> Interrupted | None:

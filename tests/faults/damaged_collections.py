@@ -24,9 +24,7 @@ Look = Callable[[Path], Any]
 """(a copy of a folder, damaged) -> what a reader makes of it, comparable with `==`."""
 
 
-def try_collection_damage(
-    campaign: Campaign, victim: Victim, made: Collection, folder: Path, *, each: int
-) -> None:
+def try_collection_damage(campaign: Campaign, victim: Victim, made: Collection, folder: Path, *, each: int) -> None:
     """Damage every kind of file `each` times; what is read afterwards is right, or somebody says that it is not."""
     clips = _random_clips(made.onnx)
     looks: dict[str, tuple[Path, str, Look]] = {

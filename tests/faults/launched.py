@@ -37,7 +37,7 @@ class Launch:
 
     @contextlib.contextmanager
     def started(self) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-        """Start it; give the launcher, and a word in the environment of every process of it. Nothing outlives the block."""
+        """Start it; give the launcher, and a word in the environment of each of its processes. None outlives this."""
         mark = uuid.uuid4().hex
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
         words = ["-m", "coview", "pretrain", self.config, "--data", self.victim.data, "--out", self.out, "--resume"]

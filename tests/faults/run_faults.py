@@ -17,10 +17,12 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1] / "benchmarks")
 import torch  # noqa: E402
 from campaign import Campaign  # noqa: E402
 from damage import try_damage  # noqa: E402
+from damaged_collections import try_collection_damage  # noqa: E402
 from interruptions import try_disks, try_kills, try_signals  # noqa: E402
+from launched import try_launcher  # noqa: E402
 from mutated_videos import try_videos  # noqa: E402
 from odd_settings import try_settings  # noqa: E402
-from victims import make_victim  # noqa: E402
+from victims import make_collection, make_victim  # noqa: E402
 
 from record import record  # noqa: E402
 
@@ -30,6 +32,10 @@ PARTS = {
     "videos": lambda campaign, victim, folder: try_videos(campaign, victim, folder, each=60),
     "kills": lambda campaign, victim, folder: try_kills(campaign, victim, folder, each=6),
     "signals": lambda campaign, victim, folder: try_signals(campaign, victim, folder, each=2),
+    "collections": lambda campaign, victim, folder: try_collection_damage(
+        campaign, victim, make_collection(victim, folder), folder, each=16
+    ),
+    "torchrun": lambda campaign, victim, folder: try_launcher(campaign, victim, folder, each=2),
     "disks": lambda campaign, victim, folder: try_disks(campaign, victim, folder, each=5),
 }
 

@@ -6,10 +6,11 @@ import pytest
 from campaign import Campaign
 from children import run_child
 from damage import damage, try_damage
+from damaged_collections import try_collection_damage
 from interruptions import try_disks, try_kills
 from mutated_videos import try_videos
 from odd_settings import try_settings
-from victims import Victim, make_victim
+from victims import Victim, make_collection, make_victim
 
 from coview.errors import UserError
 
@@ -38,6 +39,13 @@ def test_damaged_files_are_told_and_never_taken_for_sound(campaign, victim, tmp_
     try_damage(campaign, victim, tmp_path, each=2)
     assert faults(campaign) == []
     assert sum(campaign.tried.values()) >= 30
+
+
+def test_what_a_collection_keeps_is_told_when_damaged(campaign, victim):
+    folder = victim.source.parent
+    try_collection_damage(campaign, victim, make_collection(victim, folder), folder, each=2)
+    assert faults(campaign) == []
+    assert sum(campaign.tried.values()) >= 20
 
 
 def test_videos_with_accidents_end_with_a_reason(campaign, victim, tmp_path):

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from command_process import start_command, steps_logged, wait_until
 from coview.config import OptimiserSettings, RunConfig, TrainingSettings, as_plain
 from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
+from coview.files import is_running
 from coview.training.checkpoint import checkpoints, latest_checkpoint, load_checkpoint
 from coview.training.distributed import joined_processes
 from coview.training.pretrain import pretrain
@@ -160,6 +162,14 @@ def start_ranks(words: list[str], folder: Path) -> list:
     return ranks
 
 
+def start_torchrun(words: list[str], folder: Path) -> subprocess.Popen:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
+    with (folder / "said.txt").open("w") as said:
+        return subprocess.Popen(
+            [*torchrun, *words], stdout=said, stderr=said, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+
+
 def run_ranks(words: list[str], folder: Path) -> None:
     for rank, process in enumerate(start_ranks(words, folder)):
         process.join(120)
@@ -186,22 +196,34 @@ def same(one, other) -> bool:
 
 
 @pytest.mark.xdist_group("processes")
-@pytest.mark.parametrize(("workers", "kill_at"), [(0, 2), (2, 4)])
+@pytest.mark.parametrize(("workers", "kill_at", "by_torchrun"), [(0, 2, False), (2, 4, True)])
 def test_two_processes_killed_and_resumed_end_in_the_state_of_uninterrupted_ones(
-    whole_of_two, data, tmp_path, workers, kill_at
+    whole_of_two, data, tmp_path, workers, kill_at, by_torchrun
 ):
     out = tmp_path / "run"
     settings = config(batch_size=4, workers=workers, checkpoint_every_steps=1)
-    words = command(tmp_path, data, out, settings, "--resume")[2:]
-    ranks = start_ranks(words, tmp_path)
-    wait_until(lambda: steps_logged(out) >= kill_at or not all(rank.is_alive() for rank in ranks))
-    for rank in ranks:
-        rank.kill()
-        rank.join()
+    words = command(tmp_path, data, out, settings, "--resume")
+    if by_torchrun:
+        launcher = start_torchrun(words, tmp_path)
+        wait_until(lambda: steps_logged(out) >= kill_at or launcher.poll() is not None)
+        pids = [launcher.pid, *map(int, Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children").read_text().split())]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        launcher.wait()
+        wait_until(lambda: not any(map(is_running, pids)))
+    else:
+        ranks = start_ranks(words[2:], tmp_path)
+        wait_until(lambda: steps_logged(out) >= kill_at or not all(rank.is_alive() for rank in ranks))
+        for rank in ranks:
+            rank.kill()
+            rank.join()
     saved = load_checkpoint(latest_checkpoint(out))
     expected = load_checkpoint(latest_checkpoint(whole_of_two))
     assert kill_at - 1 <= saved.position.global_step < expected.position.global_step
-    run_ranks(words, tmp_path)
+    if by_torchrun:
+        assert start_torchrun(words, tmp_path).wait(250) == 0, (tmp_path / "said.txt").read_text()
+    else:
+        run_ranks(words[2:], tmp_path)
     found = load_checkpoint(latest_checkpoint(out))
     assert found.position == expected.position
     assert same(dict(found.weights), dict(expected.weights))
