@@ -13,7 +13,6 @@ from victims import Collection, Victim
 import coview
 from coview.collection.cell_file import CellFile, SortedWindows
 from coview.collection.cells import build_cells
-from coview.collection.labels.formats import read_file
 from coview.collection.prediction import predict_to_file
 from coview.collection.prediction.classifier import open_classifier
 from coview.errors import UserError
@@ -136,7 +135,6 @@ def _damage_labels(campaign: Campaign, made: Collection, folder: Path, *, each: 
 
             def event(path: Path = path, named: str | None = named) -> str:
                 before = index.labels.rows()
-                read_file(path, named)
                 try:
                     index.labels.import_file(path, format=named)
                 except UserError:

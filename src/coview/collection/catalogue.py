@@ -218,7 +218,20 @@ class Catalogue:
         """Return (row, first window, windows, checksums) of a video that has vectors."""
         query = "SELECT row, first_window, num_windows, checksums FROM videos WHERE number = ?"
         ((row, first, count, checksums),) = self._all(query, [number])
-        return row, first, count, json.loads(checksums)
+        return row, first, count, self.read_values(checksums)
+
+    def read_values(self, text: str) -> Any:
+        """Return what a column holds as JSON.
+
+        Raises:
+            UserError: it is damaged.
+        """
+        try:
+            return json.loads(text)
+        except (ValueError, TypeError) as error:
+            raise UserError(
+                f"{self.path} is damaged ({error}); bring it back from a copy, or make the index again"
+            ) from None
 
     def checksums_at(self, window: int) -> str:
         """Return the checksums, as they are stored, of the video to which a window belongs; "" where there is none."""

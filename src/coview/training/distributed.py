@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed
+from torch.distributed.rendezvous import rendezvous
 
 from coview.errors import UserError
 from coview.stopping import end_with_launcher
@@ -113,7 +114,7 @@ def _meet(backend: str) -> None:
         UserError: they are not there.
     """
     try:
-        store, rank, world_size = next(distributed.rendezvous("env://", timeout=_MEETING))
+        store, rank, world_size = next(rendezvous("env://", timeout=_MEETING))
         distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=_PATIENCE)
     except (distributed.DistError, TimeoutError) as error:
         raise UserError(

@@ -61,7 +61,7 @@ class LabelTable:
             "WHERE removed_by IS NULL ORDER BY number"
         )
         return [
-            LabelRow(path, content, start, end, tuple(json.loads(classes)), who, made_at, number)
+            LabelRow(path, content, start, end, tuple(self.catalogue.read_values(classes)), who, made_at, number)
             for path, content, start, end, classes, who, made_at, number in found
         ]
 
