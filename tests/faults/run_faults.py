@@ -33,7 +33,7 @@ PARTS = {
     "kills": lambda campaign, victim, folder: try_kills(campaign, victim, folder, each=6),
     "signals": lambda campaign, victim, folder: try_signals(campaign, victim, folder, each=2),
     "collections": lambda campaign, victim, folder: try_collection_damage(
-        campaign, victim, make_collection(victim, folder), folder, each=16
+        campaign, victim, make_collection(victim, folder, with_onnx=True), folder, each=16
     ),
     "torchrun": lambda campaign, victim, folder: try_launcher(campaign, victim, folder, each=2),
     "disks": lambda campaign, victim, folder: try_disks(campaign, victim, folder, each=5),

@@ -43,7 +43,7 @@ def test_damaged_files_are_told_and_never_taken_for_sound(campaign, victim, tmp_
 
 def test_what_a_collection_keeps_is_told_when_damaged(campaign, victim):
     folder = victim.source.parent
-    try_collection_damage(campaign, victim, make_collection(victim, folder), folder, each=2)
+    try_collection_damage(campaign, victim, make_collection(victim, folder, with_onnx=False), folder, each=2)
     assert faults(campaign) == []
     assert sum(campaign.tried.values()) >= 20
 

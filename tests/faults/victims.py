@@ -73,8 +73,8 @@ class Collection:
     onnx: Path
 
 
-def make_collection(victim: Victim, folder: Path) -> Collection:
-    """Index the videos, label them, fit a head, and export the run in two forms."""
+def make_collection(victim: Victim, folder: Path, *, with_onnx: bool) -> Collection:
+    """Index the videos, label them, fit a head, and export the run; to ONNX takes many seconds, and an extra."""
     made = Collection(*(folder / name for name in ("labels.csv", "idx", "head", "hub", "onnx")))
     names = sorted(path.name for path in victim.source.glob("*.mp4"))
     rows = [f"videos/{name},,,{'even' if place % 2 else 'odd'}" for place, name in enumerate(names)]
@@ -84,7 +84,7 @@ def make_collection(victim: Victim, folder: Path) -> Collection:
         ["labels", "import", made.index, made.labels],
         ["head", made.index, "--out", made.head],
         ["export", victim.run, "--out", made.hub, "--format", "hf"],
-        ["export", victim.run, "--out", made.onnx],
+        *([["export", victim.run, "--out", made.onnx]] if with_onnx else []),
     ):
         with io.StringIO() as said, redirect_stdout(said), redirect_stderr(said), heard():
             assert status_of(words) == 0, said.getvalue()
