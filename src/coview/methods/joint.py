@@ -32,8 +32,8 @@ class JointSettings:
     projection_size: Positive = 128
     """Size of z, what clips are compared by."""
     same_clip_pairs: bool = True
-    """Two views of one and the same clip are a pair, too. Without them, views meet across time alone, and what both show
-    at one moment, as a pose or a place in the picture, is no way to find each other."""
+    """Two views of one and the same clip are a pair, too. Without them, views meet across time alone, and what both
+    show at one moment, as a pose or a place in the picture, is no way to find each other."""
     teacher: str | None = None
     """A frozen network that teaches every view: folder of a pretrained one (transformers' layout) or a file of
     `Run.save_encoder`. Read while the run is trained, never when it is opened."""
