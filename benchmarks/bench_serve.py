@@ -47,7 +47,7 @@ def make_index(folder: Path, *, videos: int, windows: int) -> None:
             store.add(made)
     store.close()
     about = {
-        "format": 1,
+        "format": 2,
         "coview": "bench",
         "id": "bench",
         "run": {"path": "none", "checkpoint": "none", "identity": "bench"},

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -310,7 +311,20 @@ def test_the_compiled_product_equals_numpys(share, monkeypatch):
 def test_sqlite_holds_what_people_may_read(store):
     add(store, random_video(np.random.default_rng(0), "a", windows=2))
     with sqlite3.connect(store.folder / "index.sqlite") as table:
-        rows = table.execute(
-            "SELECT v.path, w.start_seconds, w.end_seconds FROM windows w JOIN videos v ON v.number = w.video"
-        )
-        assert list(rows) == [("../videos/a.mp4", 0.0, 2.0), ("../videos/a.mp4", 1.0, 3.0)]
+        rows = table.execute("SELECT path, status, num_windows FROM videos")
+        assert list(rows) == [("../videos/a.mp4", "ready", 2)]
+
+
+def test_times_of_windows_take_little_and_are_named_where_they_are_damaged(store):
+    starts = np.arange(1000) * 0.213333
+    video = random_video(np.random.default_rng(0), "a", windows=1000)
+    add(store, replace(video, vectors=replace(video.vectors, starts=starts, ends=starts + 0.64)))
+    number = store.rows()[0].number
+    kept = store.catalogue.times(number)
+    np.testing.assert_allclose(kept, np.stack([starts, starts + 0.64], axis=1), atol=1e-6)
+    ((size,),) = store.catalogue.query("SELECT LENGTH(times) FROM videos")
+    assert size < 2 * len(starts)
+    with store.catalogue.transaction():
+        store.catalogue.write("UPDATE videos SET times = x'00'")
+    with pytest.raises(UserError, match="is damaged: the times of ../videos/a.mp4 are lost"):
+        store.get(number)

@@ -1,9 +1,10 @@
-"""The table of an index: SQLite, one row a video and a window, written in transactions that are there whole or not."""
+"""The table of an index: SQLite, one row a video, written in transactions that are there whole or not."""
 
 import contextlib
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields as fields_of
 from pathlib import Path
@@ -23,6 +24,7 @@ CREATE TABLE videos (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     row INTEGER UNIQUE,                -- of its whole vector; NULL for a failed video
     first_window INTEGER, num_windows INTEGER NOT NULL,
+    times BLOB,                        -- of its windows, see _pack_times
     checksums TEXT NOT NULL,           -- JSON: view -> CRC-32 of its windows, of its whole vector
     id TEXT NOT NULL, path TEXT NOT NULL, source TEXT NOT NULL, label TEXT, "group" TEXT,
     size INTEGER, mtime_ns INTEGER, content TEXT, fps REAL, duration_seconds REAL,
@@ -31,7 +33,6 @@ CREATE TABLE videos (
 CREATE UNIQUE INDEX live_ids ON videos (id) WHERE status != 'gone';
 CREATE UNIQUE INDEX live_paths ON videos (path) WHERE status != 'gone';
 CREATE INDEX sources ON videos (source);
-CREATE TABLE windows (row INTEGER PRIMARY KEY, video INTEGER NOT NULL, start_seconds REAL, end_seconds REAL);
 CREATE TABLE fields (name TEXT, path TEXT, text TEXT, number REAL, PRIMARY KEY (name, path)) WITHOUT ROWID;
 """
 _FACTS = tuple(field.name for field in fields_of(VideoFacts))
@@ -124,7 +125,8 @@ class Catalogue:
 
     def counts(self) -> tuple[int, int]:
         """Return how many vectors of (windows, whole videos) are confirmed, those of gone videos too."""
-        ((windows, videos),) = self._all("SELECT (SELECT MAX(row) + 1 FROM windows), (SELECT MAX(row) + 1 FROM videos)")
+        found = self._all("SELECT first_window + num_windows, row + 1 FROM videos ORDER BY row DESC LIMIT 1")
+        windows, videos = found[0] if found else (0, 0)
         return windows or 0, videos or 0
 
     def totals(self) -> tuple[int, int, int]:
@@ -144,17 +146,12 @@ class Catalogue:
         facts, vectors = video.facts, video.vectors
         count = 0 if vectors is None else len(vectors.starts)
         values = {name: getattr(facts, name) for name in _FACTS} | {"id": self._free_id(facts.id)}
-        names = ["row", "first_window", "num_windows", "checksums", *_FACTS]
-        written = [row, first_window, count, json.dumps(checksums), *values.values()]
+        times = None if vectors is None else _pack_times(vectors.starts, vectors.ends)
+        names = ["row", "first_window", "num_windows", "times", "checksums", *_FACTS]
+        written = [row, first_window, count, times, json.dumps(checksums), *values.values()]
         marks = ", ".join("?" * len(names))
         columns = ", ".join(f'"{name}"' for name in names)
-        number = self._open.execute(f"INSERT INTO videos ({columns}) VALUES ({marks})", written).lastrowid
-        if vectors is not None and first_window is not None:
-            times = zip(vectors.starts.tolist(), vectors.ends.tolist(), strict=True)
-            self._open.executemany(
-                "INSERT INTO windows VALUES (?, ?, ?, ?)",
-                ((place, number, start, end) for place, (start, end) in enumerate(times, start=first_window)),
-            )
+        self._open.execute(f"INSERT INTO videos ({columns}) VALUES ({marks})", written)
 
     def _free_id(self, wanted: str) -> str:
         """Return an id that no video has, such as "a", "a (2)"."""
@@ -235,25 +232,27 @@ class Catalogue:
 
     def checksums_at(self, window: int) -> str:
         """Return the checksums, as they are stored, of the video to which a window belongs; "" where there is none."""
-        query = "SELECT checksums FROM videos WHERE number = (SELECT video FROM windows WHERE row = ?)"
+        query = "SELECT checksums FROM videos WHERE first_window <= ? ORDER BY row DESC LIMIT 1"
         found = self._all(query, [window])
         return str(found[0][0]) if found else ""
 
-    def times(self, first: int, count: int) -> NDArray[np.float64]:
-        """Return (count, 2) start and end in seconds of windows, from row `first` on."""
-        query = "SELECT start_seconds, end_seconds FROM windows WHERE row >= ? AND row < ? ORDER BY row"
+    def times(self, number: int | None = None) -> NDArray[np.float64]:
+        """Return (W, 2) start and end in seconds of the windows of a video; of all, gone ones too, where none is named.
+
+        Raises:
+            UserError: they are damaged.
+        """
+        which = "row IS NOT NULL" if number is None else "number = ?"
+        values = [] if number is None else [number]
         with self._told():
-            cursor = self._open.execute(query, [first, first + count])
-            found = np.empty((count, 2))
-            at = 0
-            while some := cursor.fetchmany(65_536):
-                found[at : at + len(some)] = some
-                at += len(some)
-        if at != count:
-            raise UserError(
-                f"{self.path} is damaged: {count - at} of {count} windows have no row; make the index again"
-            )
-        return found
+            cursor = self._open.execute(f"SELECT path, num_windows, times FROM videos WHERE {which} ORDER BY row", values)
+            found = [np.empty((0, 2))]
+            for path, count, packed in cursor:
+                times = _unpack_times(packed)
+                if times is None or len(times) != count:
+                    raise UserError(f"{self.path} is damaged: the times of {path} are lost; make the index again")
+                found.append(times)
+        return np.concatenate(found)
 
     def select(self, where: Filter) -> NDArray[np.int64]:
         """Return the rows (n,) of ready videos that meet a filter; its time is about windows and not looked at."""
@@ -298,3 +297,19 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return None
+
+
+def _pack_times(starts: NDArray[np.float64], ends: NDArray[np.float64]) -> bytes:
+    """Pack the times (W,) of windows, to the microsecond: those at equal distances take next to nothing."""
+    steps = np.diff(np.rint(1e6 * np.stack([starts, ends - starts])).astype("<i8"), axis=1, prepend=0)  # (2, W)
+    return zlib.compress(steps.tobytes())
+
+
+def _unpack_times(packed: bytes) -> NDArray[np.float64] | None:
+    """Return (W, 2), None where it is damaged."""
+    try:
+        steps = np.frombuffer(zlib.decompress(packed), "<i8").reshape(2, -1)
+    except (zlib.error, TypeError, ValueError):
+        return None
+    starts, lengths = np.cumsum(steps, axis=1)
+    return np.stack([starts, starts + lengths], axis=1) / 1e6

@@ -134,8 +134,7 @@ class CatalogueStore(abc.ABC):
 
     def get(self, number: int) -> VideoVectors:
         """Return the vectors of a video; see `Store.get`."""
-        _, first, count, _ = self.catalogue.place(number)
-        times = self.catalogue.times(first, count)
+        times = self.catalogue.times(number)
         rows = self.check(number)
         return VideoVectors(
             windows={view: rows[view, "windows"].astype(np.float32) for view in self.views},

@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,17 +67,28 @@ class Cells:
             chosen: (N,) which windows may be looked at; those from n on are in no cell and all returned.
         """
         inside, later = chosen[: len(self.rows)], len(self.rows) + np.flatnonzero(chosen[len(self.rows) :])
-        starts = self.ends - np.diff(self.ends, prepend=0)
-        if inside.all():
-            counts = self.ends - starts
-        else:
-            sums = np.concatenate([[0], np.cumsum(inside[self.rows])])
-            counts = sums[self.ends] - sums[starts]
+        is_all = bool(inside.all())
+        allowed = np.empty(0, np.int64) if is_all else np.flatnonzero(inside)
+        cells_of_allowed = self.cell_of[allowed]
+        sizes = np.diff(self.ends, prepend=0)
+        counts = sizes if is_all else np.bincount(cells_of_allowed, minlength=len(sizes))
         wanted = max(FEWEST_WANTED, int(WANTED_SHARE * counts.sum()))
         order = np.argsort(-(self.centroids @ query), kind="stable")
         opened = order[: int(np.searchsorted(np.cumsum(counts[order]), wanted)) + 1]
-        found = np.concatenate([self.rows[starts[cell] : self.ends[cell]] for cell in opened]).astype(np.int64)
-        return np.concatenate([np.sort(found[inside[found]]), later])
+        if is_all:
+            found = np.sort(np.concatenate([self.rows[self.ends[cell] - sizes[cell] : self.ends[cell]] for cell in opened]))
+        else:
+            is_opened = np.zeros(len(sizes), dtype=bool)
+            is_opened[opened] = True
+            found = allowed[is_opened[cells_of_allowed]]
+        return np.concatenate([found.astype(np.int64), later])
+
+    @cached_property
+    def cell_of(self) -> NDArray[np.uint32]:
+        """(n,) the cell of each window."""
+        found = np.empty(len(self.rows), np.uint32)
+        found[self.rows] = np.repeat(np.arange(len(self.ends), dtype=np.uint32), np.diff(self.ends, prepend=0))
+        return found
 
 
 def build_cells(read: ReadRows, count: int) -> Cells:

@@ -189,7 +189,7 @@ class LocalStore(CatalogueStore):
         numbers, firsts, counts = self._places[:, 1], self._places[:, 2], self._places[:, 3]
         chosen = np.repeat(allowed, counts)  # (N,)
         if where.time is not None:
-            times = self._all_times(len(chosen))
+            times = self._all_times()[: len(chosen)]
             chosen &= (times[:, 1] > where.time.low) & (times[:, 0] < where.time.high)
         if not chosen.any():
             return []
@@ -206,7 +206,7 @@ class LocalStore(CatalogueStore):
         found = []
         for row in best_places(best_of_video, top):
             windows = slice(int(firsts[row]), int(firsts[row] + counts[row]))
-            times = self.catalogue.times(windows.start, int(counts[row]))
+            times = self.catalogue.times(int(numbers[row]))
             if looked_at is None:
                 of_views = {view: by_view[view][windows] for view in query}
             else:
@@ -217,7 +217,7 @@ class LocalStore(CatalogueStore):
                 found.append(Candidate(int(numbers[row]), float(total[window]), cosine_of, start, end))
         return sorted(found, key=lambda one: (-one.cosine, one.number))[:top]
 
-    def _all_times(self, count: int) -> NDArray[np.float64]:
+    def _all_times(self) -> NDArray[np.float64]:
         if self._times is None:
-            self._times = self.catalogue.times(0, count)
+            self._times = self.catalogue.times()
         return self._times

@@ -168,14 +168,14 @@ class MilvusStore(CatalogueStore):
         self, place: NDArray[np.int64], query: Mapping[str, Floats], part: Part, where: Filter, per_video: int
     ) -> Iterator[Candidate]:
         """Yield a video, or its moments, ranked by the vectors themselves, which are checked."""
-        _, number, first, count = place.tolist()
+        number = int(place[1])
         rows = self.check(number)
         by_view = {view: rows[view, part].astype(np.float32) @ vector for view, vector in query.items()}
         total = mean_of_views(by_view)
         if part == "videos":
             yield Candidate(number, float(total[0]), {view: float(values[0]) for view, values in by_view.items()})
             return
-        times = self.catalogue.times(first, count)
+        times = self.catalogue.times(number)
         if where.time is not None:
             total[(times[:, 1] <= where.time.low) | (times[:, 0] >= where.time.high)] = -np.inf
         for window, start, end in find_moments(total, times[:, 0], times[:, 1], most=per_video):
