@@ -122,6 +122,7 @@ def main() -> None:
         }  # one of each kind, for a look at its times
         values: dict[str, Any] = {
             "groups": arguments.groups,
+            "run": "random weights" if arguments.run is None else arguments.run.name,
             "clips": len(clips),
             "videos": len(index),
             "index_seconds": round(indexed, 1),

@@ -1,4 +1,4 @@
-"""Make docs/images/page.png, the picture of the page in the README: synthetic videos -> pretrain -> index -> serve.
+"""Make docs/images/page.webp, the picture of the page in the README: synthetic videos -> pretrain -> index -> serve.
 
 python docs/make_screenshot.py [FOLDER]
 
@@ -14,10 +14,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+import cv2
+import numpy as np
 from playwright.sync_api import sync_playwright
 
-IMAGE = Path(__file__).parent / "images" / "page.png"
-WIDTH, HEIGHT = 1280, 800
+IMAGE = Path(__file__).parent / "images" / "page.webp"
+WIDTH, HEIGHT = 1280, 880
+PLAY = "[...document.querySelectorAll('#stage video')].filter((one) => one.currentTime > 0.2).length === 2"
 
 
 def coview(*words: str) -> None:
@@ -47,14 +50,18 @@ def take_picture(index: Path) -> None:
         assert address is not None
         opened = started.chromium.launch(executable_path=browser, args=["--no-sandbox"])
         page = opened.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
-        page.set_default_timeout(120_000)
+        page.set_default_timeout(300_000)
         page.goto(address[0])
         page.locator(".card-open").nth(3).click()
         page.wait_for_selector(".refine")
-        page.wait_for_timeout(3000)
+        page.locator("#content .card-open").nth(4).click()
+        page.wait_for_function(PLAY)
         page.wait_for_load_state("networkidle")
+        page.mouse.move(WIDTH / 2, 1)
+        page.evaluate("document.documentElement.style.scrollbarWidth = 'none'; scrollTo(0, 0)")
         IMAGE.parent.mkdir(exist_ok=True)
-        page.screenshot(path=str(IMAGE))
+        shown = np.frombuffer(page.screenshot(), np.uint8)
+        cv2.imwrite(str(IMAGE), cv2.imdecode(shown, cv2.IMREAD_COLOR), [cv2.IMWRITE_WEBP_QUALITY, 85])
         opened.close()
         server.terminate()
 

@@ -34,7 +34,8 @@ def test_index_again_with_fields(index, small_run, videos, tmp_path, capsys):
     assert run_arguments([*words, "--fields", str(videos / "own.csv")]) == 0
     text = capsys.readouterr().out
     assert "0 added, 6 unchanged, 1 failed" in text
-    assert "not in the index: ../videos/slow/bad.mp4: not_a_video" in text
+    assert text.count(f"not in the index: {videos / 'slow' / 'bad.mp4'}: not_a_video") == 1
+    assert f"next: coview serve {index}\n  or: coview search {index} fast/v1\n" in text
     (hit,) = json.loads(searched(capsys, index, "fast/v3", "--videos", "--where", "camera=north", "--json"))
     assert hit["id"] == "fast/v1"
 

@@ -1,9 +1,11 @@
 """`coview index`."""
 
 import os
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import tyro
 
@@ -11,6 +13,9 @@ from coview.cli.command import Command, RunFolder, Settings
 from coview.cli.terminal import progress_bar
 from coview.errors import UserError
 from coview.files import require_writable
+
+if TYPE_CHECKING:
+    from coview.embedding.run import Run
 
 Places = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SOURCE... INDEX")]
 
@@ -69,11 +74,14 @@ class IndexCommand(Command):
         folder = Path(last)
         if not sources and self.fields is None and not self.verify and not list_parts(folder):
             raise UserError("coview index needs RUN SOURCE INDEX: a run, what to embed, and the folder of the index")
-        if not (folder / ABOUT).is_file():  # what is wrong is named before a folder is made
+        is_new = not (folder / ABOUT).is_file()
+        if is_new:  # what is wrong is named before a folder is made
             require_writable(folder)
             for source in sources:
                 list_videos(source)
         index = coview.open_index(folder, run=self.run_folder, checkpoint=self.checkpoint, store=self.store)
+        for hint in _stored_views(index.run, sources) if is_new else ():
+            print(hint)
         how = Embedding(self.workers, self.device, self.retry_failed, self.verify)
         with progress_bar("index", unit="videos") as progress:
             done = index_videos(
@@ -92,6 +100,26 @@ class IndexCommand(Command):
         else:
             print(f"{done}\n{index!r}")
             if len(index):
-                print(f"next: coview search {folder} QUERY")
+                first = index.store.rows(status="ready")[0].facts.id
+                place = shlex.quote(str(folder))
+                print(f"next: coview serve {place}\n  or: coview search {place} {shlex.quote(first)}")
         is_all = self.shard is None and "RANK" not in os.environ  # else others may have found good ones
         return 1 if is_all and done.failed and not len(index) else 0
+
+
+def _stored_views(run: "Run", sources: Sequence[str]) -> list[str]:
+    """Name the prepared data set that holds the views of a folder already: the one that the run learnt from."""
+    from coview.datasets.prepared import INFO_NAME, PreparedDataset
+
+    root = Path(str(run.resolved["data"].get("root", "")))
+    if not (root / INFO_NAME).is_file():
+        return []
+    try:
+        made_from = PreparedDataset.open(root).info.get("source")
+    except UserError:
+        return []
+    return [
+        f"the views of {source} lie in {root} already: given as SOURCE in its place, they are not made again"
+        for source in sources
+        if made_from and Path(source).exists() and Path(source).resolve() == Path(str(made_from)).resolve()
+    ]

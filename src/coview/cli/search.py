@@ -1,5 +1,7 @@
 """`coview search`."""
 
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -84,4 +86,6 @@ class Search(Command):
                 print(f"{hit.rank:3} {hit.cosine:.3f}{times}  {one_line(hit.path)}{mark}")
             if not hits:
                 print("nothing found")
+            elif sys.stderr.isatty():
+                print(f"to see them play: coview serve {shlex.quote(str(self.index))}", file=sys.stderr)
         return 0

@@ -156,8 +156,8 @@ class _Meter:
         if "frames" in amounts:
             if self._first_frames is None:
                 self._first_frames = amounts["frames"]
-            seconds = max(self._watch.seconds(), 1e-3)
-            texts.append(f"{(amounts['frames'] - self._first_frames) / seconds:.0f} frames/s")
+            frames, seconds = amounts["frames"] - self._first_frames, max(self._watch.seconds(), 1e-3)
+            texts += [f"{frames / seconds:.0f} frames/s"] if frames else []
         if amounts.get("failed"):
             texts.append(f"{amounts['failed']:.0f} failed")
         if "loss" in amounts:

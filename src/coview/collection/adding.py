@@ -77,8 +77,7 @@ def add_source(
     try:
         for video in _work(run, listed, tasks, device=device, workers=workers, progress=progress, store=store):
             if video.vectors is None:
-                log.warning("not in the index: %s: %s", video.facts.path, video.facts.reason)
-                done += Added(failed=((video.facts.path, video.facts.reason),))
+                done += Added(failed=((shown_path(video.facts.path, folder), video.facts.reason),))
             else:
                 done += Added(changed=1) if video.replaces is not None else Added(added=1)
     except KeyboardInterrupt as stop:
@@ -167,7 +166,7 @@ def _compare(
             tasks.append(_Task(entry, facts, row))
         else:
             if row.facts.status == "failed":
-                done += Added(failed=((path, row.facts.reason),))
+                done += Added(failed=((shown_path(path, folder), row.facts.reason),))
             else:
                 done += Added(unchanged=1)
             renewed = _with_outcome(facts, row.facts)

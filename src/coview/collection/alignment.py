@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.collection.pictures import COARSE_RATE, HEIGHT, WIDTH, Pictures, sample_frames
+from coview.collection.pictures import COARSE_RATE, HEIGHT, WIDTH, Pictures, sample_frames, without_mean
 from coview.collection.store import Floats
 
 SPEEDS = (1.0, 25 / 24, 24 / 25, 1.25, 0.8, 1.5, 1 / 1.5, 2.0, 0.5)
@@ -33,6 +33,8 @@ _MOST_SCALED = 0.35
 _LOCAL_SECONDS = 1.0
 _LOCAL_FROM = 0.5
 _FEWEST_FRAMES = 12
+_SMOOTH_SECONDS = 3.0
+"""What does not change over this long is scenery."""
 _STILL = 0.02
 """Below this variance over time nothing moves, and pictures are compared as they are."""
 
@@ -132,10 +134,7 @@ def confirm(one: Pictures, other: Pictures, proposed: Alignment) -> Agreement | 
     Returns:
         The stretch in which they agree best; None where they overlap too little.
     """
-    still = max(float(np.var(video.motion, dtype=np.float32)) for video in (one, other)) < _STILL
-    mine, theirs = (one.detail, other.detail) if still else (one.motion, other.motion)
-    if proposed.is_mirrored:
-        mine = mine[:, :, ::-1]
+    mine, theirs = one.detail[:, :, ::-1] if proposed.is_mirrored else one.detail, other.detail
     overlap = _Overlap(one, other, proposed)
     if len(overlap.frames) < _FEWEST_FRAMES:
         return None
@@ -151,7 +150,7 @@ def confirm(one: Pictures, other: Pictures, proposed: Alignment) -> Agreement | 
         if len(found.frames) < _FEWEST_FRAMES:
             return None
         there = sample_frames(laid, np.clip(found.places - used[0], 0, len(laid) - 1))
-        agreed = _agree(own[found.frames], there, one.fps)
+        agreed = _agree(*_moving(own[found.frames], there, one.fps), one.fps)
         if agreed is None:
             return None
         correlation, begin, end = agreed
@@ -168,6 +167,16 @@ def confirm(one: Pictures, other: Pictures, proposed: Alignment) -> Agreement | 
         if agreed is not None and best is not None and agreed.correlation > best.correlation:
             best = agreed
     return best
+
+
+def _moving(mine: Floats, theirs: Floats, fps: float) -> tuple[Floats, Floats]:
+    """Return what moves in two stretches (n, P) of the same times; still pictures are compared as they are.
+
+    What stands still is taken away over the shared times alone: a video that goes on beyond them has no other mean.
+    """
+    half = max(round(fps * _SMOOTH_SECONDS / 2), 1)
+    moving = without_mean(mine, half=half), without_mean(theirs, half=half)
+    return (mine, theirs) if max(float(np.var(values)) for values in moving) < _STILL else moving
 
 
 class _Overlap:

@@ -245,7 +245,9 @@ class Catalogue:
         which = "row IS NOT NULL" if number is None else "number = ?"
         values = [] if number is None else [number]
         with self._told():
-            cursor = self._open.execute(f"SELECT path, num_windows, times FROM videos WHERE {which} ORDER BY row", values)
+            cursor = self._open.execute(
+                f"SELECT path, num_windows, times FROM videos WHERE {which} ORDER BY row", values
+            )
             found = [np.empty((0, 2))]
             for path, count, packed in cursor:
                 times = _unpack_times(packed)
@@ -312,4 +314,4 @@ def _unpack_times(packed: bytes) -> NDArray[np.float64] | None:
     except (zlib.error, TypeError, ValueError):
         return None
     starts, lengths = np.cumsum(steps, axis=1)
-    return np.stack([starts, starts + lengths], axis=1) / 1e6
+    return np.asarray(np.stack([starts, starts + lengths], axis=1) / 1e6, dtype=np.float64)

@@ -68,7 +68,7 @@ class Cells:
         """
         inside, later = chosen[: len(self.rows)], len(self.rows) + np.flatnonzero(chosen[len(self.rows) :])
         is_all = bool(inside.all())
-        allowed = np.empty(0, np.int64) if is_all else np.flatnonzero(inside)
+        allowed = np.flatnonzero(inside[:0] if is_all else inside).astype(np.int64)
         cells_of_allowed = self.cell_of[allowed]
         sizes = np.diff(self.ends, prepend=0)
         counts = sizes if is_all else np.bincount(cells_of_allowed, minlength=len(sizes))
@@ -76,12 +76,14 @@ class Cells:
         order = np.argsort(-(self.centroids @ query), kind="stable")
         opened = order[: int(np.searchsorted(np.cumsum(counts[order]), wanted)) + 1]
         if is_all:
-            found = np.sort(np.concatenate([self.rows[self.ends[cell] - sizes[cell] : self.ends[cell]] for cell in opened]))
+            found = np.sort(
+                np.concatenate([self.rows[self.ends[cell] - sizes[cell] : self.ends[cell]] for cell in opened])
+            )
         else:
             is_opened = np.zeros(len(sizes), dtype=bool)
             is_opened[opened] = True
             found = allowed[is_opened[cells_of_allowed]]
-        return np.concatenate([found.astype(np.int64), later])
+        return np.concatenate([found, later])
 
     @cached_property
     def cell_of(self) -> NDArray[np.uint32]:

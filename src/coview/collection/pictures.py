@@ -18,7 +18,6 @@ _COARSE = (12, 9)
 _HIGHEST_RATE = 30.0
 _DESCRIBED_SECONDS = 0.5
 _DETAIL_SIGMA = 3.0
-_SMOOTH_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -30,18 +29,16 @@ class Pictures:
         fps: of them, the video's own up to 30.
         detail: (T, 36, 48) float16, the same without slow changes over the picture: a sky that gets darker is nothing
             to recognise.
-        motion: (T, 36, 48) float16, detail without its mean over three seconds around a frame.
     """
 
     frames: NDArray[np.uint8]
     fps: float
     detail: NDArray[np.float16]
-    motion: NDArray[np.float16]
 
     @property
     def nbytes(self) -> int:
         """Memory that they take."""
-        return self.frames.nbytes + self.detail.nbytes + self.motion.nbytes
+        return self.frames.nbytes + self.detail.nbytes
 
     def coarse(self) -> Floats:
         """Return (T at 16 a second, 9, 12) float32: what an alignment is looked for with."""
@@ -64,17 +61,16 @@ def read_pictures(path: Path) -> Pictures:
     ]
     values = [frame.astype(np.float32) for frame in frames]
     detail = np.stack([frame - cv2.GaussianBlur(frame, (0, 0), _DETAIL_SIGMA) for frame in values])
-    fps = limit or rate
-    motion = _without_mean(detail, half=max(round(fps * _SMOOTH_SECONDS / 2), 1))
-    return Pictures(np.asarray(np.stack(frames), np.uint8), fps, detail.astype(np.float16), motion.astype(np.float16))
+    return Pictures(np.asarray(np.stack(frames), np.uint8), limit or rate, detail.astype(np.float16))
 
 
-def _without_mean(values: Floats, *, half: int) -> Floats:
+def without_mean(values: Floats, *, half: int) -> Floats:
     """Return frames (T, ...) without the mean over `half` frames before and after each."""
     sums = np.concatenate([np.zeros((1, *values.shape[1:])), np.cumsum(values, axis=0, dtype=np.float64)])
     at = np.arange(len(values))
     low, high = np.maximum(at - half, 0), np.minimum(at + half + 1, len(values))
-    return np.asarray(values - (sums[high] - sums[low]) / (high - low)[:, None, None], dtype=np.float32)
+    counts = (high - low).reshape(-1, *[1] * (values.ndim - 1))
+    return np.asarray(values - (sums[high] - sums[low]) / counts, dtype=np.float32)
 
 
 def sample_frames(frames: Floats, places: NDArray[np.float64]) -> Floats:

@@ -13,6 +13,11 @@ from coview.errors import UserError
 _BLOCK_ROWS = 16_384
 _FEW_NUMBERS = 2**23
 """Up to this many numbers NumPy is done before the compiler is imported."""
+_FIRST_NUMBERS = 2**26
+"""A process that looks into cells for the first time has its answer sooner without the compiler, too."""
+_first_numbers_left = [_FIRST_NUMBERS]
+_FEW_GATHERED = 2**25
+"""The same of gathered rows, as long as nothing else has asked for the compiler: a single search in cells."""
 
 
 class VectorFile:
@@ -124,7 +129,9 @@ def cosines_at(rows: NDArray[np.float16], query: NDArray[np.float32], places: ND
         (m,) float32.
     """
     found = np.empty(len(places), dtype=np.float32)
-    if len(places) * rows.shape[1] > _FEW_NUMBERS:
+    count = len(places) * rows.shape[1]
+    _first_numbers_left[0] -= count
+    if count > _FEW_NUMBERS and _first_numbers_left[0] < 0:
         from coview.collection.half_product import gathered_half_product, is_fast_here
 
         if is_fast_here():

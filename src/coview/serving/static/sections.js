@@ -43,7 +43,7 @@ async function showClusters(page) {
   const rest = page.facts.videos - inside;
   page.told.replaceChildren(el("p", {}, found.clusters.length ? `${counted(found.clusters.length, "cluster")} of ${counted(inside, "video")}; ${counted(rest, "video")} in none.` : "No clusters: no group of videos stands out."));
   fill(page, found.clusters, (one) => {
-    const label = one.label ? el("span", { class: "tag" }, el("bdi", {}, one.label), ` ${Math.round(100 * one.label_share)} %`) : null;
+    const label = one.label ? el("span", { class: "tag", title: "The most frequent label of its videos" }, `${Math.round(100 * one.label_share)} % are `, el("bdi", {}, one.label)) : null;
     const strip = el("div", { class: "grid small" }, ...one.videos.map((video) => card({ video }, searching(page, video))));
     return el("section", { class: "group" }, el("header", {}, el("h2", {}, `Cluster ${one.number}`), el("span", { class: "number" }, counted(one.size, "video")), label), strip);
   });
