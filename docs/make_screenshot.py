@@ -45,25 +45,27 @@ def take_picture(index: Path) -> None:
     browser = os.environ.get("COVIEW_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     command = [sys.executable, "-u", "-m", "coview", "serve", str(index), "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server, sync_playwright() as started:
-        assert server.stdout is not None
-        address = re.search(r"http://\S+", "".join(server.stdout.readline() for _ in range(3)))
-        assert address is not None
-        opened = started.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-        page = opened.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
-        page.set_default_timeout(300_000)
-        page.goto(address[0])
-        page.locator(".card-open").nth(3).click()
-        page.wait_for_selector(".refine")
-        page.locator("#content .card-open").nth(4).click()
-        page.wait_for_function(PLAY)
-        page.wait_for_load_state("networkidle")
-        page.mouse.move(WIDTH / 2, 1)
-        page.evaluate("document.documentElement.style.scrollbarWidth = 'none'; scrollTo(0, 0)")
-        IMAGE.parent.mkdir(exist_ok=True)
-        shown = np.frombuffer(page.screenshot(), np.uint8)
-        cv2.imwrite(str(IMAGE), cv2.imdecode(shown, cv2.IMREAD_COLOR), [cv2.IMWRITE_WEBP_QUALITY, 85])
-        opened.close()
-        server.terminate()
+        try:
+            assert server.stdout is not None
+            address = re.search(r"http://\S+", "".join(server.stdout.readline() for _ in range(3)))
+            assert address is not None
+            opened = started.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+            page = opened.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+            page.set_default_timeout(300_000)
+            page.goto(address[0])
+            page.locator(".card-open").nth(3).click()
+            page.wait_for_selector(".refine")
+            page.locator("#content .card-open").nth(4).click()
+            page.wait_for_function(PLAY)
+            page.wait_for_load_state("networkidle")
+            page.mouse.move(WIDTH / 2, 1)
+            page.evaluate("document.documentElement.style.scrollbarWidth = 'none'; scrollTo(0, 0)")
+            IMAGE.parent.mkdir(exist_ok=True)
+            shown = np.frombuffer(page.screenshot(), np.uint8)
+            cv2.imwrite(str(IMAGE), cv2.imdecode(shown, cv2.IMREAD_COLOR), [cv2.IMWRITE_WEBP_QUALITY, 85])
+            opened.close()
+        finally:
+            server.terminate()
 
 
 def main() -> None:
