@@ -50,7 +50,7 @@ def take_picture(index: Path) -> None:
             address = re.search(r"http://\S+", "".join(server.stdout.readline() for _ in range(3)))
             assert address is not None
             opened = started.chromium.launch(executable_path=browser, args=["--no-sandbox"])
-            page = opened.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
+            page = opened.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light", bypass_csp=True)
             page.set_default_timeout(300_000)
             page.goto(address[0])
             page.locator(".card-open").nth(3).click()
