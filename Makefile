@@ -6,7 +6,7 @@ BASE   := $(VENV)/.installed
 STAMP  := $(VENV)/.installed-extras
 DEMO   ?= demo
 
-.PHONY: help setup demo test test-wheel test-lowest faults check bench docs clean
+.PHONY: help setup demo test test-wheel test-lowest faults check bench benchmarks docs clean
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 16
 
@@ -52,7 +52,10 @@ check: $(STAMP) ## lint and types
 	$(BIN)/ruff format --check src tests benchmarks docs $(wildcard examples)
 	$(BIN)/mypy
 
-bench: $(STAMP) ## every benchmark; results as JSON in benchmarks/results
+bench: $(STAMP) ## one table of coview beside its peers, in about ten minutes; kept as JSON in benchmarks/results
+	$(BIN)/python benchmarks/table.py
+
+benchmarks: $(STAMP) ## every benchmark; results as JSON in benchmarks/results
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 docs: $(STAMP) ## the documentation, into docs/_site; its reference is written from the code

@@ -78,18 +78,18 @@ def main() -> None:
     print(path)
 
 
-def prepared(folder: Path, *, gop: int) -> PreparedDataset:
+def prepared(folder: Path, *, gop: int, num_videos: int = NUM_VIDEOS) -> PreparedDataset:
     """Prepare some videos: real ones where COVIEW_DATA names them, otherwise synthetic ones."""
     storage = StorageSettings(gop=gop)
     real = os.environ.get("COVIEW_DATA")
     if real is None:
-        synthetic = SyntheticSettings(num_videos=NUM_VIDEOS, num_frames=150)
-        settings = PrepareSettings(layout="synthetic", synthetic=synthetic, storage=storage, workers=1)
+        synthetic = SyntheticSettings(num_videos=num_videos, num_frames=150)
+        settings = PrepareSettings(layout="synthetic", views=("rgb",), synthetic=synthetic, storage=storage, workers=1)
         return prepare(folder / "clips", folder / "data", settings)
-    videos = sorted((Path(real) / "ucf10" / "videos").rglob("*.mp4"))[::10]
+    videos = sorted((Path(real) / "ucf10" / "videos").rglob("*.mp4"))[:: max(1, 240 // num_videos)]
     table = folder / "videos.csv"
     table.write_text("\n".join(["path", *(str(video) for video in videos)]) + "\n", encoding="utf-8")
-    return prepare(table, folder / "data", PrepareSettings(layout="csv", storage=storage, workers=1))
+    return prepare(table, folder / "data", PrepareSettings(layout="csv", views=("rgb",), storage=storage, workers=1))
 
 
 def long_videos(data: PreparedDataset) -> list[VideoEntry]:

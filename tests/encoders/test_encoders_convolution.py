@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import coview
 from coview.encoders import ENCODERS
-from coview.encoders.convolution import Conv3d, convolution_backward
+from coview.encoders.convolution import Conv3d, choose_dilation, convolution_backward
 
 PLAIN = [((3, 3, 3), (1, 1, 1), (4, 8, 8)), ((1, 3, 3), (1, 2, 2), (1, 5, 4)), ((1, 1, 1), (2, 2, 2), (1, 1, 1))]
 SHORT = [
@@ -151,3 +151,46 @@ def test_other_padding_than_zeros_is_refused() -> None:
         Conv3d(2, 2, 3, padding=1, padding_mode="circular")
     with pytest.raises(ValueError, match="same"):
         Conv3d(2, 2, 3, padding="same")
+
+
+@pytest.fixture
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("kernel", "is_last"), [((3, 1, 1), True), ((3, 1, 1), False), ((1, 1, 1), True)])
+def test_on_one_thread_narrow_kernels_go_the_way_of_several(one_thread, kernel, is_last):
+    """Values and gradients stay; where torch has oneDNN, it and not a matrix product is what computes them."""
+    ours, plain = both(kernel, (1, 1, 1))
+    layout = torch.channels_last_3d if is_last else torch.contiguous_format
+    clips = torch.randn(2, 4, 5, 3, 3).to(memory_format=layout)
+    assert choose_dilation(clips, ours) == (1, 1, 2)
+    for found, wanted in zip(results(ours, clips), results(plain, clips), strict=True):
+        torch.testing.assert_close(found, wanted)
+    direction = torch.randn_like(ours(clips))
+    by_hand = convolution_backward(ours, direction, clips, ours.weight)
+    wanted = torch.autograd.grad(plain(leaf := clips.clone().requires_grad_()), (leaf, plain.weight), direction)
+    for found, expected in zip(by_hand, wanted, strict=True):
+        torch.testing.assert_close(found, expected)
+    if torch.backends.mkldnn.is_available() and torch.backends.mkldnn.enabled:
+        backends = [
+            torch._C._select_conv_backend(
+                clips, ours.weight.detach(), None, [1, 1, 1], list(ours.padding), list(dilation), False, [0, 0, 0], 1
+            ).name
+            for dilation in (ours.dilation, choose_dilation(clips, ours))
+        ]
+        assert backends == ["Slow3d", "Mkldnn"]
+
+
+def test_others_are_left_to_torch(one_thread):
+    ours = both((3, 1, 1), (1, 1, 1))[0]
+    clips = torch.randn(2, 4, 5, 3, 3)
+    for others in (clips.double(), clips.bfloat16(), clips.repeat(8, 1, 1, 1, 1), clips.to("meta")):
+        assert choose_dilation(others, ours) == (1, 1, 1)
+    for kernel, stride in (((1, 1, 1), (1, 1, 1)), ((3, 3, 3), (1, 1, 1)), ((3, 1, 1), (2, 1, 1))):
+        assert choose_dilation(clips, both(kernel, stride)[0]) == (1, 1, 1)
+    torch.set_num_threads(2)
+    assert choose_dilation(clips, ours) == (1, 1, 1)

@@ -1,22 +1,27 @@
 """The 3D convolution of every encoder: where torch's gradients can be wrong, it pads the input itself.
 
+Where torch would take the slower of its two ways on one thread, it asks for the other (`choose_dilation`).
+
 On processors with AVX-512, oneDNN (3.12, as in torch 2.13.0) computes the weight gradient of a padded convolution
 wrongly, or writes past its memory, where the kernel reaches over the whole input in some dimension. Padding explicitly
 and then convolving without padding is right everywhere. See docs/explanation/convolution-gradients.md.
 """
 
+import torch
 from torch import Tensor, nn, ops
 from torch.nn import functional
 
 Sizes = tuple[int, ...]
 """Along T, H, W."""
+_FAST_FROM = 16
+"""Clips from which torch takes oneDNN on one thread in any case."""
 
 
 class Conv3d(nn.Conv3d):
     """`nn.Conv3d` with zero padding whose gradients are right for clips as small as its kernel, too.
 
-    Where no padded dimension of the clips is as small as the kernel it is `nn.Conv3d` to the bit; names and values in
-    the state dict are the same everywhere.
+    Where no padded dimension of the clips is as small as the kernel it is `nn.Conv3d` to the bit, on one thread but for
+    rounding; names and values in the state dict are the same everywhere.
 
     Raises:
         ValueError: another padding mode than zeros, or padding given as a word.
@@ -30,7 +35,30 @@ class Conv3d(nn.Conv3d):
     def forward(self, clips: Tensor) -> Tensor:
         """Map clips (B, C, T, H, W) to (B, D, T', H', W')."""
         clips, padding = pad_short_dimensions(clips, self)
-        return functional.conv3d(clips, self.weight, self.bias, self.stride, padding, self.dilation, self.groups)
+        dilation = self.dilation if torch.is_autocast_enabled("cpu") else choose_dilation(clips, self)
+        return functional.conv3d(clips, self.weight, self.bias, self.stride, padding, dilation, self.groups)
+
+
+def choose_dilation(clips: Tensor, convolution: Conv3d) -> Sizes:
+    """Return a dilation under which the convolution is the same and torch computes it by oneDNN.
+
+    On one thread torch leaves oneDNN aside for fewer than 16 float32 clips, no stride, no dilation and kernels one
+    pixel wide and high (`use_mkldnn` in ATen's Convolution.cpp): those of separable convolutions along time, and of
+    width 1, which then take 2 to 3 times as long. Such a kernel reaches no further when it is dilated in space.
+
+    Args:
+        clips: (B, C, T, H, W), in the number format that the convolution computes in.
+        convolution: whose kernel it is.
+    """
+    kernel, own = convolution.kernel_size, (convolution.stride, convolution.dilation)
+    is_left_aside = kernel[1:] == (1, 1) and own == ((1, 1, 1), (1, 1, 1)) and convolution.groups == 1
+    if not is_left_aside or clips.device.type != "cpu" or clips.dtype != torch.float32:
+        return convolution.dilation
+    if torch.compiler.is_compiling() or torch.get_num_threads() > 1 or clips.shape[0] >= _FAST_FROM:
+        return convolution.dilation
+    if kernel[0] == 1 and not clips.is_contiguous(memory_format=torch.channels_last_3d):
+        return convolution.dilation  # a plain matrix product, which oneDNN would sort anew
+    return (1, 1, 2)
 
 
 def short_dimensions(size: Sizes, convolution: Conv3d) -> Sizes:
@@ -81,9 +109,10 @@ def convolution_backward(convolution: Conv3d, gradient: Tensor, clips: Tensor, k
         The gradients of the clips and of the kernel, in their shapes and number formats.
     """
     padded, padding = pad_short_dimensions(clips, convolution)
-    sizes = (convolution.stride, padding, convolution.dilation, False, [0, 0, 0], convolution.groups)
+    used = padded.to(gradient.dtype)
+    sizes = (convolution.stride, padding, choose_dilation(used, convolution), False, [0, 0, 0], convolution.groups)
     through, of_kernel, _ = ops.aten.convolution_backward(
-        gradient, padded.to(gradient.dtype), kernel.to(gradient.dtype), None, *sizes, [True, True, False]
+        gradient, used, kernel.to(gradient.dtype), None, *sizes, [True, True, False]
     )
     if padded is not clips:
         for axis in range(2, 5):

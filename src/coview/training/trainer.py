@@ -169,7 +169,7 @@ class Trainer:
         """Wrap the method so that gradients are averaged over processes; anew each stage, since others learn."""
         if self.processes.world_size == 1:
             return self.method
-        return DistributedDataParallel(self.method, broadcast_buffers=False)
+        return DistributedDataParallel(self.method, broadcast_buffers=False, gradient_as_bucket_view=True)
 
     def _step(self, model: nn.Module, batch: ViewBatch, now: Progress) -> tuple[LossOutput, float]:
         """Take one optimiser step, the batch in `loss_parts` parts; return the last part's output and the rate."""
