@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain as chain_rows
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +301,9 @@ def manifest_rows(scale: Scale) -> Iterator[Row]:
     yield Row(work, "read whole", (max(ours, 0.01), max(ours, 0.01)), (theirs, theirs), f"checksums; {memory}")
 
 
+KINDS = (step_rows, flow_rows, search_rows, manifest_rows)
+
+
 def as_markdown(rows: list[dict[str, Any]]) -> str:
     """Return the table."""
     lines = [
@@ -325,14 +329,8 @@ def main() -> None:
     scale = Scale.of(is_quick)
     began, rows = time.perf_counter(), []
     with tempfile.TemporaryDirectory() as folder:
-        for make in (
-            lambda: clip_rows(scale, Path(folder)),
-            lambda: step_rows(scale),
-            lambda: flow_rows(scale),
-            lambda: search_rows(scale),
-            lambda: manifest_rows(scale),
-        ):
-            rows += [row.as_plain() for row in make()]
+        made = chain_rows(clip_rows(scale, Path(folder)), *(make(scale) for make in KINDS))
+        rows += [row.as_plain() for row in made]
     values = {"threads": 1, "seconds": round(time.perf_counter() - began), "rows": rows}
     print(as_markdown(rows))
     print(json.dumps(values) if is_quick else record("table", values))
