@@ -56,6 +56,8 @@ def choose_dilation(clips: Tensor, convolution: Conv3d) -> Sizes:
         return convolution.dilation
     if torch.compiler.is_compiling() or torch.get_num_threads() > 1 or clips.shape[0] >= _FAST_FROM:
         return convolution.dilation
+    if not torch.backends.mkldnn.is_available():
+        return convolution.dilation
     if kernel[0] == 1 and not clips.is_contiguous(memory_format=torch.channels_last_3d):
         return convolution.dilation  # a plain matrix product, which oneDNN would sort anew
     return (1, 1, 2)
