@@ -130,9 +130,9 @@ class Rows:
         )
         return fit_head(given, views=self.views, combine="concat", multi_label=False, run={}, is_validated=False)
 
-    def macro_f1(self, some: NDArray[np.int64], tested: NDArray[np.int64]) -> float:
-        """Return macro-F1 of a head that was fitted to some videos, on others."""
-        head, classes = self.fit(some), sorted(set(self.labels.tolist()))
+    def macro_f1(self, head: Head | None, tested: NDArray[np.int64]) -> float:
+        """Return macro-F1 of a head on videos."""
+        classes = sorted(set(self.labels.tolist()))
         if head is None:
             return 0.0
         said = head.decide(head.of_features(self.features[tested]))
@@ -140,21 +140,21 @@ class Rows:
         targets = self.labels[tested][:, None] == np.array(classes)
         return score_classes(decided, targets, classes=classes, groups=["one"] * len(tested)).macro_f1
 
-    def suggested(self, pool: NDArray[np.int64], rounds: int, seed: int) -> list[NDArray[np.int64]]:
-        """Return what is labelled after each round of suggestions."""
+    def suggested(self, pool: NDArray[np.int64], rounds: int, seed: int) -> list[Head | None]:
+        """Return the head after each round of suggestions."""
         chosen = np.empty(0, dtype=np.int64)
         numbers, owners = np.unique(self.videos[pool], return_inverse=True)
         group_of = dict(zip(self.videos[pool].tolist(), self.groups[pool].tolist(), strict=True))
         _, recordings = np.unique([group_of[number] for number in numbers.tolist()], return_inverse=True)
         rows = {view: own[pool] for view, own in self.rows.items()}
-        found = []
+        found: list[Head | None] = []
         for _ in range(rounds):
-            head = self.fit(chosen) if len(chosen) else None
+            head = found[-1] if found else None
             counts = Counter(self.labels[chosen].tolist())
             given = Pool(rows, owners, recordings.astype(np.int64), np.isin(pool, chosen))
             next_ones = suggest(given, head, views=self.views, counts=counts, count=DOZEN, seed=seed)
             chosen = np.concatenate([chosen, pool[[one.row for one in next_ones]]])
-            found.append(chosen)
+            found.append(self.fit(chosen))
         return found
 
 
@@ -172,8 +172,8 @@ def measure_suggestions(videos: Rows, orders: int, *, rare: bool) -> dict[str, A
             pool = pool[~np.isin(pool, np.concatenate([places[max(1, len(places) // 4) :] for places in own]))]
         rounds, shuffled = min(int(len(pool) * 0.97) // DOZEN, MOST_ROUNDS), generator.permutation(pool)
         by_chance = [shuffled[: DOZEN * (number + 1)] for number in range(rounds)]
-        random_curves.append([videos.macro_f1(some, tested) for some in by_chance])
-        suggested_curves.append([videos.macro_f1(some, tested) for some in videos.suggested(pool, rounds, order)])
+        random_curves.append([videos.macro_f1(videos.fit(some), tested) for some in by_chance])
+        suggested_curves.append([videos.macro_f1(head, tested) for head in videos.suggested(pool, rounds, order)])
     shortest = min(map(len, random_curves))
     by_chance = np.mean([curve[:shortest] for curve in random_curves], axis=0)
     suggested = np.mean([curve[:shortest] for curve in suggested_curves], axis=0)

@@ -29,6 +29,7 @@ from coview.cli.predict import Predict
 from coview.cli.prepare import Prepare
 from coview.cli.pretrain import Pretrain
 from coview.cli.sample import Sample
+from coview.cli.score import Score
 from coview.cli.search import Search
 from coview.cli.serve import Serve
 from coview.cli.table import TableCommand
@@ -59,6 +60,7 @@ COMMANDS: dict[str, type[Command]] = {
     "head": HeadCommand,
     "finetune": Finetune,
     "predict": Predict,
+    "score": Score,
     "serve": Serve,
     "demo": Demo,
     "doctor": Doctor,

@@ -16,6 +16,7 @@ from coview.errors import UserError
 if TYPE_CHECKING:
     from coview.collection.findings import Findings
     from coview.collection.index import Index
+    from coview.evaluation.metrics.per_class import ClassScores
 
 IndexFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="INDEX")]
 
@@ -105,3 +106,22 @@ def print_table(rows: list[dict[str, str]]) -> None:
 def one_line(text: str) -> str:
     """Return text that a terminal shows as it is: no line breaks, no control characters."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+def class_cells(row: "ClassScores", *, counted: str) -> dict[str, str]:
+    """Return the scores of a class as a row of a table.
+
+    Args:
+        row: of the class.
+        counted: what its support counts, such as "windows".
+    """
+    low, high = row.interval
+    return {
+        "class": row.name,
+        "precision": f"{row.precision:.2f}",
+        "recall": f"{row.recall:.2f}",
+        "F1": f"{row.f1:.2f}",
+        "95%": f"{low:.2f} to {high:.2f}",
+        counted: f"{row.support:,}",
+        "recordings": f"{row.recordings:,}",
+    }

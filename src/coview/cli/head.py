@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from coview.cli.command import Command, Settings
-from coview.cli.findings import IndexFolder, one_line, print_table
+from coview.cli.findings import IndexFolder, class_cells, one_line, print_table
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class HeadCommand(Command):
         if quality is None:
             print("how good it is cannot be said: label moments of at least two recordings")
         else:
-            print_table([_cells(row.name, row) for row in quality.classes.rows])
+            print_table([class_cells(row, counted="windows") for row in quality.classes.rows])
             low, high = quality.classes.interval
             print(
                 f"macro-F1 {quality.classes.macro_f1:.2f} (95% {low:.2f} to {high:.2f}), calibration error "
@@ -75,19 +75,3 @@ class HeadCommand(Command):
                 print(one_line(f"note: {remark}"))
         print(f"report: {report}\nnext: coview predict {self.out} VIDEOS --out predictions.csv")
         return 0
-
-
-def _cells(name: str, row: object) -> dict[str, str]:
-    from coview.evaluation.metrics.per_class import ClassScores
-
-    assert isinstance(row, ClassScores)
-    low, high = row.interval
-    return {
-        "class": name,
-        "precision": f"{row.precision:.2f}",
-        "recall": f"{row.recall:.2f}",
-        "F1": f"{row.f1:.2f}",
-        "95%": f"{low:.2f} to {high:.2f}",
-        "windows": f"{row.support:,}",
-        "recordings": f"{row.recordings:,}",
-    }

@@ -62,7 +62,7 @@ class LabelsCommand(Command):
         if self.action == "import" and self.file is not None:
             count = labels.import_file(self.file, format=self.format, replace_differing=self.replace)
             print(f"{count:,} new labels from {self.file}; {len(labels):,} in all")
-            print(f"next: coview head {self.index} --out HEAD")
+            print(f"next: coview head {self.index} --out {self.index}-head")
         elif self.action == "export" and self.file is not None:
             print(f"{labels.export_file(self.file, format=self.format):,} labels written to {self.file}")
         else:

@@ -84,4 +84,6 @@ class Predict(Command):
         print(f"{written.videos:,} videos predicted, {len(written.failed):,} failed: {written.path}")
         if written.joined is not None:
             print(f"all shares are done, joined: {written.joined}")
+        if written.videos and (self.shard is None or written.joined is not None):
+            print(f"next, where the truth is known: coview score {self.out} TRUTH")
         return 1 if written.failed and not written.videos else 0

@@ -7,19 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from coview.collection.about import ABOUT
 from coview.collection.embedding_videos import cut_segment
 from coview.collection.file_identity import absolute
 from coview.collection.labels import NONE
-from coview.collection.labels.faults import Faults
-from coview.collection.labels.formats import read_file
-from coview.collection.labels.matching import Entry
-from coview.collection.opening import open_index
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ProgressSink
 from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.evaluation.protocols.finetuning import FinetuneSettings, find_finished, finetune_config
+from coview.evaluation.said import read_labels
 from coview.files import as_path, write_text
 from coview.preparation.prepare import prepare
 from coview.preparation.settings import PrepareSettings
@@ -93,15 +89,8 @@ def list_moments(labels: Path) -> list[Moment]:
     Raises:
         UserError: several classes at once, one class only, or a video that is not there.
     """
-    if (labels / ABOUT).is_file():
-        found = _of_index(labels)
-    else:
-        found = [
-            (absolute(labels.parent / entry.video), entry.classes, entry.start_seconds, entry.end_seconds, "")
-            for entry in _seconds_only(labels)
-        ]
     by_moment: dict[tuple[str, float | None, float | None], Moment] = {}
-    for path, classes, start, end, group in found:
+    for path, classes, start, end, group in read_labels(labels):
         label = classes[0] if classes else NONE
         before = by_moment.get((path, start, end))
         if len(classes) > 1 or (before is not None and before.label != label):
@@ -120,30 +109,6 @@ def list_moments(labels: Path) -> list[Moment]:
             "apart, label at least two"
         )
     return list(by_moment.values())
-
-
-def _of_index(folder: Path) -> list[tuple[str, tuple[str, ...], float | None, float | None, str]]:
-    index = open_index(folder)
-    try:
-        groups = {row.number: row.facts.group for row in index.store.rows()}
-        return [
-            (one.path, one.classes, one.start_seconds, one.end_seconds, groups.get(one.video or -1) or "")
-            for one in index.labels
-        ]
-    finally:
-        index.close()
-
-
-def _seconds_only(labels: Path) -> list[Entry]:
-    faults = Faults(labels)
-    entries = read_file(labels, None, faults)
-    faults.raise_if_any()
-    counted = next((entry for entry in entries if entry.frames is not None), None)
-    if counted is not None:
-        raise UserError(
-            f"{labels}, {counted.place}: it counts frames; import it into an index, and name that: coview labels import"
-        )
-    return entries
 
 
 def _prepare(moments: Sequence[Moment], run: Run, folder: Path, *, progress: ProgressSink | None) -> PreparedDataset:

@@ -1,8 +1,8 @@
 """What to label next: a mix of what the head is unsure of, of likely members of rare classes, and of what is new.
 
-Uncertain ones are thinned by how far apart they lie (as in BADGE, Ash et al. 2020); new ones are typical of groups in
-which nothing is labelled (TypiClust, Hacohen et al. 2022). Never two of one video, and of a recording that has labels
-only once the others have some.
+New ones and uncertain ones are found by facility location (Wei et al. 2015, "Submodularity in data subset selection"):
+each is the row that most raises how much all rows resemble what is labelled or chosen; uncertain rows are counted by
+their doubt. Never two of one video, and of a recording that has labels only once the others have some.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -18,11 +18,10 @@ from coview.collection.store import Floats
 _SAMPLE = 2000
 """Rows among which new ones are looked for."""
 _WIDER = 8
-"""Uncertain ones are thinned out of so many times as many as are wanted."""
-_UNSURE_SHARE, _RARE_SHARE = 0.4, 0.3
+"""Uncertain ones are chosen among so many times as many as are wanted."""
+_UNSURE_SHARE, _RARE_SHARE = 0.3, 0.1
 """Of the suggestions; the rest is new."""
 _RARE_CLASSES = 4
-_ROUNDS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,12 +92,13 @@ def suggest(
     def features(places: NDArray[np.int64]) -> Floats:
         return gather_rows(pool.rows, places, views=views, combine=combine)
 
+    sample = _Sample.draw(pool, allowed, features, generator)
     if head is not None:
         scored = _score(pool, head, allowed, rare=_rare_classes(head, counts))
         wanted = round(count * _UNSURE_SHARE)
-        chosen.take(_unsure(scored, head, features, wanted, chosen), wanted)
+        chosen.take(_unsure(scored, head, pool, features, wanted, sample), wanted)
         chosen.take(_rare(scored, head), round(count * _RARE_SHARE))
-    chosen.take(_new(pool, allowed, features, count, chosen, generator), count)
+    chosen.take(_new(pool, allowed, features, count, chosen, sample, generator), count)
     return chosen.mixed()
 
 
@@ -195,19 +195,70 @@ def _rare_classes(head: Head, counts: Mapping[str, int]) -> list[int]:
     return [place for place in order[:_RARE_CLASSES] if known[place] < max(known)] or order[:1]
 
 
+@dataclass(frozen=True)
+class _Sample:
+    """Rows that stand for the pool.
+
+    Attributes:
+        places: (n,) of rows that may be chosen.
+        rows: (n, D) their features, centred, unit.
+        labelled: (m, D) those of rows with a label, alike.
+        centre: (D,) that was taken off.
+    """
+
+    places: NDArray[np.int64]
+    rows: Floats
+    labelled: Floats
+    centre: Floats
+
+    @classmethod
+    def draw(
+        cls,
+        pool: Pool,
+        allowed: NDArray[np.bool_],
+        features: Callable[[NDArray[np.int64]], Floats],
+        generator: np.random.Generator,
+    ) -> "_Sample":
+        """Return a sample of the allowed rows, and of the labelled ones."""
+        places, labelled = (
+            _drawn(np.flatnonzero(which), most, generator)
+            for which, most in ((allowed, _SAMPLE), (pool.is_labelled, _SAMPLE // 4))
+        )
+        rows = features(np.concatenate([labelled, places]))
+        centre = rows.mean(axis=0) if len(rows) else np.zeros(rows.shape[1], np.float32)
+        rows = _unit(rows - centre)
+        return cls(places, rows[len(labelled) :], rows[: len(labelled)], centre)
+
+
+def _drawn(places: NDArray[np.int64], most: int, generator: np.random.Generator) -> NDArray[np.int64]:
+    return places if len(places) <= most else np.sort(generator.choice(places, most, replace=False))
+
+
+def _unit(rows: Floats) -> Floats:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9), dtype=np.float32)
+
+
 def _unsure(
-    scored: _Scored, head: Head, features: Callable[[NDArray[np.int64]], Floats], wanted: int, chosen: _Chosen
+    scored: _Scored,
+    head: Head,
+    pool: Pool,
+    features: Callable[[NDArray[np.int64]], Floats],
+    wanted: int,
+    sample: _Sample,
 ) -> list[Suggestion]:
-    """Return uncertain rows that lie far from each other, the most uncertain first."""
-    rows = scored.unsure[: max(1, wanted) * _WIDER]
-    if not len(rows):
+    """Return uncertain rows that together resemble the uncertain ones most, as labelled ones do not."""
+    places = scored.unsure[: max(1, wanted) * _WIDER]
+    if not len(places):
         return []
+    rows = _unit(features(places) - sample.centre)
+    chances = np.stack([scored.chances(int(place)) for place in places])  # (n, C)
+    weights = 1 + _doubt(chances, head)
+    recordings = pool.recordings[pool.owners[places]]
     found = []
-    for place in _spread(features(rows), wanted * 2):
-        chances = scored.chances(int(rows[place]))
-        top = np.argsort(-chances)[:2]
+    for place in _represent(rows, rows, weights=weights, known=sample.labelled, recordings=recordings, count=wanted):
+        top = np.argsort(-chances[place])[:2]
         names = tuple(head.classes[at] for at in top)
-        found.append(Suggestion(int(rows[place]), "unsure", names, float(chances[top[0]])))
+        found.append(Suggestion(int(places[place]), "unsure", names, float(chances[place, top[0]])))
     return found
 
 
@@ -228,56 +279,55 @@ def _new(
     features: Callable[[NDArray[np.int64]], Floats],
     count: int,
     chosen: _Chosen,
+    sample: _Sample,
     generator: np.random.Generator,
 ) -> list[Suggestion]:
-    """Return the most typical row of each cluster without a label, the largest cluster first."""
-    places = np.flatnonzero(allowed)
-    if len(places) > _SAMPLE:
-        places = np.sort(generator.choice(places, _SAMPLE, replace=False))
-    labelled = np.flatnonzero(pool.is_labelled)
-    if len(labelled) > _SAMPLE // 4:
-        labelled = np.sort(generator.choice(labelled, _SAMPLE // 4, replace=False))
-    if not len(places):
+    """Return rows that stand for those which resemble nothing that is labelled or chosen; then any."""
+    if not len(sample.places):
         return []
-    known = np.concatenate([labelled, [one.row for one in chosen.found]]).astype(np.int64)
-    rows = features(np.concatenate([known, places]))
-    rows = rows - rows.mean(axis=0)
-    clusters = min(len(rows), len(np.unique(pool.owners[known])) + count)
-    cluster_of, centres = _cluster(rows, clusters, generator)
-    sizes = np.bincount(cluster_of[len(known) :], minlength=clusters)
-    taken = np.bincount(cluster_of[: len(known)], minlength=clusters)
-    found = []
-    for rank in range(2):  # the next most typical ones, where one of each is not enough
-        for cluster in np.lexsort((-sizes, taken)):
-            inside = np.flatnonzero(cluster_of[len(known) :] == cluster)
-            if len(inside) > rank:
-                distances = ((rows[len(known) + inside] - centres[cluster]) ** 2).sum(axis=1)
-                found.append(Suggestion(int(places[inside[np.argsort(distances)[rank]]]), "new"))
+    own = np.array([one.row for one in chosen.found], dtype=np.int64)
+    known = np.concatenate([sample.labelled, _unit(features(own) - sample.centre)]) if len(own) else sample.labelled
+    recordings = pool.recordings[pool.owners[sample.places]]
+    taken = pool.recordings[pool.owners[own]]
+    order = _represent(
+        sample.rows, sample.rows, known=known, recordings=recordings, taken=set(taken.tolist()), count=count
+    )
     shuffled = generator.permutation(np.flatnonzero(allowed))
     _, first = np.unique(pool.owners[shuffled], return_index=True)  # one of each video
-    return found + [Suggestion(int(place), "new") for place in shuffled[np.sort(first)[: 4 * count]]]
+    rest = shuffled[np.sort(first)[: 4 * count]]
+    return [Suggestion(int(place), "new") for place in [*sample.places[order], *rest]]
 
 
-def _spread(rows: Floats, count: int) -> list[int]:
-    """Return places of rows far from each other, beginning with the first (farthest-first traversal)."""
-    found, distances = [0], ((rows - rows[0]) ** 2).sum(axis=1)
-    while len(found) < min(count, len(rows)):
-        place = int(distances.argmax())
-        found.append(place)
-        distances = np.minimum(distances, ((rows - rows[place]) ** 2).sum(axis=1))
-    return sorted(found)
+def _represent(
+    rows: Floats,
+    candidates: Floats,
+    *,
+    known: Floats,
+    recordings: NDArray[np.int64],
+    count: int,
+    weights: NDArray[np.float32] | None = None,
+    taken: set[int] | None = None,
+) -> list[int]:
+    """Return places of candidates, each the one that most raises the sum over rows of the largest cosine to it.
 
-
-def _cluster(rows: Floats, count: int, generator: np.random.Generator) -> tuple[NDArray[np.int64], Floats]:
-    """Return the cluster (n,) of each row and the centres (count, D): k-means from farthest-first beginnings."""
-    start = int(generator.integers(len(rows)))
-    order = np.concatenate([[start], np.delete(np.arange(len(rows)), start)])
-    centres = rows[order][_spread(rows[order], count)].copy()
-    for _ in range(_ROUNDS):
-        closeness = rows @ centres.T - (centres**2).sum(axis=1) / 2  # (n, count)
-        cluster_of = closeness.argmax(axis=1)
-        sums = np.zeros_like(centres)
-        np.add.at(sums, cluster_of, rows)
-        sizes = np.bincount(cluster_of, minlength=len(centres))
-        centres = np.where(sizes[:, None] > 0, sums / np.maximum(sizes, 1)[:, None], centres).astype(np.float32)
-    return cluster_of, centres
+    Args:
+        rows: (n, D) unit rows, to be represented.
+        candidates: (m, D) unit rows.
+        known: (k, D) unit rows, which represent already.
+        recordings: (m,) of the candidates: never two of one.
+        count: at most so many.
+        weights: (n,) of the rows; None: all alike.
+        taken: recordings that are out.
+    """
+    alike = np.maximum(rows @ candidates.T, 0)  # (n, m)
+    reached = np.maximum(rows @ known.T, 0).max(axis=1, initial=0)  # (n,)
+    weight = np.ones(len(rows), np.float32) if weights is None else weights
+    free = ~np.isin(recordings, list(taken or ()))
+    found: list[int] = []
+    while len(found) < count and free.any():
+        gains = weight @ np.maximum(alike - reached[:, None], 0)  # (m,)
+        best = int(np.where(free, gains, -1).argmax())
+        found.append(best)
+        reached = np.maximum(reached, alike[:, best])
+        free &= recordings != recordings[best]
+    return found

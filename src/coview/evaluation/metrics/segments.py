@@ -37,18 +37,33 @@ def segment_average_precision(
     """
     if not true:
         return float("nan")
+    hits, _ = match_segments(predicted, scores, true, tiou=tiou)
+    return _area(hits[np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")], len(true))
+
+
+def match_segments(
+    predicted: Sequence[Span], scores: Sequence[float], true: Sequence[Span], *, tiou: float
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which predicted segments (n,) are right, and which true ones (m,) were found.
+
+    Args:
+        predicted: n segments.
+        scores: n.
+        true: m segments.
+        tiou: as in `segment_average_precision`.
+    """
     by_video: dict[str, list[int]] = {}
     for place, (video, _, _) in enumerate(true):
         by_video.setdefault(video, []).append(place)
     taken = np.zeros(len(true), dtype=bool)
     hits = np.zeros(len(predicted), dtype=bool)
-    for rank, place in enumerate(np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable")):
+    for place in np.argsort(-np.asarray(scores, dtype=np.float64), kind="stable"):
         video, start, end = predicted[place]
         found = [(temporal_iou(start, end, *true[at][1:]), at) for at in by_video.get(video, []) if not taken[at]]
         best = max(found, default=(0.0, -1))
         if best[0] >= tiou:
-            taken[best[1]] = hits[rank] = True
-    return _area(hits, len(true))
+            taken[best[1]] = hits[place] = True
+    return hits, taken
 
 
 def _area(hits: NDArray[np.bool_], count: int) -> float:
