@@ -1,7 +1,7 @@
 """How good are the predictions of a table? Compared with what a file of labels, an index or a data set says."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,7 +130,7 @@ def _common_names(predicted: set[str], true: set[str]) -> dict[str, str]:
     return found | {mine[stem]: theirs[stem] for stem in mine.keys() & theirs.keys()}
 
 
-def _once(paths: "Sequence[str] | set[str]") -> dict[str, str]:
+def _once(paths: Iterable[str]) -> dict[str, str]:
     """Return file name without its ending -> path, of those that occur once."""
     found: dict[str, list[str]] = {}
     for path in paths:
@@ -138,8 +138,8 @@ def _once(paths: "Sequence[str] | set[str]") -> dict[str, str]:
     return {stem: own[0] for stem, own in found.items() if len(own) == 1}
 
 
-def _some(names: "Sequence[str] | Mapping[str, object] | object") -> str:
-    return repr(next(iter(sorted(map(str, names)))))  # type: ignore[call-overload]
+def _some(names: Iterable[str]) -> str:
+    return repr(min(names))
 
 
 def _score_videos(rows: Rows, names: Mapping[str, str], truth: Truth) -> Found:
@@ -194,8 +194,8 @@ def _score_segments(rows: Rows, names: Mapping[str, str], truth: Truth) -> Found
     for place, name in enumerate(classes):
         spans, scores = [one for one, _ in predicted.get(name, ())], [score for _, score in predicted.get(name, ())]
         hits, found = match_segments(spans, scores, true.get(name, ()), tiou=MATCH)
-        said += scores
-        right += hits.tolist()
+        said.extend(scores)
+        right.extend(hits.tolist())
         missed = [span for span, is_found in zip(true.get(name, ()), found.tolist(), strict=True) if not is_found]
         for span, is_decided, is_true in [
             *((span, True, hit) for span, hit in zip(spans, hits.tolist(), strict=True)),
