@@ -235,8 +235,8 @@ def test_mlflow_keeps_scalars_in_a_folder(tmp_path, monkeypatch):
 
 
 def test_trackio_keeps_scalars_in_a_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))  # before the import, which reads it
     pytest.importorskip("trackio", reason="trackio is not installed: pip install 'coview[trackio]'")
-    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))
     run = tmp_path / "mine"
     run.mkdir()
     log_steps(run, "trackio", 1, 2)
