@@ -4,8 +4,11 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from starlette.testclient import TestClient
@@ -175,3 +178,33 @@ def test_mistakes_are_named(place, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "fastapi" else found(name))
     with pytest.raises(UserError, match=r"pip install 'coview\[serve\]'"):
         run_arguments(["serve", str(place.index)])
+
+
+SLOW_SERVER = """
+import asyncio
+import coview.serving.server as server
+async def app(scope, receive, send):
+    while scope["type"] == "lifespan":
+        event = (await receive())["type"]
+        await send({"type": f"{event}.complete"})
+        if event == "lifespan.shutdown":
+            return
+    print("asked", flush=True)
+    await asyncio.sleep(60)
+server.create_app = lambda *index, **options: app
+server.open_index = lambda place: place
+server.serve("index", port=0, say=lambda words: print(words.splitlines()[1], flush=True))
+"""
+
+
+def test_ctrl_c_in_the_midst_of_a_film_shows_no_traceback():
+    command = [sys.executable, "-c", SLOW_SERVER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        address = urlsplit(process.stdout.readline().strip())
+        with socket.create_connection((address.hostname, address.port)) as asking:
+            asking.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert process.stdout.readline() == "asked\n"
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "Traceback" not in errors

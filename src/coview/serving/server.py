@@ -1,7 +1,9 @@
 """Serve the page of an index until Ctrl-C."""
 
+import asyncio
 import contextlib
 import errno
+import logging
 import secrets
 import socket
 import threading
@@ -50,11 +52,18 @@ def serve(
     address = place if token is None else f"{place}?token={token}"
     app = create_app(opened, run=None if run is None else Path(run), token=token)
     config = uvicorn.Config(app, log_level="warning", lifespan="on", server_header=False, timeout_graceful_shutdown=3)
+    logging.getLogger("uvicorn.error").addFilter(is_worth_a_line)
     say(f"{opened!r}\n{address}\nEnd with Ctrl-C. The API is described at {place}docs")
     if open_browser:
         threading.Timer(_OPEN_AFTER_SECONDS, webbrowser.open, [address]).start()
     with listening, contextlib.suppress(KeyboardInterrupt):  # how a server is ended
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Return whether to log this: requests that are cut off in the midst of a film when a server ends are no errors."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, asyncio.CancelledError | KeyboardInterrupt)
 
 
 def _address(host: str, port: int) -> str:
