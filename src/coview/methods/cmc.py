@@ -11,7 +11,7 @@ from coview.datatypes import ViewBatch
 from coview.encoders.heads import ProjectionHead
 from coview.errors import UserError
 from coview.methods.base import LossOutput, Method, Progress, Stage
-from coview.methods.projected_clips import contrast_pairs
+from coview.methods.projected_clips import contrast_clips, project_clips
 
 
 @dataclass(frozen=True)
@@ -60,4 +60,5 @@ class CMC(Method):
     def forward(self, batch: ViewBatch | Mapping[str, Tensor], progress: Progress | None = None) -> LossOutput:
         """Return the mean InfoNCE of all ordered pairs of views; clips are (B, 1, C, T, size, size)."""
         batch, progress = self.receive(batch, progress)
-        return contrast_pairs(self, self.heads, batch, progress.stage.views, own_negatives=False)
+        clips, pooled = project_clips(self, self.heads, batch, progress.stage.views)
+        return contrast_clips(self, clips, pooled, own_negatives=False)

@@ -22,6 +22,7 @@ from coview.methods.dense_predictor import (
     predict_view,
     trainable_parts,
 )
+from coview.methods.teacher import TeacherSettings, TeacherTerm
 
 TOGETHER = "together"
 NO_COOPERATION = Limit(
@@ -35,7 +36,7 @@ NO_COOPERATION = Limit(
 
 
 @dataclass(frozen=True)
-class CoConSettings:
+class CoConSettings(TeacherSettings):
     """Settings of `cocon`."""
 
     predict_blocks: Positive = 3
@@ -68,6 +69,8 @@ class CoCon(Method):
     Each view predicts its own future (L_cpc). Beside that, the views agree on how alike any two instances are
     (L_sync, eq. 2) and, to keep these likenesses spread out, an instance in one view is near itself in another and
     not near others (L_sim, eq. 3). An instance is one block of one video; what one view finds alike, the others learn.
+    With a teacher, each view's h also learns which other videos it finds alike, block by block, with tau_t for both
+    (`methods.teacher.TeacherTerm`); in the single-view stages only the view that the teacher sees does.
 
     | symbol | here |
     |---|---|
@@ -93,6 +96,7 @@ class CoCon(Method):
             raise UserError(
                 "method.single_view_epochs and method.cooperation_epochs are both 0: nothing would be trained"
             )
+        self._teacher = TeacherTerm(own, self.views, temperature=own.teacher_temperature, num_blocks=num_blocks)
         self.predictors = build_predictors(encoders, predict_blocks=own.predict_blocks, dropout=own.dropout)
 
     def stages(self) -> tuple[Stage, ...]:
@@ -115,12 +119,14 @@ class CoCon(Method):
         meters: dict[str, Callable[[], Tensor]] = {
             f"{view}/accuracy": partial(getattr, one.score, "accuracy") for view, one in seen.items()
         }
+        max_pool_from = self.settings.max_pool_from
+        instances = {view: pooled_blocks(one.blocks, max_pool_from=max_pool_from) for view, one in seen.items()}
         if len(views) > 1:
-            coop, coop_parts, coop_meters = self._cooperate(list(seen.values()))
+            coop, coop_parts, coop_meters = self._cooperate(list(instances.values()))
             total = total + coop
             parts |= coop_parts
             meters |= coop_meters
-        return LossOutput(
+        output = LossOutput(
             total=total,
             parts=parts,
             chance_level={f"{view}/cpc": one.score.chance_level for view, one in seen.items()},
@@ -128,6 +134,8 @@ class CoCon(Method):
             meters=MetersOnDemand(meters),
             limits={"distance_gap": NO_COOPERATION} if "distance_gap" in meters and self._pulls_instances else {},
         )
+        students = {view: rows.unflatten(0, (-1, self.num_blocks)).unbind(1) for view, rows in instances.items()}
+        return self._teacher.add_to(output, students, batch, progress.stage)
 
     @property
     def _pulls_instances(self) -> bool:
@@ -148,11 +156,10 @@ class CoCon(Method):
         )
 
     def _cooperate(
-        self, seen: Sequence[ViewPrediction]
+        self, instances: Sequence[Tensor]
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Callable[[], Tensor]]]:
         """Return lambda * (L_sync + alpha L_sim), its parts unweighted, and how the views stand to each other."""
         settings = self.settings
-        instances = [pooled_blocks(one.blocks, max_pool_from=settings.max_pool_from) for one in seen]
         found = cooperation(instances, discrepancy=settings.discrepancy)
         weighted = settings.sync_weight * found.sync + settings.sim_weight * found.sim
         meters: dict[str, Callable[[], Tensor]] = {

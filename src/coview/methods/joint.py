@@ -1,26 +1,23 @@
 """Joint contrast: all views learn at once, and every clip of a video, in any view, must find every other one."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
 
 from coview.config.types import Positive, PositiveFloat
 from coview.datatypes import ViewBatch
 from coview.encoders.heads import ProjectionHead
-from coview.errors import UserError
-from coview.losses.distillation import similarity_distillation_loss
 from coview.methods.base import LossOutput, Method, Progress, Stage
-from coview.methods.projected_clips import ProjectedClip, contrast_clips, contrast_pairs, project_clips
-from coview.methods.teacher import FrozenTeacher
+from coview.methods.projected_clips import contrast_clips, project_clips
+from coview.methods.teacher import TeacherSettings, TeacherTerm
 
 TOGETHER = "together"
 
 
 @dataclass(frozen=True)
-class JointSettings:
+class JointSettings(TeacherSettings):
     """Settings of `joint`."""
 
     epochs: Positive = 100
@@ -34,15 +31,6 @@ class JointSettings:
     same_clip_pairs: bool = True
     """Two views of one and the same clip are a pair, too. Without them, views meet across time alone, and what both
     show at one moment, as a pose or a place in the picture, is no way to find each other."""
-    teacher: str | None = None
-    """A frozen network that teaches every view: folder of a pretrained one (transformers' layout) or a file of
-    `Run.save_encoder`. Read while the run is trained, never when it is opened."""
-    teacher_view: str = "rgb"
-    """The view whose clips the teacher sees."""
-    teacher_weight: PositiveFloat = 1.0
-    """Of the teacher's part in the loss, beside 1 for the views among themselves."""
-    teacher_temperature: PositiveFloat = 0.1
-    """tau_t, the teacher's cosines are divided by it."""
 
 
 class Joint(Method):
@@ -86,9 +74,7 @@ class Joint(Method):
     def __init__(self, encoders: Mapping[str, nn.Module], *, num_blocks: int = 1, **settings: Any) -> None:
         super().__init__(encoders, num_blocks=num_blocks, **settings)
         own = self.settings
-        if own.teacher is not None and own.teacher_view not in self.views:
-            raise UserError(f"teacher_view is {own.teacher_view!r}, expected one of: {', '.join(self.views)}")
-        self._teacher = None if own.teacher is None else FrozenTeacher(own.teacher)
+        self._teacher = TeacherTerm(own, self.views, temperature=own.temperature)
         self.heads = nn.ModuleDict(
             {
                 view: ProjectionHead(width, own.projection_size, hidden_size=own.hidden_size, has_norm=True)
@@ -108,31 +94,7 @@ class Joint(Method):
             UserError: a single clip of a single view.
         """
         batch, progress = self.receive(batch, progress)
-        views = progress.stage.views
-        if self._teacher is None:
-            return contrast_pairs(
-                self, self.heads, batch, views, own_negatives=True, same_clip=self.settings.same_clip_pairs
-            )
-        clips, pooled = project_clips(self, self.heads, batch, views)
+        clips, pooled = project_clips(self, self.heads, batch, progress.stage.views)
         found = contrast_clips(self, clips, pooled, own_negatives=True, same_clip=self.settings.same_clip_pairs)
-        return self._with_teacher(found, clips, batch)
-
-    def _with_teacher(self, output: LossOutput, clips: Sequence[ProjectedClip], batch: ViewBatch) -> LossOutput:
-        """Add what the teacher asks of every clip."""
-        assert self._teacher is not None
-        own = self.settings
-        seen = batch.clips[own.teacher_view]
-        guides = self._teacher.features(seen.flatten(0, 1)).unflatten(0, seen.shape[:2])  # (B, M, E)
-        losses: dict[str, list[Tensor]] = {}
-        for clip in clips:
-            loss = similarity_distillation_loss(
-                clip.z,
-                guides[:, min(clip.number, guides.shape[1] - 1)],
-                temperature=own.temperature,
-                teacher_temperature=own.teacher_temperature,
-            )
-            losses.setdefault(clip.view, []).append(loss)
-        means = {view: torch.stack(found).mean() for view, found in losses.items()}
-        taught = torch.stack(list(means.values())).mean()
-        parts = {f"{view}/teacher": loss.detach() for view, loss in means.items()}
-        return replace(output, total=output.total + own.teacher_weight * taught, parts={**output.parts, **parts})
+        students = {view: [clip.z for clip in clips if clip.view == view] for view in pooled}
+        return self._teacher.add_to(found, students, batch, progress.stage)

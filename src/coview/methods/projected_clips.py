@@ -55,32 +55,6 @@ def project_clips(
     return projected, pooled
 
 
-def contrast_pairs(
-    method: Method,
-    heads: nn.ModuleDict,
-    batch: ViewBatch,
-    views: Sequence[str],
-    *,
-    own_negatives: bool,
-    same_clip: bool = True,
-) -> LossOutput:
-    """Return the mean InfoNCE of ordered pairs of clips, (view, number) each, and each asking view's part of it.
-
-    Args:
-        method: gives the encoders, and in its settings the temperature.
-        heads: view name -> module that maps pooled features to z, unit.
-        batch: clips (B, M, C, T, size, size) of each view.
-        views: which take part, in order.
-        own_negatives: other videos in the asking clip's own view are wrong answers, too.
-        same_clip: two views of one and the same clip are a pair, too; they always are where that is the only clip.
-
-    Raises:
-        UserError: a single clip of a single view, which has nothing to find.
-    """
-    clips, pooled = project_clips(method, heads, batch, views)
-    return contrast_clips(method, clips, pooled, own_negatives=own_negatives, same_clip=same_clip)
-
-
 def contrast_clips(
     method: Method,
     clips: Sequence[ProjectedClip],
@@ -89,7 +63,14 @@ def contrast_clips(
     own_negatives: bool,
     same_clip: bool = True,
 ) -> LossOutput:
-    """Return what `contrast_pairs` does, of clips that were projected before; see there.
+    """Return the mean InfoNCE of ordered pairs of clips, (view, number) each, and each asking view's part of it.
+
+    Args:
+        method: gives in its settings the temperature.
+        clips: of all views that take part, as `project_clips` returns them.
+        pooled: their features, for the health meters.
+        own_negatives: other videos in the asking clip's own view are wrong answers, too.
+        same_clip: two views of one and the same clip are a pair, too; they always are where that is the only clip.
 
     Raises:
         UserError: a single clip of a single view, which has nothing to find.

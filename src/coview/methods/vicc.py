@@ -21,6 +21,7 @@ from coview.methods.base import Limit, LossOutput, Method, Progress, Sizes, Stag
 from coview.methods.feature_queue import FeatureQueue
 from coview.methods.loss_slope import LossSlope
 from coview.methods.prototypes import Prototypes
+from coview.methods.teacher import TeacherTerm
 from coview.methods.vicc_settings import PAPER_BATCH, ViCCSettings, resolve_settings
 
 CLIPS = 2
@@ -57,7 +58,8 @@ class ViCC(Method):
     Two clips of a video are assigned to prototypes, all prototypes getting an equal share of the batch, and each clip
     must predict the other's assignment. Then one stream learns beside the other, frozen one: clips of both are
     assigned to the prototypes of the stream that learns, and each assignment is predicted by the three other clips.
-    So rgb learns to group videos as flow does, and the reverse, in turns.
+    So rgb learns to group videos as flow does, and the reverse, in turns. With a teacher, z of the stream that learns
+    also learns which other videos it finds alike (`methods.teacher.TeacherTerm`), in stages with clips of its view.
 
     | symbol | here |
     |---|---|
@@ -84,6 +86,7 @@ class ViCC(Method):
         size, (count, length) = own.projection_size, (own.prototypes, own.queue)
         assert count is not None
         assert length is not None
+        self._teacher = TeacherTerm(own, self.views, temperature=own.temperature)
         self.heads = nn.ModuleDict({view: ProjectionHead(width, size) for view, width in self.feature_sizes.items()})
         self.prototypes = nn.ModuleDict({view: Prototypes(count, size) for view in self.views})
         self.queue = FeatureQueue(CLIPS * len(self.views), length, size)
@@ -145,7 +148,7 @@ class ViCC(Method):
             self._keep(_Seen(torch.stack([z.detach() for z in features]), loss.detach(), progress))
         meters = self._meters(own, features, assignments)
         part = f"{own}/swapped"
-        return LossOutput(
+        output = LossOutput(
             total=loss,
             parts={part: loss.detach()},
             chance_level={part: math.log(scores[0].shape[1])},
@@ -153,6 +156,7 @@ class ViCC(Method):
             meters=meters,
             limits={name: limit for name, limit in LIMITS.items() if name in meters},
         )
+        return self._teacher.add_to(output, {own: features[:CLIPS]}, batch, progress.stage)
 
     def _learning_clips(self, view: str, clips: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Encode (B, 2, C, T, H, W) of the stream that learns: pooled features (2*B, D) and z of each clip (B, size).

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from coview.config.types import Count, Positive, PositiveFloat
 from coview.losses.swapped_assignment import AssignFrom, PredictWith
 from coview.methods.base import Sizes
+from coview.methods.teacher import TeacherSettings
 
 PAPER_PROTOTYPES, PAPER_BATCH, PAPER_QUEUE_BATCHES = 300, 192, 10
 FEWEST_PROTOTYPES, VIDEOS_A_PROTOTYPE = 30, 5
@@ -13,7 +14,7 @@ LARGEST_QUEUE_SHARE = 0.25
 
 
 @dataclass(frozen=True)
-class ViCCSettings:
+class ViCCSettings(TeacherSettings):
     """Settings of `vicc`."""
 
     prototypes: Positive | None = None

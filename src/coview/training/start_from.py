@@ -182,7 +182,7 @@ def _start_pretrained(method: nn.Module, view: str, folder: Path) -> Started:
     if not isinstance(encoder, Pretrained):
         raise UserError(
             f"start_from.{view}: {folder} holds a network of transformers; it needs encoder.name transformers and "
-            f"encoder.path {folder}. To learn from it with another encoder: method.teacher of method joint"
+            f"encoder.path {folder}. To learn from it with another encoder: method.teacher"
         )
     count = load_weights(encoder, folder)
     logger.info("view %s starts from %s: %d numbers", view, folder, count)
