@@ -158,12 +158,12 @@ class Rows:
         return found
 
 
-def measure_suggestions(videos: Rows, orders: int, *, rare: bool) -> dict[str, Any]:
+def measure_suggestions(videos: Rows, orders: range, *, rare: bool) -> dict[str, Any]:
     """Return macro-F1 after n labels, by random order and by suggestions: the mean over draws."""
     classes = sorted(set(videos.labels.tolist()))
     source = np.array([group.rsplit("g", 1)[-1] for group in videos.groups])  # UCF101's numbers are the same in a class
     random_curves, suggested_curves = [], []
-    for order in range(orders):
+    for order in orders:
         generator = np.random.default_rng(order)
         is_tested = np.isin(source, generator.permutation(np.unique(source))[:TESTED_GROUPS])
         pool, tested = np.flatnonzero(~is_tested), np.flatnonzero(is_tested)
@@ -182,7 +182,7 @@ def measure_suggestions(videos: Rows, orders: int, *, rare: bool) -> dict[str, A
         needed, size = labels_needed(suggested, wanted), DOZEN * (number + 1)
         row = {"labels": size, "random": wanted, "suggested": float(suggested[number])}
         rows.append({**row, "labels_for_the_same": needed, "share": None if needed is None else needed / size})
-    return {"orders": orders, "rows": rows}
+    return {"orders": [orders.start, orders.stop], "rows": rows}
 
 
 def labels_needed(curve: NDArray[np.float64], wanted: float) -> float | None:
@@ -203,15 +203,16 @@ def main() -> None:
     parser.add_argument("index", nargs="?", type=Path)
     parser.add_argument("--windows", type=int, default=1_000_000)
     parser.add_argument("--orders", type=int, default=10)
+    parser.add_argument("--first-order", type=int, default=10, help="0 to 9 are those by which suggestions were chosen")
     asked = parser.parse_args()
     if asked.what == "refit":
         values = measure_refit(asked.windows)
         print(values, record("labelling-refit", values), sep="\n")
         return
     index = coview.open_index(asked.index)
-    found = {}
+    orders, found = range(asked.first_order, asked.first_order + asked.orders), {}
     for name, part, rare in CASES:
-        found[name] = measure_suggestions(Rows.read(index, part), asked.orders, rare=rare)
+        found[name] = measure_suggestions(Rows.read(index, part), orders, rare=rare)
         print(name)
         for row in found[name]["rows"]:
             share = "never" if row["share"] is None else f"with {row['share']:.2f} of them"
