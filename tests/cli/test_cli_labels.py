@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from coview.cli import run_arguments
+from coview.collection.about import FORMAT
 from coview.collection.index import Index
 from coview.errors import UserError
 from small_index import random_video
@@ -15,7 +16,7 @@ def folder(tmp_path):
     from coview.config import write_yaml
 
     run = {"path": "../run", "checkpoint": "rgb-1", "identity": "abc"}
-    about = {"format": 1, "id": "x", "run": run, "views": {"rgb": 16}}
+    about = {"format": FORMAT, "id": "x", "run": run, "views": {"rgb": 16}}
     (tmp_path / "idx").mkdir()
     index = Index(tmp_path / "idx", about=about, create=True)
     generator = np.random.default_rng(0)

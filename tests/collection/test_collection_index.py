@@ -24,6 +24,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.training.checkpoint import save_checkpoint
+from coview.video.raw_frames import RAW_SUFFIX
 from small_index import assert_same, contents, write_square
 from small_run import FRAMES, make_run, small_config
 
@@ -150,7 +151,7 @@ def test_nothing_is_left_in_the_temporary_folder(tmp_path, small_run, videos, mo
     most = []
 
     def look(done, total, amounts):
-        most.append(len([*(tmp_path / "temporary").rglob("*.mp4")]))
+        most.append(sum(path.suffix in (".mp4", RAW_SUFFIX) for path in (tmp_path / "temporary").rglob("*")))
 
     index.add(videos, workers=0, progress=look)
     assert 0 < max(most) <= 4 + 1  # two views of two videos, and one at work

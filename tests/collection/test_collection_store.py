@@ -196,9 +196,16 @@ def test_sqlite_on_a_full_disk_is_named(store):
     add(store, random_video(generator, "a", windows=3))
     (pages,) = store.catalogue._open.execute("PRAGMA page_count").fetchone()
     store.catalogue._open.execute(f"PRAGMA max_page_count = {pages}")
+    confirmed = ["a"]
+
+    def fill():
+        for number in range(1000):
+            add(store, random_video(generator, f"b{number}", windows=3))
+            confirmed.append(f"b{number}")
+
     with pytest.raises(UserError, match="is full"):
-        add(store, random_video(generator, "b", windows=3000))
-    assert [row.facts.id for row in reopened(store).rows()] == ["a"]
+        fill()
+    assert [row.facts.id for row in reopened(store).rows()] == confirmed
 
 
 def test_one_writer_at_a_time(store):
