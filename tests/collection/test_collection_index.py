@@ -421,7 +421,7 @@ def test_what_is_no_index_is_said(tmp_path, index, small_run):
     index.close()
     about = index.path / "index.yaml"
     text = about.read_text()
-    for damaged in ("", "format: 1", "[1]", text.replace("rgb:", "../rgb:"), text.replace("format: 2", "format: 9")):
+    for damaged in ("", "format: 1", "[1]", text.replace("rgb:", "../rgb:"), text.replace("format: 3", "format: 9")):
         about.write_text(damaged)
         with pytest.raises(UserError, match="index.yaml|newer coview"):
             open_index(index.path)

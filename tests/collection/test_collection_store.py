@@ -1,5 +1,6 @@
 """A store holds what it has confirmed, gives back what it was given, and names what is damaged."""
 
+import contextlib
 import random
 import signal
 import sqlite3
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from coview.collection import local_store
+from coview.collection.catalogue import Catalogue
 from coview.collection.filters import Filter
+from coview.collection.labels import Labels
 from coview.collection.local_store import LocalStore
 from coview.collection.store import NewVideo, Store, VideoFacts
 from coview.collection.vectors import cosines
@@ -274,6 +277,72 @@ def test_a_damaged_table_is_named(store):
     table.unlink()
     with pytest.raises(UserError, match="is gone"):
         reopened(store)
+
+
+@pytest.mark.parametrize("column", ["times", "checksums", "path", "label", "status"])
+def test_a_changed_byte_of_a_row_is_told_with_its_video(store, column):
+    generator = np.random.default_rng(0)
+    add(store, *(random_video(generator, f"v{number}", windows=3 + number, label="walk") for number in range(3)))
+    ((checksums, value),) = store.catalogue.query(f'SELECT checksums, "{column}" FROM videos WHERE number = 2')
+    store.close()
+    table = store.folder / "index.sqlite"
+    whole = bytearray(table.read_bytes())
+    row, sought = whole.index(checksums.encode()), value if column == "times" else value.encode()
+    at = whole.rindex(sought, 0, row) if column == "times" else whole.index(sought, row)
+    whole[at + len(sought) // 2] ^= 1
+    table.write_bytes(whole)
+    with pytest.raises(UserError, match=r"index.sqlite is damaged \(what it says of '\.\./.*1.mp4' .*row 2.*bring"):
+        reopened(store)
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("DELETE FROM videos WHERE number = 2", "videos holds 2 rows, which are not all"),
+        ("UPDATE fields SET text = 'Tuesday'", "'../videos/v1.mp4' has changed: fields, row 'day'"),
+        ("UPDATE labels SET start_seconds = NULL", "'../videos/v0.mp4' has changed: labels, row 1"),
+        ("UPDATE label_classes SET name = 'run'", "'run' has changed: label_classes, row 1"),
+        ("DROP INDEX live_paths", "its tables are not those of an index"),
+        ("DELETE FROM seals", "videos holds 3 rows"),
+    ],
+)
+def test_what_no_writer_of_ours_wrote_is_told(store, statement, words):
+    write_everything(store)
+    store.close()
+    with contextlib.closing(sqlite3.connect(store.folder / "index.sqlite")) as table, table:
+        table.execute(statement)
+    with pytest.raises(UserError, match=rf"index.sqlite is damaged \(.*{words}"):
+        reopened(store)
+
+
+def write_everything(store):
+    """Write in every way that there is: three videos, a field, a label, and what was taken back or replaced."""
+    generator = np.random.default_rng(0)
+    made = [random_video(generator, f"v{number}", windows=3) for number in range(3)]
+    with store.writing():
+        store.add(made)
+        store.remove([2])
+        store.update({2: made[1].facts}, ready=[2])
+        for day in ("Sunday", "Monday"):
+            store.set_fields({"../videos/v1.mp4": {"day": day}})
+    labels = Labels(Catalogue(store.folder / "index.sqlite", identity={"index": "x"}), store, store.folder)
+    for name in ("walk", "walk", "sit"):
+        labels.add("v0", name, start=1.0, end=2.0)
+    labels.undo()
+    labels.close()
+
+
+def test_what_was_written_in_every_way_is_sound(store):
+    write_everything(store)
+    store = reopened(store)
+    assert len(store.rows()) == 3
+    assert store.catalogue.query("SELECT text FROM fields") == [("Monday",)]
+
+
+def test_a_video_that_the_table_lacks_is_told(store):
+    for ask in (store.video, store.get, store.check):
+        with pytest.raises(UserError, match="it has no video 99"):
+            ask(99)
 
 
 def test_a_table_of_another_index_is_refused(store):

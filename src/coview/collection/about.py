@@ -17,7 +17,7 @@ from coview.files import as_path, check_format
 if TYPE_CHECKING:
     from coview.embedding.run import Run
 
-FORMAT = 2
+FORMAT = 3
 """The "format" of index.yaml; raised when older versions of coview could no longer read the folder."""
 ABOUT = "index.yaml"
 

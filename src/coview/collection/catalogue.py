@@ -14,27 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coview.collection.filters import Filter
+from coview.collection.sealed_tables import TABLES, find_damage, keep_seals, register_seal
 from coview.collection.store import NewVideo, Status, VideoFacts, VideoRow
 from coview.errors import UserError
 from coview.files import full_disk_error
 
-_TABLES = """
-CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
-CREATE TABLE videos (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    row INTEGER UNIQUE,                -- of its whole vector; NULL for a failed video
-    first_window INTEGER, num_windows INTEGER NOT NULL,
-    times BLOB,                        -- of its windows, see _pack_times
-    checksums TEXT NOT NULL,           -- JSON: view -> CRC-32 of its windows, of its whole vector
-    id TEXT NOT NULL, path TEXT NOT NULL, source TEXT NOT NULL, label TEXT, "group" TEXT,
-    size INTEGER, mtime_ns INTEGER, content TEXT, fps REAL, duration_seconds REAL,
-    status TEXT NOT NULL, reason TEXT NOT NULL
-);
-CREATE UNIQUE INDEX live_ids ON videos (id) WHERE status != 'gone';
-CREATE UNIQUE INDEX live_paths ON videos (path) WHERE status != 'gone';
-CREATE INDEX sources ON videos (source);
-CREATE TABLE fields (name TEXT, path TEXT, text TEXT, number REAL, PRIMARY KEY (name, path)) WITHOUT ROWID;
-"""
 _FACTS = tuple(field.name for field in fields_of(VideoFacts))
 _COLUMNS = ", ".join(f'"{name}"' for name in _FACTS)
 _PARAMETERS_AT_ONCE = 500
@@ -47,33 +31,48 @@ class Catalogue:
         path: the file.
         identity: what belongs together with the table, such as the run: name -> text. Written where `create`.
         create: make a new one.
+        is_checked: another connection has just looked for damage; here, the whole file is read for it otherwise.
 
     Raises:
         UserError: not there, damaged, or of another index.
     """
 
-    def __init__(self, path: Path, *, identity: Mapping[str, str], create: bool = False) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, *, identity: Mapping[str, str], create: bool = False, is_checked: bool = False
+    ) -> None:
+        self.path, self._keeps_seals = path, False
         if not create and not path.is_file():
             raise UserError(f"{path} is gone: bring it back from a copy, or make the index again")
         mode = "mode=rwc"
         if not os.access(path.parent, os.W_OK):  # such as a disk for reading alone
             mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
         address = f"{path.resolve().as_uri()}?{mode}"
-        with self._told():
+        with self._told(is_opening=True):
             self._open = sqlite3.connect(address, uri=True, timeout=30.0, isolation_level=None, check_same_thread=False)
+            register_seal(self._open)
             self._open.execute("PRAGMA synchronous=FULL")  # a confirmed transaction survives a power failure
             if create:
                 self._open.execute("PRAGMA journal_mode=WAL")
-                self._open.executescript(f"BEGIN;{_TABLES}COMMIT;")
+                self._open.executescript(f"BEGIN;{TABLES}COMMIT;")
                 self._open.executemany("INSERT INTO about VALUES (?, ?)", identity.items())
+        try:
+            self._check(identity, is_sound=create or is_checked)
+        except BaseException:
+            self.close()
+            raise
+
+    def _check(self, identity: Mapping[str, str], *, is_sound: bool) -> None:
+        with self._told(is_opening=True):
             found = dict(self._open.execute("SELECT name, value FROM about"))
+            damage = "" if is_sound else find_damage(self._open)
         if found != dict(identity):
-            raise UserError(f"{path} does not belong to the index.yaml beside it; bring both back from one copy")
+            raise UserError(f"{self.path} does not belong to the index.yaml beside it; bring both back from one copy")
+        if damage:
+            raise self._damaged(damage)
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        """Say what SQLite complains of in words for the user."""
+    def _told(self, *, is_opening: bool = False) -> Iterator[None]:
+        """Say what SQLite complains of in words for the user; where a file is opened, all else is damage."""
         try:
             yield
         except sqlite3.DatabaseError as error:
@@ -84,15 +83,24 @@ class Catalogue:
                 raise UserError(f"cannot use {self.path}: {error}; see to the disk and its permissions") from error
             if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
                 raise UserError(f"{self.path} is in use by another process; try again") from error
-            if name in ("SQLITE_CORRUPT", "SQLITE_NOTADB") or "decode" in str(error) or "no such table" in str(error):
-                raise UserError(
-                    f"{self.path} is damaged ({error}); bring it back from a copy, or make the index again"
-                ) from error
+            if is_opening or name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")) or "decode" in str(error):
+                raise self._damaged(error) from error
             raise
+
+    def _damaged(self, how: object) -> UserError:
+        words = " ".join(str(how).split())
+        return UserError(f"{self.path} is damaged ({words}); bring it back from a copy, or make the index again")
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._told():
             return self._open.execute(query, values).fetchall()
+
+    def _one(self, query: str, number: int) -> Any:
+        """Return the row of a video that must be there."""
+        found = self._all(query, [number])
+        if not found:
+            raise self._damaged(f"it has no video {number}")
+        return found[0]
 
     def query(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return the rows that a query finds."""
@@ -106,6 +114,9 @@ class Catalogue:
     def transaction(self) -> Iterator[None]:
         """Confirm all that is written in the block when it ends, none of it where it fails."""
         with self._told():
+            if not self._keeps_seals:
+                keep_seals(self._open)
+                self._keeps_seals = True
             self._open.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -203,7 +214,7 @@ class Catalogue:
     def video(self, number: int) -> VideoRow:
         """Return one video, whatever its status."""
         query = f"SELECT number, num_windows, {_COLUMNS} FROM videos WHERE number = ?"
-        ((number, count, *facts),) = self._all(query, [number])
+        number, count, *facts = self._one(query, number)
         return VideoRow(number, VideoFacts(*facts), count)
 
     def places(self) -> NDArray[np.int64]:
@@ -214,7 +225,7 @@ class Catalogue:
     def place(self, number: int) -> tuple[int, int, int, dict[str, list[int]]]:
         """Return (row, first window, windows, checksums) of a video that has vectors."""
         query = "SELECT row, first_window, num_windows, checksums FROM videos WHERE number = ?"
-        ((row, first, count, checksums),) = self._all(query, [number])
+        row, first, count, checksums = self._one(query, number)
         return row, first, count, self.read_values(checksums)
 
     def read_values(self, text: str) -> Any:
@@ -226,9 +237,7 @@ class Catalogue:
         try:
             return json.loads(text)
         except (ValueError, TypeError) as error:
-            raise UserError(
-                f"{self.path} is damaged ({error}); bring it back from a copy, or make the index again"
-            ) from None
+            raise self._damaged(error) from None
 
     def checksums_at(self, window: int) -> str:
         """Return the checksums, as they are stored, of the video to which a window belongs; "" where there is none."""
@@ -291,7 +300,11 @@ class Catalogue:
     def set_fields(self, values: Mapping[str, Mapping[str, str]]) -> None:
         """Write own fields, path -> name -> text, within a transaction; texts that are numbers are kept as both."""
         rows = [(name, path, text, _number(text)) for path, named in values.items() for name, text in named.items()]
-        self._open.executemany("INSERT OR REPLACE INTO fields VALUES (?, ?, ?, ?)", rows)
+        statement = (  # REPLACE would delete rows unseen by triggers
+            "INSERT INTO fields (name, path, text, number) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (name, path) DO UPDATE SET text = excluded.text, number = excluded.number"
+        )
+        self._open.executemany(statement, rows)
 
 
 def _number(text: str) -> float | None:

@@ -79,7 +79,8 @@ class Index(CuratedCollection):
     def labels(self) -> Labels:
         """What people said of its videos and moments; see `coview.collection.labels.Labels`."""
         if self._labels is None:
-            own = Catalogue(self.path / "index.sqlite", identity=self._identity)  # its steps mix with no other's
+            path = self.path / "index.sqlite"
+            own = Catalogue(path, identity=self._identity, is_checked=True)  # its steps mix with no other's
             self._labels = Labels(own, self._store, self.path)
         return self._labels
 

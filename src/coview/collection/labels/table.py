@@ -11,16 +11,6 @@ from typing import Any
 
 from coview.collection.catalogue import Catalogue
 
-_TABLES = (
-    "CREATE TABLE IF NOT EXISTS label_steps (number INTEGER PRIMARY KEY AUTOINCREMENT, words TEXT NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS label_classes (place INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE NOT NULL, "
-    "added_by INTEGER NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS labels (number INTEGER PRIMARY KEY AUTOINCREMENT, path TEXT NOT NULL, "
-    "content TEXT NOT NULL, start_seconds REAL, end_seconds REAL, classes TEXT NOT NULL, who TEXT NOT NULL, "
-    "made_at TEXT NOT NULL, added_by INTEGER NOT NULL, removed_by INTEGER)",
-    "CREATE INDEX IF NOT EXISTS labels_of_videos ON labels (path) WHERE removed_by IS NULL",
-)
-
 
 @dataclass(frozen=True)
 class LabelRow:
@@ -48,14 +38,8 @@ class LabelTable:
     def __init__(self, catalogue: Catalogue) -> None:
         self.catalogue = catalogue
 
-    def is_made(self) -> bool:
-        """Whether there are tables of labels: an index has none before its first label."""
-        return bool(self.catalogue.query("SELECT 1 FROM sqlite_master WHERE name = 'labels'"))
-
     def rows(self) -> list[LabelRow]:
         """Return the labels that count, in the order in which they were made."""
-        if not self.is_made():
-            return []
         found = self.catalogue.query(
             "SELECT path, content, start_seconds, end_seconds, classes, who, made_at, number FROM labels "
             "WHERE removed_by IS NULL ORDER BY number"
@@ -67,14 +51,10 @@ class LabelTable:
 
     def classes(self) -> list[str]:
         """Return the names of classes, the first named first."""
-        if not self.is_made():
-            return []
         return [name for (name,) in self.catalogue.query("SELECT name FROM label_classes ORDER BY place")]
 
     def state(self) -> int:
         """Return a number that grows with every step and shrinks where one is taken back to an earlier one."""
-        if not self.is_made():
-            return 0
         ((number, rows),) = self.catalogue.query(
             "SELECT (SELECT COALESCE(MAX(number), 0) FROM label_steps), (SELECT COALESCE(MAX(number), 0) FROM labels)"
         )
@@ -82,8 +62,6 @@ class LabelTable:
 
     def begin_step(self, words: str) -> int:
         """Note what is going to be done; return the number of the step."""
-        for table in _TABLES:
-            self.catalogue.write(table)
         return self.catalogue.write("INSERT INTO label_steps (words) VALUES (?)", [words])
 
     def insert(self, step: int, rows: Iterable[LabelRow]) -> None:
@@ -118,8 +96,6 @@ class LabelTable:
 
     def last_step(self) -> tuple[int, str] | None:
         """Return number and words of the last step, None where there is none to take back."""
-        if not self.is_made():
-            return None
         found = self.catalogue.query("SELECT number, words FROM label_steps ORDER BY number DESC LIMIT 1")
         return (int(found[0][0]), str(found[0][1])) if found else None
 
