@@ -9,7 +9,7 @@ import pytest
 from coview.analysis.base import Findings
 from coview.analysis.context import OWN
 from coview.evaluation.results.result import ScoreRow, write_result
-from coview.reports import write_report
+from coview.reports import say_quality, write_report
 from coview.reports.facts import gather
 from coview.reports.overview import overview
 from coview.reports.words import count_sources, interval_text, judge
@@ -81,6 +81,15 @@ def test_comparisons_left_in_the_run_are_told(run_folder):
     (folder / "half.json").write_text('{"sentences": ')
     assert seen(run_folder).quality.beside_other_runs == ["rgb: together gains 9 points over alone"]
     assert "together gains 9 points over alone" in write_report(run_folder.path).read_text(encoding="utf-8")
+    said = say_quality(run_folder.path)
+    assert said.startswith("Clearly better than the same with random weights and than pixels: ")
+    assert said.endswith(". rgb: together gains 9 points over alone")
+
+
+def test_in_short_a_run_without_a_good_view_says_what_it_does_not_beat(run_folder):
+    run_folder.train()
+    run_folder.evaluate(trained=0.1, random=0.4, pixels=0.2)
+    assert say_quality(run_folder.path).startswith("Not clearly better than random weights")
 
 
 @pytest.mark.parametrize(

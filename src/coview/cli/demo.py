@@ -10,6 +10,7 @@ from typing import ClassVar
 from coview.cli.command import Command, Settings, run_words
 from coview.cli.compare import Compare
 from coview.cli.evaluate import Evaluate
+from coview.cli.index import IndexCommand
 from coview.cli.prepare import Prepare
 from coview.cli.pretrain import Pretrain
 
@@ -19,7 +20,7 @@ SIDE = 64
 
 @dataclass(frozen=True)
 class Demo(Command):
-    """Walk the whole road on synthetic videos: files, views, pre-training, retrieval, comparison, report.
+    """Walk the whole road on synthetic videos: files, views, pre-training, retrieval, comparison, index, report.
 
     Two runs learn in as many steps: rgb alone, and rgb with flow beside it. The report of the second says what it
     learned beyond random weights and pixels, and what rgb gained from flow.
@@ -40,7 +41,7 @@ class Demo(Command):
         """Run each command; stop at the first that fails."""
         from coview.reports.facts import COMPARISONS
 
-        videos, data = str(self.out / "videos"), str(self.out / "data")
+        videos, data, index = (str(self.out / name) for name in ("videos", "data", "idx"))
         together, alone = self.out / "run", self.out / "rgb-alone"
         synthetic = {name: value for name, value in settings.items() if name.startswith("synthetic.")}
         others = {name: value for name, value in settings.items() if name not in synthetic}
@@ -56,17 +57,21 @@ class Demo(Command):
             commands.append(("evaluate", Evaluate, [str(run), "--data", data, "--protocol", "retrieval"]))
         compared = [str(together), str(alone), "--features", "rgb"]
         commands.append(("compare", Compare, [*compared, "--out", str(together / COMPARISONS / "rgb-alone")]))
+        commands.append(("index", IndexCommand, [str(together), data, index]))
         started = time.monotonic()
         for name, kind, words in commands:
             print(f"\n$ coview {shlex.join([name, *words])}", flush=True)
             status = run_words(kind, words, name=name)
             if status:
                 return status
-        from coview.reports import write_report
+        from coview.reports import say_quality, write_report
 
         report = write_report(together, data)  # once more, with the comparison
         minutes = (time.monotonic() - started) / 60
-        print(f"\nThat took {minutes:.1f} minutes. Open {report} in a browser.")
+        print(f"\nThat took {minutes:.1f} minutes. {say_quality(together)}")
+        print(f"report: {report}")
+        print(f"page:   coview serve {shlex.quote(index)} --open")
+        print("Videos of your own: coview init MY_VIDEOS chooses settings for them, and names the commands.")
         return 0
 
 

@@ -5,10 +5,11 @@ Without labels nobody can say how good a run is; the question is then what it le
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from coview.evaluation.results.result import ScoreRow
 from coview.reports.advice import Advice, RunReading, advice
-from coview.reports.facts import RunFacts
+from coview.reports.facts import RunFacts, gather
 from coview.reports.headline_scores import HeadlineScores, ViewScore, standings, view_scores
 from coview.reports.learnt import what_it_learnt
 from coview.reports.run_health import RunHealth, health
@@ -97,6 +98,19 @@ def overview(facts: RunFacts, *, run: str, data: str, num_labelled: int | None =
         next_steps=steps[:MOST_ADVICE],
         more_steps=steps[MOST_ADVICE:],
     )
+
+
+def say_quality(run: Path) -> str:
+    """Return how good a run is: which views beat random weights and pixels, and what comparisons with others found."""
+    facts = gather(run)
+    found = quality(facts, standings(facts), num_labelled=None)
+    good, rest = (
+        [view.own.name for view in found.views if (view.level == "good") == wanted] for wanted in (True, False)
+    )
+    if not good:
+        return " ".join([found.headline, *found.beside_other_runs])
+    words = f"Clearly better than the same with random weights and than pixels: {and_list(good)}"
+    return " ".join([f"{words}; {and_list(rest)} not." if rest else f"{words}.", *found.beside_other_runs])
 
 
 def trained(facts: RunFacts) -> Trained:
