@@ -47,8 +47,11 @@ METHOD_SETTINGS: dict[type, dict[str, Any]] = {
     Classify: {"context_dropout": 0.1, "epochs": 100},
 }
 """The settings of each method that the papers give a value for."""
+NO_TEACHER = {"teacher": None, "teacher_view": "rgb", "teacher_weight": 1.0, "teacher_temperature": 0.1}
 OURS: dict[type, dict[str, Any]] = {
+    CoCon: NO_TEACHER,
     ViCC: {
+        **NO_TEACHER,
         "prototypes": None,
         "queue": None,
         "frozen_prototypes_epochs": None,

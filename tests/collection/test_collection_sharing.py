@@ -3,16 +3,20 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 from dataclasses import replace
 
 import pytest
 
 import coview
 from coview.cli import run_arguments
+from coview.collection.catalogue_store import LOCK
 from coview.collection.merging import is_in_share
 from coview.collection.opening import open_index
 from coview.collection.sharing import Embedding, add_share, index_videos, merge_shares
 from coview.errors import MissingExtraError, UserError
+from coview.locks import folder_lock
 from small_index import assert_same, write_square
 from small_run import make_run, small_config
 
@@ -128,7 +132,9 @@ def test_two_processes_of_torchrun_make_one_index(tmp_path, small_run, videos, p
     words = ["index", str(small_run.run), str(videos), str(tmp_path / "idx"), "--workers", "0", "--device", "cpu"]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    subprocess.run([*torchrun, "-m", "coview", *words], env=environment, check=True, capture_output=True, timeout=300)
+    command = [*torchrun, "-m", "coview", *words]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr[-3000:]
     assert_same(coview.open_index(tmp_path / "idx"), plain)
     assert not (tmp_path / "idx" / "parts").exists()
 
@@ -148,3 +154,20 @@ def test_without_dask_the_extra_is_named(tmp_path, small_run, videos, monkeypatc
     index = open_index(tmp_path / "idx", run=small_run.run)
     with pytest.raises(MissingExtraError, match=r"indexing on a cluster.*coview\[cluster\]"):
         index_videos(index, [videos], HERE, cluster="tcp://127.0.0.1:9")
+
+
+def test_files_that_another_process_has_while_it_begins_the_index_are_no_strangers(tmp_path, small_run):
+    folder = tmp_path / "idx"
+    folder.mkdir()
+    passing = [folder / name for name in ("index.sqlite-journal", "index.yaml.being-written")]
+    for path in passing:
+        path.touch()
+    opened = []
+    with folder_lock(folder / LOCK, otherwise="held"):
+        waiting = threading.Thread(target=lambda: opened.append(open_index(folder, run=small_run.run)))
+        waiting.start()
+        time.sleep(0.5)  # it has looked by now
+        for path in passing:
+            path.unlink()
+    waiting.join(60)
+    assert len(opened[0]) == 0

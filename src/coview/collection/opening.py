@@ -19,7 +19,8 @@ from coview.registry import did_you_mean
 if TYPE_CHECKING:
     from coview.embedding.run import Run
 
-_OWN_FILES = {ABOUT, "index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "vectors", "ann", "milvus.db", PARTS, LOCK}
+_DATABASE = {f"index.sqlite{end}" for end in ("", "-wal", "-shm", "-journal")}
+_OWN_FILES = {ABOUT, *_DATABASE, "vectors", "ann", "milvus.db", PARTS, LOCK}
 
 _BEGIN_SECONDS = 60.0
 """How long another process may take to begin an index."""
@@ -69,9 +70,8 @@ def open_index(
 
 def _create(folder: Path, run: "Run", store: str) -> Index:
     """Begin an index; what a process that died while it began one has left is removed."""
-    inside = {child.name for child in folder.iterdir()} if folder.is_dir() else set()
-    if (folder.exists() and not folder.is_dir()) or inside - _OWN_FILES:
-        raise UserError(f"{folder} is there already and is no index; choose a new folder")
+    if not (folder / LOCK).exists():  # else another process may be writing what is none of an index's files yet
+        _refuse_other_files(folder)
     about = describe_index(folder, run, store=store)
     with disk_errors(folder):
         make_folder(folder)
@@ -79,8 +79,17 @@ def _create(folder: Path, run: "Run", store: str) -> Index:
         with folder_lock(folder / LOCK, otherwise=busy, wait_seconds=_BEGIN_SECONDS):  # jobs of one array start at once
             if (folder / ABOUT).is_file():  # another process was quicker
                 return open_index(folder, run=run)
-            for name in inside - {LOCK, PARTS}:
-                (shutil.rmtree if (folder / name).is_dir() else os.unlink)(folder / name)
+            _refuse_other_files(folder)
+            for child in folder.iterdir():
+                if child.name not in {LOCK, PARTS}:
+                    (shutil.rmtree if child.is_dir() else os.unlink)(child)
             index = Index(folder, about=about, run=run, create=True)
             write_yaml(folder / ABOUT, about, is_sealed=True)
             return index
+
+
+def _refuse_other_files(folder: Path) -> None:
+    """Raise UserError where something lies that is no index, nor what is left of one that was begun."""
+    is_folder = folder.is_dir()
+    if folder.exists() and not (is_folder and {child.name for child in folder.iterdir()} <= _OWN_FILES):
+        raise UserError(f"{folder} is there already and is no index; choose a new folder")
