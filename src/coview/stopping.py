@@ -209,6 +209,22 @@ def _stop_without_launcher() -> None:
     os._exit(128 + signal.SIGTERM)
 
 
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """Let SIGTERM end the process inside the block, where it waits in C++ with nothing to save.
+
+    Python's own handlers are called only when C++ has come back.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def is_suspended(pid: int) -> bool:
     """Whether a process of this machine is stopped (SIGSTOP, a debugger); False where that cannot be told."""
     try:

@@ -159,7 +159,7 @@ def test_a_rank_whose_launcher_dies_before_it_has_met_the_others_ends(data, tmp_
             assert wait_until(lambda: "libtorch" in Path(f"/proc/{rank}/maps").read_text())
             launcher.kill()
             launcher.wait()
-            assert wait_until(lambda: not is_running(rank), seconds=120)
+            assert wait_until(lambda: not is_running(rank), seconds=60)
             said_by_rank = (tmp_path / "said.txt").read_text()
             assert "torchrun, which started this process, has ended" in said_by_rank
             assert "Traceback" not in said_by_rank

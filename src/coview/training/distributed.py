@@ -12,7 +12,7 @@ from torch import Tensor, distributed
 from torch.distributed.rendezvous import rendezvous
 
 from coview.errors import UserError
-from coview.stopping import end_with_launcher
+from coview.stopping import end_with_launcher, ending_at_once
 
 _PATIENCE = timedelta(days=30)
 """How long a process waits for the others: they may all be suspended together; one that dies is noticed at once."""
@@ -114,8 +114,9 @@ def _meet(backend: str) -> None:
         UserError: they are not there.
     """
     try:
-        store, rank, world_size = next(rendezvous("env://", timeout=_MEETING))
-        distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=_PATIENCE)
+        with ending_at_once():
+            store, rank, world_size = next(rendezvous("env://", timeout=_MEETING))
+            distributed.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=_PATIENCE)
     except (distributed.DistError, TimeoutError) as error:
         raise UserError(
             f"this process cannot meet the others that torchrun started ({' '.join(str(error).split())[:200]}); start "
