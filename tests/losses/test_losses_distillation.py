@@ -29,6 +29,14 @@ def test_it_is_the_formula():
     assert float(found) == pytest.approx(reference(student, teacher, tau=0.5, tau_t=0.2), rel=1e-5)
 
 
+def test_under_autocast_it_is_as_exact():
+    student, teacher = torch.randn(6, 32), torch.randn(6, 16)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = similarity_distillation_loss(student, teacher)
+    assert loss.dtype == torch.float32
+    assert torch.equal(loss, similarity_distillation_loss(student, teacher))
+
+
 def test_who_finds_the_same_pays_nothing():
     features = torch.randn(6, 4)
     turned = features @ torch.linalg.qr(torch.randn(4, 4))[0]  # another space, the same neighbours

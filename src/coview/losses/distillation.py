@@ -43,6 +43,7 @@ def similarity_distillation_loss(
     itself = torch.arange(count, device=own.device)[:, None] + rank() * count
     others = torch.arange(all_own.shape[0], device=own.device)[None] != itself  # (B, global B)
     keys = others.nonzero()[:, 1].view(count, -1)  # (B, global B - 1)
-    targets = (guide @ all_guides.T / teacher_temperature).gather(1, keys).log_softmax(dim=1)
-    found = (own @ all_own.T / temperature).gather(1, keys).log_softmax(dim=1)
+    with torch.autocast(own.device.type, enabled=False):
+        targets = (guide @ all_guides.T / teacher_temperature).gather(1, keys).log_softmax(dim=1)
+        found = (own @ all_own.T / temperature).gather(1, keys).log_softmax(dim=1)
     return functional.kl_div(found, targets, reduction="batchmean", log_target=True)
