@@ -81,15 +81,22 @@ def test_comparisons_left_in_the_run_are_told(run_folder):
     (folder / "half.json").write_text('{"sentences": ')
     assert seen(run_folder).quality.beside_other_runs == ["rgb: together gains 9 points over alone"]
     assert "together gains 9 points over alone" in write_report(run_folder.path).read_text(encoding="utf-8")
-    said = say_quality(run_folder.path)
-    assert said.startswith("Clearly better than the same with random weights and than pixels: ")
-    assert said.endswith(". rgb: together gains 9 points over alone")
+    headline = seen(run_folder).quality.headline
+    assert say_quality(run_folder.path) == f"{headline} rgb: together gains 9 points over alone"
 
 
-def test_in_short_a_run_without_a_good_view_says_what_it_does_not_beat(run_folder):
+def test_views_that_beat_their_own_rivals_are_named_where_the_best_one_does_not(run_folder):
     run_folder.train()
-    run_folder.evaluate(trained=0.1, random=0.4, pixels=0.2)
-    assert say_quality(run_folder.path).startswith("Not clearly better than random weights")
+    scores = {"trained": (0.5, 0.6, 0.55), "random": (0.2, 0.58, 0.3), "pixels": (0.15,)}
+    names = ("rgb", "flow", "mean of views")
+    rows = [
+        ScoreRow(kind, name, {"R@1": value}, {"R@1": 0.03}, "made up")
+        for kind, values in scores.items()
+        for name, value in zip(names, values, strict=False)
+    ]
+    run_folder.evaluate(rows=tuple(rows))
+    expected = "Clearly better than the same with random weights and than pixels: rgb and mean of views; flow not."
+    assert seen(run_folder).quality.headline == expected
 
 
 @pytest.mark.parametrize(

@@ -104,13 +104,7 @@ def say_quality(run: Path) -> str:
     """Return how good a run is: which views beat random weights and pixels, and what comparisons with others found."""
     facts = gather(run)
     found = quality(facts, standings(facts), num_labelled=None)
-    good, rest = (
-        [view.own.name for view in found.views if (view.level == "good") == wanted] for wanted in (True, False)
-    )
-    if not good:
-        return " ".join([found.headline, *found.beside_other_runs])
-    words = f"Clearly better than the same with random weights and than pixels: {and_list(good)}"
-    return " ".join([f"{words}; {and_list(rest)} not." if rest else f"{words}.", *found.beside_other_runs])
+    return " ".join([found.headline, *found.beside_other_runs])
 
 
 def trained(facts: RunFacts) -> Trained:
@@ -149,6 +143,8 @@ def quality(facts: RunFacts, scored: Sequence[HeadlineScores], *, num_labelled: 
     verdicts = {name: newest.against(row) for name, row in _others(newest)}
     better = [name for name, verdict in verdicts.items() if verdict == "better"]
     rest = [name for name, verdict in verdicts.items() if verdict != "better"]
+    views = view_scores(newest) if newest.num_rows > 1 else ()
+    good, others = ([view.own.name for view in views if (view.level == "good") == wanted] for wanted in (True, False))
     if not verdicts:
         headline = "Measured, but beside nothing."
     elif newest.sources < LEAST_SOURCES:
@@ -157,6 +153,9 @@ def quality(facts: RunFacts, scored: Sequence[HeadlineScores], *, num_labelled: 
         headline += f", of {sources} recordings." if sources < scored_videos else "."
     elif all(verdict == "unknown" for verdict in verdicts.values()):
         headline = "Measured; how sure the numbers are is not known."
+    elif rest and good:  # the best row has a strong rival, and others do not
+        headline = f"Clearly better than the same with random weights and than pixels: {and_list(good)}"
+        headline += f"; {and_list(others)} not." if others else "."
     elif not better:
         headline = f"Not clearly better than {_or_list(rest)}."
     else:
@@ -174,7 +173,7 @@ def quality(facts: RunFacts, scored: Sequence[HeadlineScores], *, num_labelled: 
         headline,
         text[0].upper() + text[1:] + ".",
         scored,
-        views=view_scores(newest) if newest.num_rows > 1 else (),
+        views=views,
         beside_other_runs=facts.comparisons,
     )
 
