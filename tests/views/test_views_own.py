@@ -1,5 +1,6 @@
 """Views from the user's own files: values, places of files, and what does not fit."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 import coview
 from coview.errors import UserError, VideoError
+from coview.evaluation.finetuned import finetune
+from coview.evaluation.protocols.finetuning import FinetuneSettings
 from coview.serving.films import write_view
 from coview.video.decode import decode_frames
 from coview.video.stored import write_rgb
@@ -89,6 +92,21 @@ def test_a_stretch_of_a_video_begins_within_its_file(tmp_path):
     assert made("depth", tmp_path, stretch)[:, 0, 0, 0].tolist() == [7, 8, 9, 10]
 
 
+@pytest.mark.parametrize("name", ["thermal", "events", "spectrogram"])
+def test_what_is_cut_out_says_what_the_whole_says_there(name, tmp_path):
+    shape = {"thermal": (30, 16, 24), "events": (30, 16, 24, 2), "spectrogram": (16, 300)}[name]
+    values = np.random.default_rng(0).integers(0, 255, shape, dtype=np.uint8)
+    (tmp_path / "files").mkdir()
+    np.save(tmp_path / "files" / "a.npy", values)
+    options = {"columns": 24, "columns_per_frame": 10.0} if name == "spectrogram" else {}
+    stretch = SourceVideo("a", Path("/videos/walk/a.mp4"), first_frame=9)
+    expected = made(name, tmp_path / "files", stretch, **options)
+    kind = VIEWS.load(name)
+    kind(kind.Options(folder=tmp_path / "files", **options)).cut(stretch, tmp_path / "moment.mp4", num_frames=4)
+    found = made(name, tmp_path / "files", SourceVideo("moment", tmp_path / "moment.mp4"), **options)
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -104,19 +122,18 @@ def test_options_that_cannot_be_used_are_told(options, message):
 
 
 def test_it_goes_the_whole_road(tmp_path):
-    """Prepared from a folder, learnt with rgb, embedded and indexed; a video without its file is set aside."""
+    """Prepared from folders, learnt with rgb, indexed, searched by seconds, learnt from labelled moments."""
     videos, thermal = tmp_path / "videos", tmp_path / "thermal"
-    videos.mkdir()
-    thermal.mkdir()
-    for number in range(4):
+    for number in range(5):
         frames = moving_square(number, is_fast=bool(number % 2))
-        write_rgb(iter(frames), videos / f"v{number}.mp4", fps=25.0, gop=8)
-        if number < 3:
-            np.save(thermal / f"v{number}.npy", frames[..., 0].astype(np.float32) / 10)
+        name = f"{'slow' if number % 2 == 0 else 'fast'}/v{number // 2}"
+        write_rgb(iter(frames), made_folder(videos / f"{name}.mp4"), fps=25.0, gop=8)
+        if number < 4:
+            np.save(made_folder(thermal / f"{name}.npy"), frames[..., 0].astype(np.float32) / 10)
     options = {"thermal.folder": str(thermal), "thermal.lowest": 0, "thermal.highest": 25.5, "workers": 0}
     data = coview.prepare(videos, tmp_path / "data", views=["rgb", "thermal"], settings=options)
-    assert [entry.status for entry in data.entries] == ["ready", "ready", "ready", "failed"]
-    assert "holds no v3" in data.entries[3].reason
+    assert [entry.status for entry in data.entries] == ["ready"] * 4 + ["failed"]
+    assert "holds no slow/v2" in data.entries[4].reason
     settings = {
         "method.epochs": 1,
         "training.workers": 0,
@@ -127,14 +144,31 @@ def test_it_goes_the_whole_road(tmp_path):
     }
     run = coview.pretrain(None, data, tmp_path / "run", settings=settings)
     assert run.views == ("rgb", "thermal")
-    vectors = run.embed(videos / "v1.mp4")
+    vectors = run.embed(videos / "fast" / "v1.mp4")
+    assert vectors["thermal"].shape == (1, 128)
     index = coview.open_index(tmp_path / "index", run=run)
     index.add(videos, workers=0)
-    found = index.search(videos / "v1.mp4", top=1)
-    assert next(iter(found)).id.startswith("v1")
-    assert vectors["thermal"].shape == (1, 128)
+    (found,) = index.search(videos / "fast" / "v1.mp4", top=1, moments=False)
+    assert (found.id, round(found.cosine, 2)) == ("fast/v1", 1.0), "not those of slow/v1"
+    stored = index.store.get(index.store.rows(id="slow/v0")[0].number)
+    copy = shutil.copy(videos / "slow" / "v0.mp4", made_folder(tmp_path / "elsewhere" / "slow" / "v0.mp4"))
+    seconds = {"start": float(stored.starts[-1]), "end": float(stored.ends[-1])}
+    asked = index.embed_query(copy, **seconds)["thermal"]
+    assert asked @ stored.windows["thermal"][-1].astype(np.float32) == pytest.approx(1, abs=0.01)
+    (found,) = index.search(copy, view="thermal", top=1, **seconds)
+    assert found.id == "slow/v0"
     film = {"view": "thermal", "start_seconds": 0.2, "end_seconds": 0.6, "made_like": run.resolved}
-    write_view(videos / "v1.mp4", tmp_path / "film.mp4", **film)
+    write_view(videos / "fast" / "v1.mp4", tmp_path / "film.mp4", **film)
     shown = np.stack(list(decode_frames(tmp_path / "film.mp4")))
     assert len(shown) == 10
     assert shown.mean(axis=(0, 1, 2))[0] > shown.mean(axis=(0, 1, 2))[2]  # warm colours
+    rows = ["fast/v0.mp4,0,0.48,x", "slow/v0.mp4,0.2,0.68,y", "fast/v1.mp4,,,x", "slow/v1.mp4,,,y"]
+    (videos / "labels.csv").write_text("\n".join(["path,start,end,label", *rows]))
+    finetune(run, videos / "labels.csv", tmp_path / "model", settings=FinetuneSettings(max_steps=1))
+    learnt = coview.PreparedDataset.open(tmp_path / "model" / "labelled" / "data")
+    assert [entry.num_frames for entry in learnt.ready] == [12, 12, 20, 20]
+
+
+def made_folder(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

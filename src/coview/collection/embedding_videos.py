@@ -35,7 +35,7 @@ from coview.video.header import FALLBACK_FPS
 from coview.video.probe import probe
 from coview.video.raw_frames import RAW_SUFFIX
 from coview.video.stored import write_rgb
-from coview.views.base import StorageSettings, read_storage
+from coview.views.base import SourceVideo, read_storage
 
 _FEW_FILES = 2
 """Up to this many files are prepared in this process: starting workers would take longer than the work."""
@@ -154,15 +154,13 @@ def make_views(
     Raises:
         UserError: the disk is full, a view cannot be made here, or workers cannot be started.
     """
-    made_like = run.resolved["data"]
-    options = {view: made_like["views"][view] for view in run.views}
-    storage = read_storage(made_like["storage"])
-    settings = PrepareSettings(views=run.views, options=options, storage=storage, workers=workers)
+    settings = view_settings(run, workers=workers)
+    options, storage = settings.options, settings.storage
     views = build_views(settings, stored={})
     for view in views.values():
         view.check()
     # Ids may be long or strange; in the temporary folder a number will do.
-    names = {f"{number:09d}": entry for number, entry in enumerate(entries)}
+    names = {f"video-{number:09d}": entry for number, entry in enumerate(entries)}
     made_with = {name: view.options for name, view in views.items()}
     used = partial(window_indices, clip=run.config.clip)
     with temporary_folder() as out:
@@ -176,12 +174,20 @@ def make_views(
         with contextlib.closing(outcomes):  # ends the workers
             for batch in _batches(outcomes):
                 rows = [fold_outcome(replace(names[one.id], id=one.id), one, views=run.views) for one in batch]
-                data = PreparedDataset(out, tuple(rows), options, {"storage": made_like["storage"]})
+                data = PreparedDataset(out, tuple(rows), options, {"storage": run.resolved["data"]["storage"]})
                 yield MadeViews(data, names)
                 for row in rows:
                     for name, view in views.items():
                         for suffix in (view.suffix, RAW_SUFFIX):
                             data.view_path(name, row.id, suffix).unlink(missing_ok=True)
+
+
+def view_settings(run: Run, *, workers: int | None = None) -> PrepareSettings:
+    """Return how the views of a run's own data were made."""
+    made_like = run.resolved["data"]
+    options = {view: made_like["views"][view] for view in run.views}
+    storage = read_storage(made_like["storage"])
+    return PrepareSettings(views=run.views, options=options, storage=storage, workers=workers)
 
 
 def embed_files(
@@ -242,10 +248,8 @@ def embed_query(
     """
     with temporary_folder() as folder:
         if start_seconds is not None or end_seconds is not None:
-            cut = folder / "segment.mp4"
-            made_like = run.resolved["data"]["storage"]
-            storage = read_storage(made_like)
-            cut_segment(path, cut, start_seconds or 0.0, end_seconds, storage)
+            cut = folder / f"segment-{folder.name}.mp4"  # of which the user's files know nothing
+            cut_segment(run, path, cut, start_seconds or 0.0, end_seconds)
             path = cut
         entry = VideoEntry(id="query", path=str(path))
         ((found,),) = embed_files(run, [entry], device=device, on_frames=lambda count: None)
@@ -254,15 +258,16 @@ def embed_query(
     return dict(found.vectors.whole)
 
 
-def cut_segment(
-    path: Path, out: Path, start_seconds: float, end_seconds: float | None, storage: StorageSettings
-) -> None:
-    """Write some seconds of a video into a file, one frame in memory at a time.
+def cut_segment(run: Run, path: Path, out: Path, start_seconds: float, end_seconds: float | None) -> None:
+    """Write some seconds of a video into a file, one frame in memory at a time, and beside it what the user's files
+    say of them for views of the run.
 
     Raises:
-        UserError: the video cannot be read, or ends before.
+        UserError: the video cannot be read, ends before, or a view's file does not fit it.
     """
-    rate = stored_fps(probe(path, source=storage.source), storage.fps)
+    storage = read_storage(run.resolved["data"]["storage"])
+    info = probe(path, source=storage.source)
+    rate = stored_fps(info, storage.fps)
     first = round(start_seconds * rate)
     stop = None if end_seconds is None else max(round(end_seconds * rate), first + 1)
     decoded = decode_frames(path, short_side=storage.short_side, fps=storage.fps, source=storage.source)
@@ -272,3 +277,6 @@ def cut_segment(
             count = write_rgb(chosen, aside, fps=rate, gop=_GOP, crf=_CRF, preset="veryfast")
         if count == 0:
             raise UserError(f"{path} ends before {start_seconds:g} s; choose an earlier start")
+        stretch = SourceVideo(path.stem, path, info.width, info.height, first_frame=first)
+        for view in build_views(view_settings(run), stored={}).values():
+            view.cut(stretch, out, num_frames=count)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from coview.collection.embedding_videos import cut_segment
+from coview.collection.embedding_videos import cut_segment, view_settings
 from coview.collection.file_identity import absolute
 from coview.collection.labels import NONE
 from coview.datasets.prepared import PreparedDataset
@@ -18,11 +18,9 @@ from coview.evaluation.protocols.finetuning import FinetuneSettings, find_finish
 from coview.evaluation.said import read_labels
 from coview.files import as_path, write_text
 from coview.preparation.prepare import prepare
-from coview.preparation.settings import PrepareSettings
 from coview.stopping import Interrupted
 from coview.training.pretrain import pretrain
 from coview.training.runfolder import RESOLVED
-from coview.views.base import read_storage
 
 logger = logging.getLogger(__name__)
 
@@ -113,19 +111,16 @@ def list_moments(labels: Path) -> list[Moment]:
 
 def _prepare(moments: Sequence[Moment], run: Run, folder: Path, *, progress: ProgressSink | None) -> PreparedDataset:
     """Cut moments out, where that was not done yet, and prepare them as the run's own data was prepared."""
-    made_like = run.resolved["data"]
-    storage = read_storage(made_like["storage"])
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["path", "label", "group"])
     for number, one in enumerate(moments):
         path = Path(one.path)
         if one.start_seconds is not None:
-            path = folder / "moments" / f"{number:06d}.mp4"
+            path = folder / "moments" / f"moment-{number:06d}.mp4"
             if not path.is_file():
-                cut_segment(Path(one.path), path, one.start_seconds, one.end_seconds, storage)
+                cut_segment(run, Path(one.path), path, one.start_seconds, one.end_seconds)
         writer.writerow([absolute(path), one.label, one.group])
     write_text(folder / "labels.csv", table.getvalue())
-    options = {view: made_like["views"][view] for view in run.views}
-    settings = PrepareSettings(views=run.views, layout="csv", options=options, storage=storage)
+    settings = replace(view_settings(run), layout="csv")
     return prepare(folder / "labels.csv", folder / "data", settings, progress=progress)

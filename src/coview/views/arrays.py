@@ -21,6 +21,8 @@ ARRAY_SUFFIXES = (".npy", ".npz")
 def find_file(folder: Path | None, video: SourceVideo, *, with_videos: bool, beside: str = "") -> Path:
     """Return the user's file for a video: named after the video's id, or else after its file.
 
+    Of `videos/walk/a.mp4` that is FOLDER/videos/walk/a, FOLDER/walk/a or FOLDER/a, whichever is there first.
+
     Args:
         folder: where the user's files lie; None: beside the videos alone.
         video: the source video.
@@ -30,7 +32,7 @@ def find_file(folder: Path | None, video: SourceVideo, *, with_videos: bool, bes
     Raises:
         VideoError: "unmatched", there is none.
     """
-    for name in (video.id, video.path.stem) if folder is not None else ():
+    for name in (video.id, *_endings(video.path)) if folder is not None else ():
         assert folder is not None
         place = folder / name
         candidates = [place.with_name(place.name + suffix) for suffix in ARRAY_SUFFIXES]
@@ -47,6 +49,12 @@ def find_file(folder: Path | None, video: SourceVideo, *, with_videos: bool, bes
         raise VideoError("unmatched", video.path, f"there is no {own[0].name} beside it; or give --{beside}.folder DIR")
     kinds = ".npy, .npz or a video" if with_videos else ".npy or .npz"
     raise VideoError("unmatched", video.path, f"{folder} holds no {video.id} or {video.path.stem} with {kinds}")
+
+
+def _endings(path: Path) -> list[str]:
+    """Return a path without extension from each of its folders on, the longest first: a/b/c, b/c, c."""
+    parts = [*path.parts[path.is_absolute() : -1], path.stem]
+    return ["/".join(parts[place:]) for place in range(len(parts))]
 
 
 def read_array(path: Path, video: SourceVideo, *, key: str) -> NDArray[Any]:

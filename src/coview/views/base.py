@@ -166,6 +166,18 @@ class View(abc.ABC):
             UserError: a package, file or device that its options ask for is not there.
         """
 
+    def cut(self, video: SourceVideo, out: Path, *, num_frames: int) -> None:  # noqa: B027  (most read no files)
+        """Write what the user's files say of a stretch of a video beside the file that was cut out, for `extract`.
+
+        Args:
+            video: the whole, whose `first_frame` is that of the stretch.
+            out: the file with the stretch alone.
+            num_frames: its length.
+
+        Raises:
+            VideoError: there is no such file, or it does not fit the video.
+        """
+
     @abc.abstractmethod
     def extract(self, frames: Iterable[Frame], video: SourceVideo | None = None) -> Iterator[NDArray[Any]]:
         """Turn the rgb frames of one video into this view's frames: one out for each one in, lazily.

@@ -4,6 +4,7 @@
 beside itself. Frame t of the file belongs to frame t of the video.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,12 @@ class OwnView(View):
             stored = self._as_bytes(picture, video).reshape(*picture.shape[:2], self.channels)
             resized = cv2.resize(stored, frame.shape[1::-1], interpolation=cv2.INTER_NEAREST)
             yield np.asarray(resized, np.uint8).reshape(*frame.shape[:2], self.channels)
+
+    def cut(self, video: SourceVideo, out: Path, *, num_frames: int) -> None:
+        """Write an array of the stretch beside `out`, as `extract` finds it there; see `View.cut`."""
+        blank = itertools.repeat(np.empty((0, 0, 3), np.uint8), num_frames)
+        pictures = np.stack([picture for _, picture in self._pictures(blank, video)])
+        np.save(out.with_name(f"{out.stem}.{self.name}.npy"), pictures)
 
     def _pictures(self, frames: Iterable[Frame], video: SourceVideo) -> Iterator[tuple[Frame, NDArray[Any]]]:
         """Yield each frame with the user's picture of it, (h, w) or (h, w, C)."""
