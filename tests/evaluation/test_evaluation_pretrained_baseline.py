@@ -1,5 +1,8 @@
 """A frozen pretrained network beside a run: a row in the table, kept, and never confused with another one."""
 
+import logging
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -19,15 +22,18 @@ __all__ = ["small_run"]
 
 
 @needs_transformers
-def test_the_command_shows_a_frozen_row(small_run, tmp_path, capsys):
+def test_the_command_shows_a_frozen_row_and_what_it_took(small_run, tmp_path, capsys, caplog):
+    caplog.set_level(logging.INFO, "coview")
     folder = write_folder(tmp_path / "dino-small", "dinov2")
     words = ["--data", str(small_run.data), "--baseline", str(folder), "--retrieval.stages", "false"]
     assert run_arguments(["evaluate", str(small_run.run), *words]) == 0
     assert "dino-small, pretrained, frozen" in capsys.readouterr().out
+    assert re.search(r"dino-small, frozen: \d+ videos: 0\.\d minutes, [\d.]+ clips/s, \d+ MiB at most so far", caplog.text)
     result = coview.evaluate(small_run.run, small_run.data, protocol="linear", settings={"baseline": str(folder)})
     row = result.row("pretrained", "dino-small")
     assert 0 <= row.metrics["top-1"] <= 1
     assert "frozen dinov2, each frame by itself" in row.description
+    assert "embedded before" in caplog.text
 
 
 @needs_transformers

@@ -2,10 +2,7 @@
 
 import dataclasses
 import logging
-import resource
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +27,7 @@ from coview.embedding.cache import cached_embeddings
 from coview.embedding.embeddings import Embeddings, join_views
 from coview.embedding.run import Run
 from coview.errors import UserError
+from coview.evaluation.cost import Cost, measured
 from coview.evaluation.pretrained_baseline import embed_with_baseline
 from coview.evaluation.query_gallery import choose_videos
 from coview.files import as_path, require_writable, write_json
@@ -42,24 +40,6 @@ logger = logging.getLogger(__name__)
 
 ADAPTED, FROZEN, SCRATCH = "adapted", "frozen", "from scratch"
 SCRATCH_FOLDER, RESULT = "from-scratch", "adaptation.json"
-_MEBI = 2**20
-
-
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """What one part of the work took.
-
-    Attributes:
-        what: "adapted: training" and the like.
-        minutes: by the clock, in this call.
-        clips_per_second: nan where nothing was left to do.
-        peak_mebibytes: the most memory that this process has held until its end.
-    """
-
-    what: str
-    minutes: float
-    clips_per_second: float
-    peak_mebibytes: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,11 +73,7 @@ class Adaptation:
             scores = "".join(f"  {100 * question.score(name):12.1f}" for name in names)
             lines.append(f"{question.name:{width}}{scores}  of {len(question.groups):,} queries")
         lines += [one.describe() for one in self.differences]
-        for cost in self.costs:
-            speed = "" if np.isnan(cost.clips_per_second) else f", {cost.clips_per_second:.1f} clips/s"
-            lines.append(
-                f"{cost.what}: {cost.minutes:.1f} minutes{speed}, {cost.peak_mebibytes:.0f} MiB at most so far"
-            )
+        lines += [cost.describe() for cost in self.costs]
         return [*lines, *self.remarks, f"verdict: {self.verdict}"]
 
 
@@ -152,8 +128,9 @@ def adapt(
     runs = {}
     for name, place in trained.items():
         config = _timed_config(recipes, name, videos, place, minutes, settings, resume=resume, device=device)
-        with _measured(f"{name}: training", costs) as amounts:
-            runs[name] = _trained(config, videos, place, amounts, resume=resume, device=device, progress=progress)
+        with measured(f"{name}: training", costs) as meter:
+            told = meter.watch(progress)
+            runs[name] = _trained(config, videos, place, resume=resume, device=device, progress=told)
     questions, remarks = _ask(base, runs, videos, costs, device=device, progress=progress)
     differences = tuple(
         question.difference(ADAPTED, other) for question in questions for other in question.hits if other != ADAPTED
@@ -191,25 +168,10 @@ def _timed_config(
 
 
 def _trained(
-    config: RunConfig,
-    data: PreparedDataset,
-    place: Path,
-    amounts: dict[str, float],
-    *,
-    resume: bool,
-    device: str,
-    progress: ProgressSink | None,
+    config: RunConfig, data: PreparedDataset, place: Path, *, resume: bool, device: str, progress: ProgressSink
 ) -> Run:
-    """Train, and note how many clips were seen."""
     goes_on = resume and (place / RESOLVED).is_file()
-
-    def tell(done: int, total: int, found: Mapping[str, float]) -> None:
-        if "clips_per_second" in found:
-            amounts["clips_per_second"] = found["clips_per_second"]
-        if progress is not None:
-            progress(done, total, found)
-
-    result = pretrain(config, data=data.root, out=place, resume=goes_on, device=device, progress=tell)
+    result = pretrain(config, data=data.root, out=place, resume=goes_on, device=device, progress=progress)
     if not result.is_complete:
         raise Interrupted(
             f"stopped and saved; to continue, give the same command with --resume. The run so far: {place}",
@@ -233,14 +195,16 @@ def _ask(
         videos = choose_videos(data, data.split_of_run(run.config.split), variant="auto")
     except UserError as error:
         logger.info("no scores by label: %s", error)
-        return _ask_unlabelled(base, runs, data, device=device, progress=progress)
+        return _ask_unlabelled(base, runs, data, costs, device=device, progress=progress)
     entries = videos.entries
     features: dict[str, Any] = {}
-    with _measured(f"{FROZEN}: {len(entries)} videos", costs):
-        features[FROZEN] = _joined(embed_with_baseline(base, run, data, entries, device=device, progress=progress))
+    with measured(f"{FROZEN}: {len(entries)} videos", costs) as meter:
+        told = meter.watch(progress)
+        features[FROZEN] = _joined(embed_with_baseline(base, run, data, entries, device=device, progress=told))
     for name, own in runs.items():
-        with _measured(f"{name}: {len(entries)} videos", costs):
-            features[name] = _joined(cached_embeddings(own, data, entries, device=device, progress=progress))
+        with measured(f"{name}: {len(entries)} videos", costs) as meter:
+            told = meter.watch(progress)
+            features[name] = _joined(cached_embeddings(own, data, entries, device=device, progress=told))
     ordered = {name: features[name] for name in (SCRATCH, FROZEN, ADAPTED) if name in features}
     questions = ask_with_labels(ordered, videos, seed=run.config.seed)
     remarks = list(videos.remarks)
@@ -250,7 +214,13 @@ def _ask(
 
 
 def _ask_unlabelled(
-    base: Path, runs: Mapping[str, Run], data: PreparedDataset, *, device: str, progress: ProgressSink | None
+    base: Path,
+    runs: Mapping[str, Run],
+    data: PreparedDataset,
+    costs: list[Cost],
+    *,
+    device: str,
+    progress: ProgressSink | None,
 ) -> tuple[list[Question], list[str]]:
     """Ask what needs no labels, of videos that were not trained on where a split keeps some."""
     run = runs[ADAPTED]
@@ -260,13 +230,14 @@ def _ask_unlabelled(
     )
     remarks = [] if kept else ["these videos were trained on: the data set has no test part (coview prepare --folds K)"]
     entries = tuple(kept) or data.ready
-    made = {
-        FROZEN: embed_with_baseline(base, run, data, entries, per_window=True, device=device, progress=progress),
-        **{
-            name: own.embed_entries(data, entries, per_window=True, device=device, progress=progress)
-            for name, own in runs.items()
-        },
-    }
+    made: dict[str, Embeddings] = {}
+    with measured(f"{FROZEN}: {len(entries)} videos", costs) as meter:
+        told = meter.watch(progress)
+        made[FROZEN] = embed_with_baseline(base, run, data, entries, per_window=True, device=device, progress=told)
+    for name, own in runs.items():
+        with measured(f"{name}: {len(entries)} videos", costs) as meter:
+            told = meter.watch(progress)
+            made[name] = own.embed_entries(data, entries, per_window=True, device=device, progress=told)
     rows = {name: _first_and_last(own) for name, own in made.items()}
     long_enough = [video for video in entries if all(video.id in own for own in rows.values())]
     if len(long_enough) < 2:
@@ -308,17 +279,6 @@ def _stacked(
 def _joined(made: Embeddings) -> Any:
     """Return all views of a contestant as one vector a video, whose cosine is the mean of theirs."""
     return join_views(made.features, made.views)
-
-
-@contextmanager
-def _measured(what: str, costs: list[Cost]) -> Iterator[dict[str, float]]:
-    """Note what the block takes; it may put its clips_per_second into the mapping."""
-    started = time.monotonic()
-    amounts: dict[str, float] = {}
-    yield amounts
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / _MEBI
-    speed = amounts.get("clips_per_second", float("nan"))
-    costs.append(Cost(what, (time.monotonic() - started) / 60, speed, peak))
 
 
 def _as_values(made: Adaptation, base: Path) -> dict[str, Any]:

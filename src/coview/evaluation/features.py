@@ -1,5 +1,7 @@
 """The vectors a protocol scores: this run's, beside those of random weights and of plain pixels."""
 
+import logging
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +14,15 @@ from coview.config import as_plain
 from coview.embedding.cache import cached_embeddings
 from coview.embedding.embeddings import Embeddings, join_views
 from coview.embedding.run import Run
+from coview.evaluation.cost import Cost, measured
 from coview.evaluation.ensembles import ENSEMBLE, choose_ensembles, describe_shares, shares_of_members
 from coview.evaluation.pixel_baselines import PIXEL_BASELINES, cached_pixels
 from coview.evaluation.pretrained_baseline import describe_baseline, embed_with_baseline
 from coview.evaluation.protocols.base import FeatureSettings, Task
 from coview.evaluation.query_gallery import EvaluationVideos
 from coview.evaluation.results.result import RowKind
+
+logger = logging.getLogger(__name__)
 
 Weights = Literal["trained", "random"]
 _ENCODER = "per window: mean of the encoder's pooled block features, unit; per video: mean over windows, unit; cosine"
@@ -81,11 +86,16 @@ def gather_features(task: Task, videos: EvaluationVideos, settings: FeatureSetti
 
 
 def _pretrained_table(task: Task, videos: EvaluationVideos, folder: Path) -> FeatureTable:
-    parts = [
-        embed_with_baseline(folder, task.run, data, entries, device=task.device, progress=task.progress)
-        for data, entries in videos.by_data(task.data)
-    ]
+    parts, costs = [], list[Cost]()
+    for data, entries in videos.by_data(task.data):
+        with measured(f"{folder.resolve().name}, frozen: {len(entries):,} videos", costs) as meter:
+            told = meter.watch(task.progress)
+            parts.append(embed_with_baseline(folder, task.run, data, entries, device=task.device, progress=told))
     features = _concatenated(parts)
+    for cost in costs:
+        logger.info(
+            "%s", f"{cost.what}: embedded before" if math.isnan(cost.clips_per_second) else cost.describe()
+        )
     return FeatureTable("pretrained", features, descriptions=dict.fromkeys(features, describe_baseline(folder)))
 
 
