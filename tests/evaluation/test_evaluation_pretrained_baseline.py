@@ -28,7 +28,9 @@ def test_the_command_shows_a_frozen_row_and_what_it_took(small_run, tmp_path, ca
     words = ["--data", str(small_run.data), "--baseline", str(folder), "--retrieval.stages", "false"]
     assert run_arguments(["evaluate", str(small_run.run), *words]) == 0
     assert "dino-small, pretrained, frozen" in capsys.readouterr().out
-    assert re.search(r"dino-small, frozen: \d+ videos: 0\.\d minutes, [\d.]+ clips/s, \d+ MiB at most so far", caplog.text)
+    assert re.search(
+        r"dino-small, frozen: \d+ videos: 0\.\d minutes, [\d.]+ clips/s, \d+ MiB at most so far", caplog.text
+    )
     result = coview.evaluate(small_run.run, small_run.data, protocol="linear", settings={"baseline": str(folder)})
     row = result.row("pretrained", "dino-small")
     assert 0 <= row.metrics["top-1"] <= 1

@@ -1,6 +1,7 @@
 """Exported models: they answer as the run does, whatever the batch, and say what they are."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from coview.exports import ExportedEncoder, export
 from coview.exports.description import Description
 from coview.exports.frames import crop_frames
 from coview.exports.parity import Parity, answer_eagerly, check_parity, random_clips
+from coview.video.stored import write_rgb
 from small_run import SmallRun, classifier_config, make_run, moving_square, place_small_run, small_config
 
 try:
@@ -179,7 +181,7 @@ def make_run_of_flow(folder: Path, data: Path, config) -> None:
             old.rmdir()
 
 
-def test_a_hub_folder_is_a_run_without_its_past(small, tmp_path, capsys):
+def test_a_hub_folder_is_a_run_without_its_past(small, tmp_path, capsys, monkeypatch):
     out = tmp_path / "mine"
     assert run_arguments(["export", str(small.run), "--format", "hf", "--out", str(out)]) == 0
     assert "to the bit" in capsys.readouterr().out
@@ -193,6 +195,15 @@ def test_a_hub_folder_is_a_run_without_its_past(small, tmp_path, capsys):
     assert told["views"]["flow"]["weights_prefix"] == "encoders.flow."
     everything = "".join(path.read_text() for path in out.iterdir() if path.suffix != ".safetensors")
     assert str(small.data.parent) not in everything
+    (code,) = re.findall("```python\n(.*?)```", (out / "README.md").read_text(), flags=re.DOTALL)
+    clips = torch.rand(2, 3, 8, 16, 16)
+    here = {"clips": clips}
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_videos").mkdir()
+    write_rgb(iter(frames), tmp_path / "my_videos" / "v.mp4", fps=25.0, gop=8)
+    exec(code, here)  # what the card says
+    assert torch.equal(here["features"], run.encoders["rgb"].pooled(clips))
+    assert len(here["vectors"]) == 1
     score = coview.evaluate(copy, small.data, settings={"baselines": False})
     assert score["rgb"]["R@1"] == coview.evaluate(run, small.data, settings={"baselines": False})["rgb"]["R@1"]
     file = copy.save_encoder("rgb", tmp_path / "rgb.safetensors")

@@ -1,5 +1,6 @@
 """Training that begins with a pretrained network: its weights go in, its path does not stay."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,13 @@ import yaml
 import coview
 from coview.config import OptimiserSettings, RunConfig, ViewInput
 from coview.encoders import tiny3d
-from coview.encoders.pretrained import load_pretrained
+from coview.encoders.pretrained import Pretrained, load_pretrained
 from coview.errors import UserError
 from coview.methods.base import freeze_all_but, freeze_layers
+from coview.methods.infonce import InfoNCE
 from coview.methods.joint import Joint
 from coview.training.optimisers import BASE_KEY, build_optimiser
-from pretrained_folders import needs_transformers, write_folder
+from pretrained_folders import SMALL_NETWORKS, needs_transformers, write_folder
 from small_run import place_small_run, small_config
 
 
@@ -90,6 +92,24 @@ def test_rates_fall_layer_by_layer_and_every_parameter_has_one():
     assert sorted(counted) == sorted(id(one) for one in method.parameters())
     rates = [group[BASE_KEY] for group in optimiser.param_groups]
     assert rates == pytest.approx([0.1, 0.05, 0.1])  # stages, stem, head
+
+
+@needs_transformers
+@pytest.mark.parametrize("kind", SMALL_NETWORKS)
+def test_every_layer_of_a_network_learns_at_its_own_rate(kind):
+    """What comes before two layers, the layers, what follows: 1/4, 1/2, 1 of the last layer's rate, and that rate."""
+    method = InfoNCE({"rgb": Pretrained(model=SMALL_NETWORKS[kind])})
+    stage = method.stages()[0]
+    optimiser = build_optimiser(method, stage, OptimiserSettings(learning_rate=0.4, layer_decay=0.5))
+    rates = {id(one): group[BASE_KEY] for group in optimiser.param_groups for one in group["params"]}
+    assert sum(len(group["params"]) for group in optimiser.param_groups) == len(rates), "none in two groups"
+    found = {}
+    for name, one in method.encoders["rgb"].network.named_parameters():
+        layer = re.search(r"(?:layer|layers)\.(\d)\.", name)
+        part = f"layer {layer[1]}" if layer else "before" if "embeddings." in name else "after"
+        found.setdefault(part, set()).add(rates[id(one)])
+    assert found.pop("after", {0.4}) == {0.4}
+    assert found == {"before": {0.1}, "layer 0": {0.2}, "layer 1": {0.4}}
 
 
 def test_layers_stand_still_in_eval_mode():

@@ -259,8 +259,9 @@ def embed_query(
 
 
 def cut_segment(run: Run, path: Path, out: Path, start_seconds: float, end_seconds: float | None) -> None:
-    """Write some seconds of a video into a file, one frame in memory at a time, and beside it what the user's files
-    say of them for views of the run.
+    """Write some seconds of a video into a file, and beside it what the user's files say of them for views of the run.
+
+    One frame is in memory at a time.
 
     Raises:
         UserError: the video cannot be read, ends before, or a view's file does not fit it.

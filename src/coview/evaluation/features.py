@@ -93,9 +93,7 @@ def _pretrained_table(task: Task, videos: EvaluationVideos, folder: Path) -> Fea
             parts.append(embed_with_baseline(folder, task.run, data, entries, device=task.device, progress=told))
     features = _concatenated(parts)
     for cost in costs:
-        logger.info(
-            "%s", f"{cost.what}: embedded before" if math.isnan(cost.clips_per_second) else cost.describe()
-        )
+        logger.info("%s", f"{cost.what}: embedded before" if math.isnan(cost.clips_per_second) else cost.describe())
     return FeatureTable("pretrained", features, descriptions=dict.fromkeys(features, describe_baseline(folder)))
 
 

@@ -37,10 +37,16 @@ answers = module({tensors})   # one tensor a view, in the order of the table""",
 run = coview.load("{name}")
 vectors = run.embed("my_videos/")
 
-# or the weights alone:
+# or one encoder alone, an ordinary torch module:
+import json
+from coview.encoders import build_encoder
 from safetensors.torch import load_file
 
-weights = load_file("{name}/model.safetensors")   # encoders.<view>.<name>; config.json says what they are""",
+view = json.load(open("{name}/config.json"))["views"]["{first}"]
+prefix, weights = view["weights_prefix"], load_file("{name}/model.safetensors")
+encoder = build_encoder(view["encoder"], in_channels=view["channels"]).eval()
+encoder.load_state_dict({{key.removeprefix(prefix): one for key, one in weights.items() if key.startswith(prefix)}})
+features = encoder.pooled(clips)   # (B, C, T, H, W) normalised as `coview.augmentation` does -> (B, D)""",
 }
 
 
@@ -59,6 +65,7 @@ def write_card(folder: Path, description: Description, *, run: Run, form: str, p
     answer = "view -> (B, classes), probabilities" if are_classes else "view -> (B, D), unit rows"
     code = _CODE[form].format(
         name=folder.name,
+        first=description.views[0],
         example=", ".join(f'"{one.view}": {one.view}' for one in description.inputs),
         tensors=", ".join(one.view for one in description.inputs),
         answer=answer,
