@@ -1,8 +1,9 @@
 """Four video files to vectors of rgb and flow by `tiny3d`: views made for the moment, beside views stored first.
 
 The peer is what `coview.prepare` with x264's preset medium and `Run.embed` of what it made take together, as it was
-done before. Both take turns in one process on one core; seconds are of the processor, medians. Videos are those of
-UCF101 where COVIEW_DATA names some, else synthetic. A 1080p file is made of the first, to measure preparing one.
+done before. Both take turns in one process on one core; seconds are of the processor, medians. Videos are the shortest
+of UCF101's where COVIEW_DATA names some, else synthetic. A 1080p file is made of the first, to measure preparing one.
+With one repeat, the default, it takes about a minute of one core.
 """
 
 import argparse
@@ -33,7 +34,7 @@ FRAMES_1080P = 48
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=1)
     given = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -53,8 +54,9 @@ def source_files(folder: Path) -> list[Path]:
     """Return four files of some seconds."""
     real = os.environ.get("COVIEW_DATA")
     if real is not None:
-        return sorted((Path(real) / "original").rglob("*.avi"))[:4]
-    write_synthetic(folder / "clips", SyntheticSettings(num_videos=4, num_frames=150), workers=1)
+        files = (Path(real) / "original").rglob("*.avi")
+        return sorted(files, key=lambda path: (path.stat().st_size, path.name))[:4]
+    write_synthetic(folder / "clips", SyntheticSettings(num_videos=4, num_frames=100), workers=1)
     return sorted((folder / "clips").rglob("*.mp4"))[:4]
 
 
@@ -74,12 +76,12 @@ def compare(files: list[Path], folder: Path, algorithm: str, repeats: int) -> di
         "stored_first": lambda: run.embed(prepared()),
         "for_the_moment": lambda: run.embed(files),
     }
-    made = {way: work() for way, work in ways.items()}  # to warm up
+    made: dict[str, Any] = {}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(repeats):
+    for _ in range(repeats):  # what is compiled was compiled by the training
         for way, work in ways.items():
             began = time.process_time()
-            work()
+            made[way] = work()
             seconds[way].append(time.process_time() - began)
     medians = {way: statistics.median(taken) for way, taken in seconds.items()}
     order = [made["for_the_moment"].paths.index(path) for path in made["stored_first"].paths]
@@ -113,7 +115,7 @@ def prepare_ms(files: list[Path], folder: Path) -> dict[str, float]:
     found: dict[str, float] = {}
     for preset in ("veryfast", "medium"):
         taken = []
-        for _ in range(3):
+        for _ in range(2):
             with tempfile.TemporaryDirectory(dir=folder) as out:
                 began = time.process_time()
                 settings = {"workers": 0, "storage.preset": preset}

@@ -77,7 +77,7 @@ def test_a_video_that_hangs_is_given_up_and_cleared_away(make_task: Any, tmp_pat
 
 def test_a_full_disk_stops_the_run(make_task: Any) -> None:
     refuse = "lambda *args, **settings: (_ for _ in ()).throw(OSError(28, 'No space left on device'))"
-    full = f"__import__('coview.views.rgb', fromlist=['rgb']).__dict__.update(write_rgb={refuse})"
+    full = f"__import__('coview.views.rgb', fromlist=['rgb']).__dict__.update(write_yuv={refuse})"
     with pytest.raises(UserError, match="disk of .*out is full"):
         run([make_task("full", deed=full), make_task("next")], workers=1)
 

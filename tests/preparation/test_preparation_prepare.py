@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -18,6 +19,7 @@ from coview.files import is_running, this_host
 from coview.locks import folder_lock
 from coview.preparation import video
 from coview.preparation.prepare import PrepareSettings, prepare
+from coview.video.source_pictures import SourcePicture
 from coview.views.base import StorageSettings
 from coview.views.rgb import RgbView
 
@@ -275,7 +277,7 @@ def test_a_source_that_changed_its_length_is_stored_anew_in_every_view(
 def test_a_full_disk_keeps_what_is_finished_and_stops(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = RgbView.write
+    whole = RgbView.write_source
     calls = 0
 
     def write(self: RgbView, frames: Any, path: Path, **settings: Any) -> int:
@@ -286,7 +288,7 @@ def test_a_full_disk_keeps_what_is_finished_and_stops(
             raise OSError(28, "No space left on device", str(path))
         return whole(self, frames, path, **settings)
 
-    monkeypatch.setattr(RgbView, "write", write)
+    monkeypatch.setattr(RgbView, "write_source", write)
     with pytest.raises(UserError, match=r"disk of .*out is full.* [\d.]+ [MG]iB are free.*same command"):
         prepare(source, tmp_path / "out", HERE)
     assert calls == 3
@@ -300,14 +302,14 @@ def test_a_full_disk_keeps_what_is_finished_and_stops(
 
 
 def test_an_endless_video_is_given_up(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    frame = np.zeros((32, 42, 3), dtype=np.uint8)
+    frame = SourcePicture(None, av.VideoFrame(42, 32, "yuv420p"))
 
     def decode(path: Path, **settings: Any) -> Any:
         while True:
             yield frame
 
     clock = iter(range(0, 10**6, 5))
-    monkeypatch.setattr(video, "decode_frames", decode)
+    monkeypatch.setattr(video, "decode_to_store", decode)
     monkeypatch.setattr(video.time, "monotonic", lambda: float(next(clock)))
     with pytest.raises(UserError, match="6 too slow.*not finished after"):
         prepare(source, tmp_path / "out", PrepareSettings(views=("rgb",), workers=0, timeout_seconds=1.0))

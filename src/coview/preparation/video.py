@@ -3,11 +3,12 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,11 +18,12 @@ from coview.errors import VideoError
 from coview.files import atomic_path, disk_errors
 from coview.preparation.outcomes import VideoOutcome, source_stamp
 from coview.preparation.used_frames import UsedFrames, decode_used, store_used
-from coview.video.decode import decode_frames, stored_fps
+from coview.video.decode import decode_to_store, stored_fps
 from coview.video.probe import VideoInfo, probe
 from coview.video.remote import local_copy
+from coview.video.source_pictures import SourcePicture
 from coview.views import VIEWS
-from coview.views.base import SourceVideo, StorageSettings, View
+from coview.views.base import SourceVideo, StorageSettings, StoresSource, View
 
 _KEPT_BYTES = 128 * 2**20
 _UNKNOWN_NUM_FRAMES = 3600
@@ -91,9 +93,15 @@ def failed(task: VideoTask, kind: str, cause: str) -> VideoOutcome:
 
 
 class SourceFrames:
-    """The rgb frames of one video at the stored size, for several views in turn.
+    """The frames of one video at the stored size, for several views in turn.
 
     Decoded once when they fit in memory (about a minute of video), once for each view when they do not.
+
+    Args:
+        path: the video.
+        storage: size and rate of the frames.
+        views: what will be made, each in a pass of its own.
+        on_frame: called for every frame that goes into a view.
 
     Attributes:
         num_frames: counted in the first pass, None before.
@@ -101,32 +109,57 @@ class SourceFrames:
         remark: after the first pass, how the file fell short of what its header promises; else empty.
     """
 
-    def __init__(self, path: Path, storage: StorageSettings, *, on_frame: Callable[[], None]) -> None:
+    def __init__(
+        self, path: Path, storage: StorageSettings, views: Sequence[View], *, on_frame: Callable[[], None]
+    ) -> None:
         self.num_frames: int | None = None
         self.frame_size: tuple[int, int] | None = None
         self.remark = ""
         self._path = path
         self._storage = storage
         self._on_frame = on_frame
-        self._kept: list[Frame] | None = None
+        self._needs_rgb = not all(isinstance(view, StoresSource) for view in views)
+        self._needs_yuv = any(isinstance(view, StoresSource) for view in views)
+        self._passes_left = len(views)
+        self._kept: list[SourcePicture] | None = None
 
-    def __iter__(self) -> Iterator[Frame]:
-        for frame in self._kept if self._kept is not None else self._decode():
+    def rgb(self) -> Iterator[Frame]:
+        """Yield (H, W, 3) uint8 frames."""
+        for picture in self._pass(needs_yuv=False):
+            assert picture.rgb is not None
+            yield picture.rgb
+
+    def yuv(self) -> Iterator[av.VideoFrame]:
+        """Yield yuv420p pictures, BT.601 in limited range."""
+        for picture in self._pass(needs_yuv=True):
+            assert picture.yuv is not None
+            yield picture.yuv
+
+    def _pass(self, *, needs_yuv: bool) -> Iterator[SourcePicture]:
+        self._passes_left -= 1
+        for picture in self._kept if self._kept is not None else self._decode(needs_yuv):
             self._on_frame()
-            yield frame
+            yield picture
 
-    def _decode(self) -> Iterator[Frame]:
-        kept: list[Frame] | None = []
+    def _decode(self, needs_yuv: bool) -> Iterator[SourcePicture]:
+        storage, is_first = self._storage, self.num_frames is None
+        decoded = decode_to_store(
+            self._path,
+            short_side=storage.short_side,
+            fps=storage.fps,
+            source=storage.source,
+            as_rgb=self._needs_rgb if is_first else not needs_yuv,
+            as_yuv=self._needs_yuv if is_first else needs_yuv,
+        )
+        kept: list[SourcePicture] | None = [] if is_first and self._passes_left else None
         count = 0
-        storage = self._storage
-        decoded = decode_frames(self._path, short_side=storage.short_side, fps=storage.fps, source=storage.source)
-        for frame in decoded:
-            self.frame_size = (frame.shape[0], frame.shape[1])
+        for picture in decoded:
+            self.frame_size = picture.size
             count += 1
             if kept is not None:
-                kept.append(frame)
-                kept = kept if count * frame.nbytes <= _KEPT_BYTES else None
-            yield frame
+                kept.append(picture)
+                kept = kept if count * picture.nbytes <= _KEPT_BYTES else None
+            yield picture
         self.num_frames = count
         self.remark = decoded.remark
         self._kept = kept
@@ -145,9 +178,11 @@ def _prepare(task: VideoTask, on_frame: Callable[[], None]) -> VideoOutcome:
         outcome = _prepare_used(task, task.used, info, fps=fps, on_frame=_within_limit(task, info, on_frame))
         if outcome is not None:
             return replace(outcome, source_stamp=stamp)
-    frames = SourceFrames(path, task.storage, on_frame=_within_limit(task, info, on_frame))
+    views = {name: VIEWS.load(name)(task.options[name]) for name in task.missing}
+    limited = _within_limit(task, info, on_frame)
+    frames = SourceFrames(path, task.storage, tuple(views.values()), on_frame=limited)
     try:
-        num_frames, counts, checksums = _store(task, frames, info=info, fps=fps)
+        num_frames, counts, checksums = _store(task, views, frames, info=info, fps=fps)
     except _FrameCountChangedError:
         return _prepare(replace(task, missing=tuple(task.options), before=None), on_frame)
     height, width = frames.frame_size or (None, None)
@@ -192,14 +227,13 @@ def _prepare_used(
 
 
 def _store(
-    task: VideoTask, frames: SourceFrames, *, info: VideoInfo, fps: float
+    task: VideoTask, views: Mapping[str, View], frames: SourceFrames, *, info: VideoInfo, fps: float
 ) -> tuple[int, Counter[str], dict[str, str]]:
     """Write all missing views aside, check them, and let them take their places together.
 
     Returns:
         The number of frames, what the views count, and view -> checksum of its file.
     """
-    views = {name: VIEWS.load(name)(task.options[name]) for name in task.missing}
     video = SourceVideo(task.entry.id, info.path, info.width, info.height, tuple(views.values()))
     counts: Counter[str] = Counter()
     checksums = {}
@@ -207,8 +241,11 @@ def _store(
         for name, path in paths_to_make(task).items():
             view = views[name]
             aside = asides.enter_context(atomic_path(path))
-            made = _counted(view, view.extract(frames, video), counts)
-            count = view.write(made, aside, fps=fps, storage=task.storage)
+            if isinstance(view, StoresSource):
+                count = view.write_source(frames.yuv(), aside, fps=fps, storage=task.storage)
+            else:
+                made = _counted(view, view.extract(frames.rgb(), video), counts)
+                count = view.write(made, aside, fps=fps, storage=task.storage)
             if count == 0:
                 raise VideoError("no_frames", task.entry.path, "not one frame could be decoded")
             if count != frames.num_frames:

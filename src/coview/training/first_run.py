@@ -22,9 +22,8 @@ from coview.training.building import build_method
 from coview.training.choices import Choice, Footage, Machine, choose_config
 from coview.training.distributed import choose_device
 from coview.training.sizing import MINUTES, footage_of, reckon_epochs, sized_config
-from coview.video.decode import DecodedFrames
+from coview.video.decode import decode_frames
 from coview.video.probe import probe
-from coview.video.source_settings import SourceSettings
 from coview.views import VIEWS
 from coview.views.base import StorageSettings
 from coview.views.flow.functions import dis_flow, tvl1_flow
@@ -232,7 +231,7 @@ def _minutes(value: float) -> str:
 
 
 def _first_frames(video: Path) -> list[Any]:
-    frames = DecodedFrames(video, short_side=StorageSettings().short_side, fps=None, source=SourceSettings())
+    frames = decode_frames(video, short_side=StorageSettings().short_side)
     try:
         return list(itertools.islice(frames, TIMED_FRAMES))
     finally:

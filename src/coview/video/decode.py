@@ -1,8 +1,10 @@
-"""A video file of any kind -> RGB pictures as a player shows them, at the size and rate that we store."""
+"""A video file of any kind -> pictures as a player shows them, at the size and rate that we store."""
 
 from collections.abc import Callable, Generator, Iterable, Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import av
 from av.container import InputContainer
@@ -15,7 +17,8 @@ from coview.video.opening import opened_video
 from coview.video.orientation import picture_orientation
 from coview.video.pictures import PictureReader
 from coview.video.probe import VideoInfo
-from coview.video.scaling import NEARLY_SQUARE, RgbConverter, scaled_size, shown_size
+from coview.video.scaling import NEARLY_SQUARE, scaled_size, shown_size
+from coview.video.source_pictures import Conversion, SourcePicture, convert_to_rgb, convert_to_store
 from coview.video.source_settings import SourceSettings
 from coview.video.streams import remark_choice
 from coview.video.timing import MAX_GAP_SECONDS, JoinedStamps, TimeStampError, resampled
@@ -24,10 +27,14 @@ from coview.video.tone_mapping import TRANSFERS
 _WITH_JOINTS = frozenset({"mpegts", "mpeg", "mpegvideo"})
 """Formats whose recordings are joined by writing one after the other; a pause within one of them is short."""
 _LONGEST_PAUSE_SECONDS = 10.0
+Made = TypeVar("Made")
 
 
-class DecodedFrames(Iterator[Frame]):
+class DecodedFrames(Iterator[Made], Generic[Made]):
     """The frames of one video, decoded as they are asked for. The file closes at the end, at an error, or by `close`.
+
+    Args:
+        conversion: makes what is handed out of what is decoded; the other arguments are those of `decode_frames`.
 
     Attributes:
         num_frames: once all frames are out, how many the video has, those included that were not wanted.
@@ -43,13 +50,15 @@ class DecodedFrames(Iterator[Frame]):
         short_side: int | None,
         fps: float | None,
         source: SourceSettings,
+        conversion: Conversion[Made],
         wanted: Callable[[int], bool] | None = None,
     ) -> None:
         self.remark = ""
         self.num_frames = 0
-        self._frames = self._decode(path, short_side=short_side, fps=fps, source=source, wanted=wanted)
+        made = _FrameMaker(path, short_side, source, conversion)
+        self._frames = self._decode(path, made, fps=fps, source=source, wanted=wanted)
 
-    def __next__(self) -> Frame:
+    def __next__(self) -> Made:
         return next(self._frames)
 
     def close(self) -> None:
@@ -59,12 +68,12 @@ class DecodedFrames(Iterator[Frame]):
     def _decode(
         self,
         path: Path,
+        frames: "_FrameMaker[Made]",
         *,
-        short_side: int | None,
         fps: float | None,
         source: SourceSettings,
         wanted: Callable[[int], bool] | None,
-    ) -> Generator[Frame, None, None]:
+    ) -> Generator[Made, None, None]:
         with opened_video(path, stream=source.stream) as (container, stream):
             reader = PictureReader(path, container, stream, keep_sound=source.damaged == "keep")
             usual_gap = 1 / (known_rate(stream.average_rate) or FALLBACK_FPS)
@@ -72,9 +81,8 @@ class DecodedFrames(Iterator[Frame]):
             fields = Deinterlacer(timed, stream, is_on=source.deinterlace == "auto")
             joined = JoinedStamps(fields, usual_gap=usual_gap, longest_pause=_longest_pause(container))
             pictures = resampled(joined, fps=fps) if fps else (picture for picture, _ in fields)
-            frames = _FrameMaker(path, short_side, stream.sample_aspect_ratio, source)
             try:
-                yield from frames.make(pictures, wanted)
+                yield from frames.make(pictures, stream.sample_aspect_ratio, wanted)
             except TimeStampError as error:
                 raise VideoError("too_sparse", path, str(error)) from None
             self.num_frames = frames.count
@@ -95,7 +103,7 @@ def decode_frames(
     fps: float | None = None,
     source: SourceSettings | None = None,
     wanted: Callable[[int], bool] | None = None,
-) -> DecodedFrames:
+) -> DecodedFrames[Frame]:
     """Decode all frames of a video in presentation order, one in memory at a time.
 
     Args:
@@ -113,7 +121,32 @@ def decode_frames(
     Raises:
         VideoError: from the first frame asked for on. "corrupt" when damage is met with more of the video behind it.
     """
-    return DecodedFrames(path, short_side=short_side, fps=fps, source=source or SourceSettings(), wanted=wanted)
+    source = source or SourceSettings()
+    return DecodedFrames(path, short_side=short_side, fps=fps, source=source, conversion=convert_to_rgb, wanted=wanted)
+
+
+def decode_to_store(
+    path: Path,
+    *,
+    short_side: int | None = None,
+    fps: float | None = None,
+    source: SourceSettings | None = None,
+    as_rgb: bool,
+    as_yuv: bool,
+) -> DecodedFrames[SourcePicture]:
+    """Decode all frames as `decode_frames` does, in the forms that views are made of.
+
+    Args:
+        path: and the next three: as for `decode_frames`.
+        short_side: see there.
+        fps: see there.
+        source: see there.
+        as_rgb: make the RGB frame.
+        as_yuv: make the picture that the encoder takes, scaled from the decoded one without a detour through RGB
+            where that is possible.
+    """
+    conversion = partial(convert_to_store, as_rgb=as_rgb, as_yuv=as_yuv)
+    return DecodedFrames(path, short_side=short_side, fps=fps, source=source or SourceSettings(), conversion=conversion)
 
 
 def stored_fps(info: VideoInfo, fps: float | None) -> float:
@@ -135,33 +168,40 @@ def _timed(
         yield picture, seconds
 
 
-class _FrameMaker:
+class _FrameMaker(Generic[Made]):
     """Turns pictures into frames, all of the size that follows from the first one."""
 
     def __init__(
-        self, path: Path, short_side: int | None, pixel_shape: Fraction | None, source: SourceSettings
+        self, path: Path, short_side: int | None, source: SourceSettings, conversion: Conversion[Made]
     ) -> None:
         self._path = path
         self._short_side = short_side
-        self._pixel_shape = pixel_shape or Fraction(1)
+        self._pixel_shape = Fraction(1)
         self._source = source
+        self._conversion = conversion
         self._transfer = ""
         self.count = 0
 
-    def make(self, pictures: Iterable[av.VideoFrame], wanted: Callable[[int], bool] | None = None) -> Iterator[Frame]:
+    def make(
+        self,
+        pictures: Iterable[av.VideoFrame],
+        pixel_shape: Fraction | None,
+        wanted: Callable[[int], bool] | None = None,
+    ) -> Iterator[Made]:
         """Yield a frame for each wanted picture; one that comes several times in a row is converted once."""
-        converter: RgbConverter | None = None
+        convert: Callable[[av.VideoFrame], Made] | None = None
         previous: av.VideoFrame | None = None
+        self._pixel_shape = pixel_shape or Fraction(1)
         for picture in pictures:
-            if converter is None:
-                orientation = picture_orientation(picture)
-                converter = RgbConverter(self._size(picture), maps_tones=self._source.tone_map == "auto")
+            if convert is None:
+                maps_tones = self._source.tone_map == "auto"
+                convert = self._conversion(self._size(picture), picture_orientation(picture), maps_tones)
                 self._transfer = TRANSFERS.get(int(picture.color_trc), "")
             self.count += 1
             if wanted is not None and not wanted(self.count - 1):
                 continue
             if picture is not previous:
-                frame = orientation.apply(converter(picture))
+                frame = convert(picture)
                 previous = picture
             yield frame
 

@@ -100,11 +100,23 @@ def _with_first(first: av.VideoFrame, others: Iterator[av.VideoFrame]) -> Iterat
 
 def rgb_pictures(frames: Iterable[Frame]) -> Iterator[av.VideoFrame]:
     """Convert (H, W, 3) RGB to BT.601 limited range; a chroma sample is the mean of its four pixels."""
-    reformatter = VideoReformatter()
-    # Averaging down here and repeating on the way back loses least of all pairs of filters; exact rounding has no bias.
-    averaging = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+    convert = YuvConverter()
     for frame in same_size(frames, channels=3):
-        yield reformatter.reformat(
+        yield convert(frame)
+
+
+class YuvConverter:
+    """Turns (H, W, 3) uint8 RGB into the yuv420p pictures that are stored."""
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def __call__(self, frame: Frame) -> av.VideoFrame:
+        """Return one picture, BT.601 in limited range; a chroma sample is the mean of its four pixels."""
+        # Averaging down here and repeating on the way back loses least of all pairs of filters; exact rounding has no
+        # bias.
+        averaging = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
+        return self._reformatter.reformat(
             av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), "rgb24"),
             format="yuv420p",
             dst_colorspace=Colorspace.SMPTE170M,

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 from av.video.reformatter import ColorRange
@@ -26,7 +27,7 @@ RGB_CRF = 18.0
 def write_rgb(
     frames: Iterable[Frame], path: Path, *, fps: float, gop: int, crf: float = RGB_CRF, preset: Preset = PRESET
 ) -> int:
-    """Store RGB frames.
+    """Store RGB frames; see `write_yuv` for pictures that are of the encoder's format already.
 
     Args:
         frames: (H, W, 3) uint8 each, all of one even size.
@@ -43,9 +44,16 @@ def write_rgb(
     Raises:
         ValueError: frames of unequal or odd size.
     """
+    return write_yuv(rgb_pictures(frames), path, fps=fps, gop=gop, crf=crf, preset=preset)
+
+
+def write_yuv(
+    pictures: Iterable[av.VideoFrame], path: Path, *, fps: float, gop: int, crf: float, preset: Preset = PRESET
+) -> int:
+    """Store yuv420p pictures, BT.601 in limited range, all of one even size; the rest is as with `write_rgb`."""
     tune = "" if preset == "medium" else "psnr"
     encoding = Encoding(fps=fps, gop=gop, crf=crf, tune=tune, color_range=ColorRange.MPEG, preset=preset)
-    return encode_pictures(rgb_pictures(frames), path, encoding)
+    return encode_pictures(pictures, path, encoding)
 
 
 def write_planes(

@@ -4,8 +4,9 @@ import abc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
 
+import av
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
@@ -259,3 +260,13 @@ class View(abc.ABC):
     @abc.abstractmethod
     def picture(self, raw: NDArray[Any], *, height: int, width: int) -> Frame:
         """Draw one raw frame (as `read` returns it, without the T axis) for a person: (height, width, 3) uint8 RGB."""
+
+
+@runtime_checkable
+class StoresSource(Protocol):
+    """A view whose file is the video itself, smaller: it is encoded from pictures that made no detour through RGB."""
+
+    def write_source(
+        self, pictures: Iterable[av.VideoFrame], path: Path, *, fps: float, storage: StorageSettings
+    ) -> int:
+        """Store yuv420p pictures of BT.601 in limited range, as `View.write` would store their frames."""

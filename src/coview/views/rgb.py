@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import av
 import cv2
 from numpy.typing import NDArray
 
 from coview.config import NonNegativeFloat
 from coview.datatypes import RGB_MEAN, RGB_STD, Frame
-from coview.video.stored import read_rgb, write_rgb
+from coview.video.stored import read_rgb, write_rgb, write_yuv
 from coview.views.base import PixelScale, SourceVideo, StorageSettings, View
 
 
@@ -44,6 +45,12 @@ class RgbView(View):
     def write(self, frames: Iterable[NDArray[Any]], path: Path, *, fps: float, storage: StorageSettings) -> int:
         """Store frames (H, W, 3) uint8; return how many there were."""
         return write_rgb(frames, path, fps=fps, gop=storage.gop, crf=self.options.crf, preset=storage.preset)
+
+    def write_source(
+        self, pictures: Iterable[av.VideoFrame], path: Path, *, fps: float, storage: StorageSettings
+    ) -> int:
+        """Store yuv420p pictures of BT.601 in limited range; return how many there were."""
+        return write_yuv(pictures, path, fps=fps, gop=storage.gop, crf=self.options.crf, preset=storage.preset)
 
     def read(self, path: Path, frame_indices: NDArray[Any]) -> NDArray[Any]:
         """Return frames (T, H, W, 3) uint8. Raises `VideoError` for a damaged file or frames that it lacks."""
