@@ -39,7 +39,7 @@ test-lowest: ## the lowest versions that are promised to work, with the tests of
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install -q torch==2.13.0
 	$(PYTHON) tests/package/lowest.py > $(LOWEST)/lowest.txt
-	$(LOWEST)/bin/python -m pip install -q -r $(LOWEST)/lowest.txt pytest pytest-timeout hypothesis
+	$(LOWEST)/bin/python -m pip install -q -r $(LOWEST)/lowest.txt pytest pytest-timeout pytest-xdist hypothesis
 	$(LOWEST)/bin/python -m pip install -q --no-deps -e .
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest tests/losses tests/encoders tests/methods tests/clips tests/video \
 	  tests/views tests/datasets tests/training tests/embedding tests/test_config.py

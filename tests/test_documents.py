@@ -5,17 +5,20 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 import types
 from pathlib import Path
 
 import pytest
 import torch
 import tyro
+import yaml
 
 import coview
 from coview.cli import COMMANDS
 from coview.cli.command import split_plugins, split_settings
 from coview.cli.listing import DESCRIBED
+from coview.config import RunConfig, parse
 from coview.config.files import FOLDER, config_names, load_config
 from coview.encoders import tiny3d
 from coview.registry import GROUPS
@@ -44,9 +47,11 @@ EXTENDING = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 
 
 def commands_in(text: str) -> list[str]:
-    blocks = re.findall(r"```(?:bash|sh|console)\n(.*?)```", text, re.DOTALL)
+    """Lines of code blocks that begin with coview or make, also after `torchrun ... -m` or `docker run ...`."""
+    blocks = re.findall(r"```(?:bash|sh|console|text)\n(.*?)```", text, re.DOTALL)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [line.removeprefix("$ ") for line in lines if line.removeprefix("$ ").startswith(("coview", "make"))]
+    found = [re.sub(r"^(\$ |torchrun .*? -m (?=coview )|docker run .*?(?= coview ) )", "", line) for line in lines]
+    return [line for line in found if re.match(r"(coview|make) ", line)]
 
 
 def readme_commands() -> list[str]:
@@ -61,15 +66,33 @@ PAGES = {path.relative_to(ROOT / "docs").as_posix(): path for path in sorted((RO
 OF_PAGES = [command for path in PAGES.values() for command in commands_in(path.read_text(encoding="utf-8"))]
 
 
-def test_every_page_is_in_the_contents_and_its_links_lead_somewhere():
-    contents = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
-    for name, path in PAGES.items():
-        assert name == "index.md" or re.search(rf"^{re.escape(name.removesuffix('.md'))}$", contents, re.MULTILINE), (
-            name
-        )
-        prose = re.sub(r"```.*?```|`[^`]*`", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+OTHERS = {path.name: path for path in sorted(ROOT.glob("*.md"))}
+TEXTS = {name: path.read_text(encoding="utf-8") for name, path in {**PAGES, **OTHERS}.items()}
+
+
+def test_every_page_is_in_the_contents_and_every_link_leads_somewhere():
+    for name in PAGES:
+        assert name == "index.md" or re.search(
+            rf"^{re.escape(name.removesuffix('.md'))}$", TEXTS["index.md"], re.MULTILINE
+        ), name
+    for name, path in {**PAGES, **OTHERS}.items():
+        prose = re.sub(r"```.*?```|`[^`]*`", "", TEXTS[name], flags=re.DOTALL)
         for link in re.findall(r"\]\(([^)#\s]+)", prose):
             assert link.startswith("https://") or (path.parent / link).exists(), f"{name}: {link}"
+
+
+def test_extras_scripts_and_settings_in_documents_exist():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    for name, text in TEXTS.items():
+        named = {extra for group in re.findall(r"coview\[([a-z,]+)\]", text) for extra in group.split(",")}
+        assert named <= set(extras), name
+        for script in re.findall(r"python ((?:benchmarks|docs|examples|tests)/\S+\.py)", text):
+            assert (ROOT / script).is_file(), f"{name}: {script}"
+        for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL):
+            parse(RunConfig, yaml.safe_load(block), source=name)
+    assert {f"`coview[{extra}]`" for extra in extras if extra not in ("dev", "docs")} <= set(
+        re.findall(r"`coview\[\w+\]`", TEXTS["install.md"])
+    )
 
 
 def test_pictures_of_the_methods_are_fresh(tmp_path):

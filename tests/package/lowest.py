@@ -11,10 +11,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def lowest_versions() -> dict[str, str]:
-    """Return package -> the lower end of its range, for what coview needs without extras."""
+    """Return package -> the lower end of its range, for what coview needs and for the page."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     found = {}
-    for requirement in project["dependencies"]:
+    for requirement in project["dependencies"] + project["optional-dependencies"]["serve"]:
         match = re.fullmatch(r"([\w.-]+)>=([\d.]+)(,.*)?", requirement)
         if match is None:
             raise ValueError(f"{requirement!r} has no lower end")

@@ -10,6 +10,7 @@ import tomllib
 import zipfile
 
 import pytest
+import tyro
 import yaml
 
 import coview
@@ -61,7 +62,7 @@ def test_the_sdist_builds_by_itself(built):
 def test_the_version_stands_in_one_place():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == coview.__version__
-    assert f"## {coview.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+    assert re.findall(r"^## \[(.*)\] - ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[0] == coview.__version__
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert "version" in project["dynamic"]
 
@@ -90,7 +91,11 @@ def test_the_dockerfile_copies_what_is_there_and_ends_without_root():
 
 def test_compose_serves_an_index():
     page = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["page"]
-    assert page["command"][0] in COMMANDS
+    serve = tyro.cli(COMMANDS[page["command"][0]], args=page["command"][1:])
+    assert page["ports"] == [f"127.0.0.1:{serve.port}:{serve.port}"]
+    folder = dict(dockerfile())["WORKDIR"]
+    assert {volume.split(":")[1] for volume in page["volumes"]} >= {f"{folder}/{serve.index}", f"{folder}/runs"}
+    assert ("EXPOSE", str(serve.port)) in dockerfile()
     assert page["shm_size"]
     built = {rest.partition("=")[0] for step, rest in dockerfile() if step == "ARG"}
     assert set(page["build"]["args"]) <= built
@@ -101,8 +106,8 @@ def test_scripts_for_slurm_parse_and_call_commands_there_are(script):
     assert subprocess.run(["bash", "-n", script], check=False).returncode == 0
     text = script.read_text().replace("\\\n", " ")
     (line,) = [line for line in text.splitlines() if "coview " in line and not line.startswith("#")]
-    words = shlex.split(line)
-    assert words[words.index("coview") + 1] in COMMANDS
+    _, command, *words = shlex.split(line[line.index("coview ") :])
+    assert tyro.cli(COMMANDS[command], args=[re.sub(r"\$\{\w+\}", "1", word) for word in words])
 
 
 def test_workflow_and_hooks_run_what_there_is():

@@ -9,11 +9,14 @@ from pathlib import Path
 from coview.cli.examination.finding import Finding
 
 _PROGRAM = """
+import sys, types
 import numpy
+sys.modules["matplotlib.pyplot"] = types.ModuleType("matplotlib.pyplot")
 from mediapipe.python.solutions.pose import Pose
 Pose(model_complexity=1).process(numpy.zeros((64, 64, 3), "uint8"))
 """
-"""What the detector `mediapipe` does first; its own module is not imported, which would import torch once more."""
+"""What the detector `mediapipe` does first; its own module is not imported, which would import torch once more, and
+neither is pyplot, with which mediapipe could draw: half of the time."""
 _EXTRA = "pip install 'coview[pose]'"
 _TIMEOUT_SECONDS = 30
 

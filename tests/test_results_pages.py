@@ -1,0 +1,117 @@
+"""Numbers in the README and on the pages of results are those that were recorded in benchmarks/results."""
+
+import json
+import re
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+JOINT = (ROOT / "docs" / "results" / "joint.md").read_text(encoding="utf-8")
+TRIED = (ROOT / "docs" / "what-was-tried.md").read_text(encoding="utf-8")
+SPEED = (ROOT / "docs" / "results" / "speed.md").read_text(encoding="utf-8")
+SEEDS_FILE = json.loads((ROOT / "benchmarks/results/joint-ucf10-intel-xeon-bf16-2cores.json").read_text("utf-8"))
+ONE_FILE = json.loads((ROOT / "benchmarks/results/joint-ucf10-amd-epyc-2cores.json").read_text("utf-8"))
+SEEDS, ONE = SEEDS_FILE["results"], ONE_FILE["results"]
+METRICS = {
+    "R@1": ("retrieval", "R@1"),
+    "R@5": ("retrieval", "R@5"),
+    "R@10": ("retrieval", "R@10"),
+    "linear": ("linear", "top-1"),
+    "1 label": ("few-labels", "top-1 at 1 label"),
+    "5 labels": ("few-labels", "top-1 at 5 labels"),
+    "10 labels": ("few-labels", "top-1 at 10 labels"),
+}
+PIXELS = ("mean frame", "frame difference", "colour histogram")
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """The tables of a page: rows of cells without asterisks and backquotes, the header first."""
+    found = []
+    for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        lines = [line.replace("`", "").strip("|") for line in table.splitlines() if "|---" not in line]
+        found.append([[cell.strip(" *") for cell in line.split("|")] for line in lines])
+    return found
+
+
+def recorded(results: Sequence[dict], kind: str, name: str, metric: str) -> tuple[str, str]:
+    """Percent of one row over seeds, or of one seed: the mean, and how far it is from certain."""
+    rows = [row for result in results for row in result["rows"] if (row["kind"], row["name"]) == (kind, name)]
+    values = [100 * row["metrics"][metric] for row in rows]
+    errors = [100 * row["standard_errors"].get(metric, 0) for row in rows]
+    spread = statistics.stdev(values) if len(values) > 1 else errors[0]
+    return f"{statistics.mean(values):.1f}", f"{spread:.1f}"
+
+
+def check_row(results: Sequence[dict], names: Sequence[tuple[str, str]], cell: str, metric: str) -> None:
+    for (kind, name), number in zip(names, cell.split(" · "), strict=True):
+        mean, _, spread = number.partition(" ± ")
+        expected = recorded(results, kind, name, metric)
+        assert mean == expected[0], (name, metric)
+        assert spread in ("", expected[1]), (name, metric)
+
+
+def rows_of(cell: str) -> list[tuple[str, str]]:
+    """Which recorded rows a row of a page shows."""
+    if " · " in cell:
+        return [("pixels", name) for name in PIXELS]
+    kind, _, view = cell.partition(", ")
+    return [({"joint": "trained", "random weights": "random"}.get(kind, kind), view or kind)]
+
+
+@pytest.mark.parametrize(("number", "results"), [(0, "seeds"), (1, "one"), (2, "one")])
+def test_the_tables_of_joint_are_those_recorded(number, results):
+    header, *rows = tables(JOINT)[number]
+    assert len(rows) >= 6
+    for row in rows:
+        for column, cell in zip(header[1:], row[1:], strict=True):
+            protocol, metric = METRICS[column]
+            found = list(SEEDS[protocol].values()) if results == "seeds" else [ONE[protocol]]
+            check_row(found, rows_of(row[0]), cell, metric)
+
+
+def test_steps_and_seconds_of_joint_are_those_recorded():
+    assert f"{SEEDS_FILE['steps']} steps of 16 videos in bf16" in JOINT
+    seconds = SEEDS_FILE["training_user_seconds"].values()
+    assert f"{min(seconds):.0f} to {max(seconds):.0f} s of user time" in JOINT
+    assert f"{ONE_FILE['training_cpu_seconds']:.0f} s of user time" in JOINT
+
+
+def test_the_small_table_of_the_readme_is_that_recorded():
+    header, *rows = tables(README)[0]
+    found = list(SEEDS["retrieval"].values())
+    kinds = {"joint, no labels": "trained", "the same encoder with random weights": "random", "chance": "chance"}
+    checked = 0
+    for title, *cells in rows:
+        for column, cell in zip(header[1:], cells, strict=True):
+            view = {"both": "mean of views"}.get(column, column)
+            name = ("pixels", "colour histogram") if "pixel" in title else (kinds[title], view)
+            if cell:
+                check_row(found, [("chance", "chance") if title == "chance" else name], cell, "R@1")
+                checked += 1
+    assert checked == 10
+    best = max(float(recorded(found, "pixels", name, "R@1")[0]) for name in PIXELS)
+    assert f"| {best:.1f} |" in README
+
+
+def test_the_demo_of_the_readme_is_that_of_what_was_tried():
+    found = re.search(
+        r"rgb finds ([\d.]+) % alone and ([\d.]+) % .*?\(95 % interval .*?: ([\d.]+) to ([\d.]+) points\)",
+        " ".join(README.split()),
+    )
+    alone, beside, low, high = found.groups()
+    assert re.search(rf"^\| rgb alone \| {alone} ±", TRIED, re.MULTILINE)
+    assert re.search(rf"^\| rgb with flow beside it \| \*\*{beside} ±", TRIED, re.MULTILINE)
+    difference = f"+{float(beside) - float(alone):.1f} points, 95 % interval +{low} to +{high}"
+    assert difference in " ".join(TRIED.split())
+
+
+def test_every_claim_of_speed_names_a_script_that_is_there():
+    claims = tables(SPEED)[0][1:]
+    for claim, _, script in claims:
+        file = re.match(r"([\w.]+\.py)|/usr/bin/time", script)
+        assert file, claim
+        assert not file[1] or (ROOT / "benchmarks" / file[1]).is_file(), script
