@@ -1,5 +1,6 @@
 """Commands in forked children of a process that has imported everything: killed, signalled, on a disk of their own."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -12,9 +13,12 @@ from pathlib import Path
 
 from coview.cli import run_arguments
 from coview.cli.terminal import run_command
+from coview.files import is_running
 from coview.stopping import STOP_SIGNALS
 
+SUSPENDED_SECONDS = 2.5
 _NEW_MOUNTS = 0x00020000
+_END_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ def run_child(
     *,
     send: signal.Signals | None = None,
     after_seconds: float = 0.0,
+    to_all: bool = False,
     limit_seconds: float = 120.0,
 ) -> Ended:
     """Fork a child that does some work, and wait for it.
@@ -54,8 +59,9 @@ def run_child(
     Args:
         work: returns the exit status, or what is wrong.
         log: file for what it prints.
-        send: a signal for it; None: it runs to its end.
+        send: a signal for it; None: it runs to its end. After SIGSTOP it is let go on.
         after_seconds: when to send it.
+        to_all: the processes that it started get the signal, too.
         limit_seconds: when to give up: the child is killed and its status is 99.
     """
     started = time.monotonic()
@@ -64,20 +70,59 @@ def run_child(
     if child == 0:
         _be_child(work, log)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    is_sent = send is None
+    is_sent, known = send is None, set[int]()
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
         elapsed = time.monotonic() - started
+        known.update(descendants(child) if to_all and not done else ())
         if done:
-            return Ended(os.waitstatus_to_exitcode(status), log.read_text(errors="replace"), elapsed)
+            text = log.read_text(errors="replace")
+            outlived = _wait_for_ends(known)
+            return Ended(os.waitstatus_to_exitcode(status), f"{text}\nTraceback: outlived by {outlived}" if outlived else text, elapsed)
         if not is_sent and elapsed >= after_seconds and send is not None:
-            os.kill(child, send)
+            targets = [child, *(descendants(child) if to_all else ())]
+            _send(send, targets)
+            if send == signal.SIGSTOP:
+                time.sleep(SUSPENDED_SECONDS)
+                _send(signal.SIGCONT, targets)
             is_sent = True
         if elapsed > limit_seconds:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             return Ended(99, "no end", elapsed)
         time.sleep(0.002)
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes that a process, or one of those, started."""
+    parents: dict[int, list[int]] = {}
+    for place in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, IndexError, ValueError):
+            fields = place.read_text(errors="replace").rpartition(")")[2].split()
+            parents.setdefault(int(fields[1]), []).append(int(place.parent.name))
+    found, waiting = [], [pid]
+    while waiting:
+        children = parents.get(waiting.pop(), [])
+        found += children
+        waiting += children
+    return found
+
+
+def _send(number: signal.Signals, pids: Sequence[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _wait_for_ends(pids: set[int]) -> list[int]:
+    """Give processes time to end; return those that do not."""
+    deadline = time.monotonic() + _END_SECONDS
+    left = list(pids)
+    while left and time.monotonic() < deadline:
+        left = [pid for pid in left if is_running(pid)]
+        time.sleep(0.02)
+    _send(signal.SIGKILL, left)
+    return left
 
 
 def _be_child(work: Callable[[], int | str], log: Path) -> None:

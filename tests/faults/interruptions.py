@@ -1,91 +1,24 @@
 """Kills, signals and full disks in the middle of commands: nothing is lost, and the same command goes on."""
 
-import shutil
 import signal
-import time
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
 
-from campaign import Campaign, heard, left_behind
+from campaign import Campaign, left_behind
 from children import can_mount, command, mount_again, mount_own, run_child, status_of
-from victims import PREPARE, VIEWS, Victim, tiny_config
+from victims import Victim
+from works import Works
 
-import coview
-from coview.config import write_yaml
-from coview.datasets.prepared import PreparedDataset
-from coview.embedding.embeddings import Embeddings
-from coview.training.checkpoint import latest_checkpoint, load_checkpoint
-from coview.training.runlog import read_log
+from coview.errors import UserError
+from coview.training.checkpoint import latest_checkpoint
 
-STEPS = 12
-COMMANDS = ("prepare", "pretrain", "evaluate", "embed", "analyse")
-
-
-class Works:
-    """The long commands: how each is given, and what it has made when it is done."""
-
-    def __init__(self, victim: Victim, folder: Path) -> None:
-        self.victim, self.folder, self.config = victim, folder, folder / "tiny.yaml"
-        self._whole: dict[str, tuple[Path, float, str]] = {}
-        write_yaml(self.config, tiny_config(max_steps=STEPS))
-
-    def whole(self, name: str) -> tuple[Path, float, str]:
-        """Return what the command makes undisturbed: the folder, its seconds, and what there is in the end.
-
-        It runs in this process, so that children have imported and compiled what it needs.
-        """
-        if name not in self._whole:
-            out = self.folder / f"whole-{name}"
-            self.begin(name, out)
-            with (self.folder / "whole.log").open("w") as log, redirect_stdout(log), redirect_stderr(log), heard():
-                started = time.monotonic()
-                status = status_of(self.words(name, out))
-                seconds = time.monotonic() - started
-            assert status == 0, (self.folder / "whole.log").read_text()
-            self._whole[name] = out, min(seconds, 5.0), repr(self.made(name, out))
-        return self._whole[name]
-
-    def words(self, name: str, out: Path) -> list[object]:
-        """Return the command line that makes `out`."""
-        data = self.victim.data
-        if name == "prepare":
-            options = [f"--synthetic.{key.replace('_', '-')}={value}" for key, value in PREPARE["synthetic"].items()]
-            more = ["--short-side", 36, "--folds", 2, "--flow.algorithm=farneback", "--workers", 0, "--views", *VIEWS]
-            return ["prepare", self.victim.source, out, "--layout", "synthetic", *options, *more]
-        if name == "pretrain":
-            return ["pretrain", self.config, "--data", data, "--out", out, "--device", "cpu", "--resume"]
-        if name == "evaluate":
-            return ["evaluate", out, "--data", data, "--split", "fold1"]
-        if name == "embed":
-            return ["embed", self.victim.run, data, "--out", out / "vectors.parquet"]
-        return ["analyse", out, "--data", data, "--split", "fold1", "--analysis", "views-gallery", "--part", "all"]
-
-    def begin(self, name: str, out: Path) -> None:
-        """Put there what the command needs."""
-        shutil.rmtree(out, ignore_errors=True)
-        if name in ("evaluate", "analyse"):
-            shutil.copytree(self.victim.run, out, ignore=shutil.ignore_patterns("embeddings", "evaluation", "analysis"))
-        elif name == "embed":
-            out.mkdir()
-
-    def made(self, name: str, out: Path) -> Any:
-        """Return what there is in the end, comparable."""
-        with heard():
-            if name == "prepare":
-                data = PreparedDataset.open(out)
-                return [(entry.id, entry.status, entry.num_frames, dict(entry.splits)) for entry in data.entries]
-            if name == "pretrain":
-                one = load_checkpoint(latest_checkpoint(out) or out)
-                steps = [event["step"] for event in read_log(out / "log.jsonl") if event["event"] == "step"]
-                return one.position, {key: value.tolist() for key, value in one.weights.items()}, steps
-            if name == "evaluate":
-                return [[row.metrics for row in result.rows] for result in coview.evaluation.read_results(out)]
-            if name == "embed":
-                vectors = Embeddings.load(out / "vectors.parquet")
-                return {view: rows.tolist() for view, rows in vectors.features.items()}
-            return sorted(path.name for path in (out / "analysis").iterdir())
+COMMANDS = (
+    *("prepare", "pretrain", "evaluate", "evaluate linear", "analyse", "embed", "embed videos", "index"),
+    *("labels import", "duplicates", "head", "predict", "score", "finetune", "export", "export torch", "adapt", "init"),
+)
+WITH_WORKERS = ("prepare, 2 workers", "index, 2 workers", "predict, 2 workers")
+_ONCE = {"head", "finetune", "export", "export torch", "init"}
+"""What they have made is not made again in the same place."""
 
 
 def try_kills(campaign: Campaign, victim: Victim, folder: Path, *, each: int, names: Sequence[str] = COMMANDS) -> None:
@@ -105,6 +38,39 @@ def try_signals(
             _interrupt(campaign, works, name, folder, number, kind=number.name, times=each)
 
 
+def try_all_processes(
+    campaign: Campaign, victim: Victim, folder: Path, *, each: int, names: Sequence[str] = WITH_WORKERS
+) -> None:
+    """Send signals to commands and to their workers at once, as schedulers and containers do."""
+    works = Works(victim, folder)
+    for name in names:
+        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            kind = f"{number.name} to all"
+            _interrupt(campaign, works, name, folder, number, kind=kind, times=each, to_all=True)
+
+
+def try_suspensions(
+    campaign: Campaign, victim: Victim, folder: Path, *, each: int, names: Sequence[str] = (*COMMANDS, *WITH_WORKERS)
+) -> None:
+    """Suspend each command for a while: it ends as if nothing had been."""
+    works = Works(victim, folder)
+    for name in names:
+        random, out = campaign.generator(f"suspended {name}"), folder / "suspended"
+        _, seconds, expected = works.whole(name)
+        for _ in range(each):
+            works.begin(name, out)
+            after = float(random.uniform(0, seconds))
+
+            def event(name: str = name, after: float = after, expected: str = expected) -> str:
+                words, log = works.words(name, out), folder / "child.log"
+                ended = run_child(command(*words), log, send=signal.SIGSTOP, after_seconds=after, to_all=True)
+                if ended.objection or ended.status != 0:
+                    return f"{ended.status} {ended.objection or ended.text[-300:]}"
+                return _objection(works, name, out, ended.status, expected)
+
+            campaign.attempt("suspensions", f"{name}, after {after:.2f} s", event, limit_seconds=60)
+
+
 def try_disks(campaign: Campaign, victim: Victim, folder: Path, *, each: int, names: Sequence[str] = COMMANDS) -> None:
     """Run each command on disks too small for it, and on read-only ones; where the system lets one have a disk."""
     works = Works(victim, folder)
@@ -113,7 +79,15 @@ def try_disks(campaign: Campaign, victim: Victim, folder: Path, *, each: int, na
 
 
 def _interrupt(
-    campaign: Campaign, works: Works, name: str, folder: Path, send: signal.Signals, *, kind: str, times: int
+    campaign: Campaign,
+    works: Works,
+    name: str,
+    folder: Path,
+    send: signal.Signals,
+    *,
+    kind: str,
+    times: int,
+    to_all: bool = False,
 ) -> None:
     random, out, log = campaign.generator(f"{kind} {name}"), folder / "broken", folder / "child.log"
     _, seconds, expected = works.whole(name)
@@ -123,28 +97,42 @@ def _interrupt(
         ending: list[int] = []
 
         def event(after: float = after, ending: list[int] = ending) -> str:
-            ended = run_child(command(*works.words(name, out)), log, send=send, after_seconds=after)
+            words = works.words(name, out)
+            ended = run_child(command(*words), log, send=send, after_seconds=after, to_all=to_all)
             ending.append(ended.status)
+            if ended.status == 2:
+                return f"it does not go on: {ended.text[-300:]}"
+            if ended.status > 128 and ended.status != 128 + send:
+                return f"exit status {ended.status}"
             return ended.objection or _objection(works, name, out, ended.status, expected)
 
         campaign.attempt(kind, f"{name}, after {after:.2f} s", event, limit_seconds=60)
-        if ending == [0]:
+        if ending == [0] or (name in _ONCE and _is_whole(works, name, out, expected)):
             works.begin(name, out)
 
     def end() -> str:
         last = run_child(command(*works.words(name, out)), log)
         if last.objection or last.status != 0:
             return f"{last.status} {last.text[-300:]}"
-        left = left_behind(out) if name in ("prepare", "pretrain") else []
+        left = left_behind(out)
         return f"left behind {left}" if left else _objection(works, name, out, last.status, expected)
 
     campaign.attempt(kind, f"{name}, and then to the end", end, limit_seconds=60)
 
 
+def _is_whole(works: Works, name: str, out: Path, expected: str) -> bool:
+    try:
+        return repr(works.made(name, out)) == expected
+    except (UserError, OSError):
+        return False
+
+
 def _objection(works: Works, name: str, out: Path, status: int, expected: str) -> str:
-    if status == 0 and repr(works.made(name, out)) != expected:
-        return "ended well, with another outcome"
-    return ""
+    made = repr(works.made(name, out)) if status == 0 else expected
+    if made == expected:
+        return ""
+    at = next((place for place, pair in enumerate(zip(made, expected, strict=False)) if pair[0] != pair[1]), 0)
+    return f"ended well, with another outcome: ...{made[max(0, at - 60) : at + 60]}..."
 
 
 def _try_disks(campaign: Campaign, works: Works, name: str, folder: Path, *, times: int) -> None:
@@ -175,7 +163,7 @@ def _try_disks(campaign: Campaign, works: Works, name: str, folder: Path, *, tim
         if name == "pretrain" and (out / "checkpoints").exists():
             latest_checkpoint(out)
         mount_again(out.parent, f"size={2**16}k")
-        again = status_of(works.words(name, out))
+        again = status and status_of(works.words(name, out))
         is_same = again == 0 and repr(works.made(name, out)) == expected
         return "" if is_same else f"with room again: exit status {again}, or another outcome"
 

@@ -18,7 +18,7 @@ import torch  # noqa: E402
 from campaign import Campaign  # noqa: E402
 from damage import try_damage  # noqa: E402
 from damaged_collections import try_collection_damage  # noqa: E402
-from interruptions import try_disks, try_kills, try_signals  # noqa: E402
+from interruptions import try_all_processes, try_disks, try_kills, try_signals, try_suspensions  # noqa: E402
 from launched import try_launcher  # noqa: E402
 from mutated_videos import try_videos  # noqa: E402
 from odd_settings import try_settings  # noqa: E402
@@ -32,6 +32,8 @@ PARTS = {
     "videos": lambda campaign, victim, folder: try_videos(campaign, victim, folder, each=60),
     "kills": lambda campaign, victim, folder: try_kills(campaign, victim, folder, each=6),
     "signals": lambda campaign, victim, folder: try_signals(campaign, victim, folder, each=2),
+    "all processes": lambda campaign, victim, folder: try_all_processes(campaign, victim, folder, each=2),
+    "suspensions": lambda campaign, victim, folder: try_suspensions(campaign, victim, folder, each=1),
     "collections": lambda campaign, victim, folder: try_collection_damage(
         campaign, victim, make_collection(victim, folder, with_onnx=True), folder, each=16
     ),

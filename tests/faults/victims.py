@@ -76,8 +76,13 @@ class Collection:
 
 
 def make_collection(victim: Victim, folder: Path, *, with_onnx: bool) -> Collection:
-    """Index the videos, label them, fit a head, and export the run; to ONNX takes many seconds, and an extra."""
+    """Index the videos, label them, fit a head, and export the run; to ONNX takes many seconds, and an extra.
+
+    What was made there before is taken as it is.
+    """
     made = Collection(*(folder / name for name in ("labels.csv", "idx", "head", "hub", "onnx")))
+    if made.hub.exists():
+        return made
     names = sorted(path.name for path in victim.source.glob("*.mp4"))
     rows = [f"videos/{name},,,{'even' if place % 2 else 'odd'}" for place, name in enumerate(names)]
     made.labels.write_text("\n".join(["path,start,end,label", *rows, f"videos/{names[0]},0.1,0.3,odd", ""]))

@@ -22,7 +22,7 @@ class Export(Command):
     """
 
     runs_encoders: ClassVar[bool] = True
-    when_interrupted: ClassVar[str] = "nothing is kept; the same command starts again from the beginning"
+    when_interrupted: ClassVar[str] = "a model is written whole or not at all"
 
     run_folder: RunFolder
     """Folder of a run."""

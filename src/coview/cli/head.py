@@ -21,7 +21,7 @@ class HeadCommand(Command):
         coview head idx --out heads/folders --source-labels
     """
 
-    when_interrupted: ClassVar[str] = "nothing was written"
+    when_interrupted: ClassVar[str] = "a head is written whole or not at all"
 
     index: IndexFolder
     """Folder made by `coview index`, with labels."""
@@ -54,8 +54,8 @@ class HeadCommand(Command):
             source_labels=self.source_labels,
         )
         quality = judge_head(head)
-        head.save(self.out, overwrite=self.overwrite)
         report = write_head_report(head, quality, self.out)
+        head.save(self.out, overwrite=self.overwrite)  # last: what is no head yet is begun again
         print(one_line(repr(head)))
         counts = head.counts
         print(

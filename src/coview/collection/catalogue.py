@@ -16,12 +16,15 @@ from numpy.typing import NDArray
 from coview.collection.filters import Filter
 from coview.collection.sealed_tables import TABLES, find_damage, keep_seals, register_seal
 from coview.collection.store import NewVideo, Status, VideoFacts, VideoRow
+from coview.collection.write_ahead import is_log_damaged
 from coview.errors import UserError
 from coview.files import full_disk_error
 
 _FACTS = tuple(field.name for field in fields_of(VideoFacts))
 _COLUMNS = ", ".join(f'"{name}"' for name in _FACTS)
 _PARAMETERS_AT_ONCE = 500
+_WAIT_SECONDS = 30.0
+"""For other processes that are writing."""
 
 
 class Catalogue:
@@ -43,12 +46,18 @@ class Catalogue:
         self.path, self._keeps_seals = path, False
         if not create and not path.is_file():
             raise UserError(f"{path} is gone: bring it back from a copy, or make the index again")
+        if is_log_damaged(path):
+            raise UserError(
+                f"{path}-wal, which a process that was killed has left, is damaged: what it wrote last is lost. Bring the "
+                "folder back from a copy, or remove that file and give coview index again; labels of the last minutes "
+                "may be missing then"
+            )
         mode = "mode=rwc"
         if not os.access(path.parent, os.W_OK):  # such as a disk for reading alone
             mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
         address = f"{path.resolve().as_uri()}?{mode}"
         with self._told(is_opening=True):
-            self._open = sqlite3.connect(address, uri=True, timeout=30.0, isolation_level=None, check_same_thread=False)
+            self._open = sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
             register_seal(self._open)
             self._open.execute("PRAGMA synchronous=FULL")  # a confirmed transaction survives a power failure
             if create:
@@ -125,6 +134,14 @@ class Catalogue:
                 with contextlib.suppress(sqlite3.Error):
                     self._open.execute("ROLLBACK")
                 raise
+        self._empty_log()
+
+    def _empty_log(self) -> None:
+        """Bring what was confirmed into the file, where no other process is reading: a kill leaves little behind."""
+        with contextlib.suppress(sqlite3.Error):  # it stays in the log, where it is as good
+            self._open.execute("PRAGMA busy_timeout=0")
+            self._open.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        self._open.execute(f"PRAGMA busy_timeout={round(1000 * _WAIT_SECONDS)}")
 
     def close(self) -> None:
         """Close the file."""

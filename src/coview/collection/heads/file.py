@@ -12,7 +12,7 @@ from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as tensor_bytes
 
 from coview.errors import UserError
-from coview.files import check_format, disk_errors, make_folder, read_line, seal_line, write_bytes, write_text
+from coview.files import check_format, disk_errors, make_folder, read_line, remove_parts, seal_line, write_bytes, write_text
 
 FORMAT = 1
 ABOUT, REPORT = "head.json", "report.html"
@@ -29,10 +29,15 @@ def check_place(path: Path, *, overwrite: bool) -> None:
     Raises:
         UserError: something is there.
     """
-    if path.exists() and not (path.is_dir() and (is_head(path) or not any(path.iterdir()))):
+    if path.exists() and not (path.is_dir() and (is_head(path) or all(map(_is_left_over, path.iterdir())))):
         raise UserError(f"{path} is there already and is no head; choose a new folder")
     if is_head(path) and not overwrite:
         raise UserError(f"{path} holds a head already; choose a new folder, or replace it with --overwrite")
+
+
+def _is_left_over(path: Path) -> bool:
+    """Whether a file is one of those that are written before head.json, by a process that came to no end."""
+    return path.name == REPORT or path.match("head-*.safetensors") or path.match(".part-*")
 
 
 def write_files(folder: Path, about: Mapping[str, Any], numbers: Mapping[str, NDArray[Any]]) -> None:
@@ -46,6 +51,7 @@ def write_files(folder: Path, about: Mapping[str, Any], numbers: Mapping[str, ND
     name = f"head-{digest[:16]}.safetensors"
     with disk_errors(folder):
         make_folder(folder)
+        remove_parts(folder)
         before = {file.name for file in folder.glob("head-*.safetensors")}
         write_bytes(folder / name, data)
         sealed = seal_line({"format": FORMAT, **about, "file": name, "sha256": digest})

@@ -94,14 +94,14 @@ def predict_to_file(
     }
     lock = path.with_name(f".{path.name}.lock")
     journal = path.with_name(f".{path.name}.journal")
-    try:
-        with folder_lock(lock, otherwise=f"another process is writing {path}; wait for it to end"), disk_errors(path):
+    with folder_lock(lock, otherwise=f"another process is writing {path}; wait for it to end"), disk_errors(path):
+        try:
             done = _Journal(journal, identity)
             _fill(done, classifier, work, chosen, kind, device=device, workers=workers, progress=progress)
             written = _write_table(path, classifier, kind, done, work)
             journal.unlink()
-    finally:
-        lock.unlink(missing_ok=True)
+        finally:
+            lock.unlink(missing_ok=True)
     joined = _join(out, shares) if shard is not None else None
     return replace(written, joined=joined)
 
