@@ -1,4 +1,4 @@
-"""The log that a killed process leaves is whole, or it is said that it is not; each confirmed step reaches the table."""
+"""The log that a killed process leaves is whole, or it is told; each confirmed step reaches the table."""
 
 import contextlib
 import os

@@ -78,7 +78,11 @@ def run_child(
         if done:
             text = log.read_text(errors="replace")
             outlived = _wait_for_ends(known)
-            return Ended(os.waitstatus_to_exitcode(status), f"{text}\nTraceback: outlived by {outlived}" if outlived else text, elapsed)
+            return Ended(
+                os.waitstatus_to_exitcode(status),
+                f"{text}\nTraceback: outlived by {outlived}" if outlived else text,
+                elapsed,
+            )
         if not is_sent and elapsed >= after_seconds and send is not None:
             targets = [child, *(descendants(child) if to_all else ())]
             _send(send, targets)

@@ -53,9 +53,9 @@ def try_suspensions(
     campaign: Campaign, victim: Victim, folder: Path, *, each: int, names: Sequence[str] = (*COMMANDS, *WITH_WORKERS)
 ) -> None:
     """Suspend each command for a while: it ends as if nothing had been."""
-    works = Works(victim, folder)
+    works, out = Works(victim, folder), folder / "suspended"
     for name in names:
-        random, out = campaign.generator(f"suspended {name}"), folder / "suspended"
+        random = campaign.generator(f"suspended {name}")
         _, seconds, expected = works.whole(name)
         for _ in range(each):
             works.begin(name, out)

@@ -65,7 +65,12 @@ class Works:
     """All of them, on one tiny victim."""
 
     def __init__(self, victim: Victim, folder: Path) -> None:
-        self.victim, self.folder, self.config, self.recipe = victim, folder, folder / "tiny.yaml", folder / "recipe.yaml"
+        self.victim, self.folder, self.config, self.recipe = (
+            victim,
+            folder,
+            folder / "tiny.yaml",
+            folder / "recipe.yaml",
+        )
         self._whole: dict[str, tuple[Path, float, str]] = {}
         write_yaml(self.config, tiny_config(max_steps=STEPS))
         write_yaml(self.recipe, load_config("finetune-cocon-synthetic-cpu", _RECIPE))
@@ -96,7 +101,9 @@ class Works:
                 lambda out: sorted(path.name for path in (out / "analysis").iterdir()),
                 self._copy_run,
             ),
-            "embed": Work(lambda out: ["embed", run, data, "--out", out / "vectors.parquet"], _vectors, needs_folder=True),
+            "embed": Work(
+                lambda out: ["embed", run, data, "--out", out / "vectors.parquet"], _vectors, needs_folder=True
+            ),
             "embed videos": Work(
                 lambda out: ["embed", run, videos, "--out", out / "vectors.parquet"], _vectors, needs_folder=True
             ),
@@ -115,8 +122,10 @@ class Works:
                 needs_folder=True,
             ),
             "finetune": Work(
-                lambda out: ["finetune", run, "--labels", self.collection.index, "--out", out, "--epochs", 1]
-                + ["--max-steps", 2, "--config", self.recipe, "--device", "cpu"],
+                lambda out: (
+                    ["finetune", run, "--labels", self.collection.index, "--out", out, "--epochs", 1]
+                    + ["--max-steps", 2, "--config", self.recipe, "--device", "cpu"]
+                ),
                 _trained,
             ),
             "export": Work(
@@ -128,7 +137,8 @@ class Works:
                 needs_folder=True,
             ),
             "adapt": Work(
-                lambda out: ["adapt", run, "--data", data, "--out", out, "--resume", "--device", "cpu", *_STEP], _adapted
+                lambda out: ["adapt", run, "--data", data, "--out", out, "--resume", "--device", "cpu", *_STEP],
+                _adapted,
             ),
             "init": Work(
                 lambda out: ["init", videos, "--minutes", 0.1, "--out", out / "first.yaml"],

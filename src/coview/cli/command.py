@@ -1,13 +1,13 @@
 """What a command is: arguments as fields, settings with dots, one public function that is called, what it prints."""
 
 import abc
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import tyro
 
+from coview.cli.parsing import parse_words
 from coview.errors import UserError
 from coview.locks import sweep_temporary_folders
 from coview.stopping import Interrupted
@@ -46,13 +46,13 @@ def run_words(kind: type[Command], words: Sequence[str], *, name: str) -> int:
     """Parse the words after a command's name and run it; return its exit status.
 
     Raises:
-        UserError: a setting without a value, or whatever the command raises.
+        UserError: what was given cannot be understood, or whatever the command raises.
         Interrupted: asked to stop; the message says what is kept.
     """
     settings: Settings = {}
     if kind.takes_settings:
         words, settings = split_settings(words, kind.plain_settings)
-    command = tyro.cli(kind, args=list(words), prog=f"coview {name}", description=inspect.getdoc(kind))
+    command = parse_words(kind, words, name=name)
     if kind.runs_encoders:
         from coview.training.freed_memory import keep_freed_memory
 

@@ -48,16 +48,18 @@ class Catalogue:
             raise UserError(f"{path} is gone: bring it back from a copy, or make the index again")
         if is_log_damaged(path):
             raise UserError(
-                f"{path}-wal, which a process that was killed has left, is damaged: what it wrote last is lost. Bring the "
-                "folder back from a copy, or remove that file and give coview index again; labels of the last minutes "
-                "may be missing then"
+                f"{path}-wal, which a process that was killed has left, is damaged: what it wrote last is lost. Bring "
+                "the folder back from a copy, or remove that file and give coview index again; labels of the last "
+                "minutes may be missing then"
             )
         mode = "mode=rwc"
         if not os.access(path.parent, os.W_OK):  # such as a disk for reading alone
             mode = "mode=ro" if path.with_name(f"{path.name}-wal").exists() else "immutable=1"
         address = f"{path.resolve().as_uri()}?{mode}"
         with self._told(is_opening=True):
-            self._open = sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
+            self._open = sqlite3.connect(
+                address, uri=True, timeout=_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+            )
             register_seal(self._open)
             self._open.execute("PRAGMA synchronous=FULL")  # a confirmed transaction survives a power failure
             if create:

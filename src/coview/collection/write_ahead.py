@@ -1,4 +1,4 @@
-"""index.sqlite-wal, which a killed process leaves: is all of it still there?
+"""Whether all of index.sqlite-wal is still there, which a killed process leaves.
 
 SQLite takes a damaged write-ahead log for one that ends before the damage, and what was confirmed after it is gone
 without a word. The file index.sqlite-shm, which is left beside it, knows how far the log went, and its last checksum.

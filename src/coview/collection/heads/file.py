@@ -12,7 +12,16 @@ from safetensors.numpy import load as read_tensors
 from safetensors.numpy import save as tensor_bytes
 
 from coview.errors import UserError
-from coview.files import check_format, disk_errors, make_folder, read_line, remove_parts, seal_line, write_bytes, write_text
+from coview.files import (
+    check_format,
+    disk_errors,
+    make_folder,
+    read_line,
+    remove_parts,
+    seal_line,
+    write_bytes,
+    write_text,
+)
 
 FORMAT = 1
 ABOUT, REPORT = "head.json", "report.html"
