@@ -107,6 +107,12 @@ def found(index: Index, segments: list[Segment], queries: list[dict[str, Any]], 
     }
 
 
+def _method_of(run: Path) -> dict[str, Any]:
+    """Say what a run was trained by and for how long."""
+    loaded = coview.load(run)
+    return {"method": loaded.config.method["name"], "checkpoint": loaded.checkpoint.name}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/ucf10"), help="folder of ucf10")
@@ -128,7 +134,7 @@ def main() -> None:
         values = {
             "clips": len(clips),
             "clips_a_file": CLIPS_A_FILE,
-            "steps": arguments.steps,
+            **({"steps": arguments.steps} if arguments.run is None else {"run": _method_of(arguments.run)}),
             "window_seconds": round(index.run.config.clip.span / 25, 2),
             **{
                 view: {how: found(index, segments, queries, only) for how, queries in vectors.items()}
@@ -136,7 +142,7 @@ def main() -> None:
             },
             "goals": {"right_segment_first": 0.9, "median_start_error_seconds": 1.0},
         }
-    path = record(f"moments-{arguments.steps}-steps", values)
+    path = record(f"moments-{arguments.steps}-steps" if arguments.run is None else "moments-trained", values)
     print(path.name, json.dumps(values, indent=1))
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from coview.collection import local_store
+from coview.collection import local_store, sealed_tables
 from coview.collection.catalogue import Catalogue
 from coview.collection.filters import Filter
 from coview.collection.labels import Labels
@@ -153,9 +153,10 @@ def test_killed_while_it_grows_it_holds_what_it_confirmed(store):
         command = [sys.executable, "-c", GROW, str(store.folder)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout.readline() == "begun\n"
-            time.sleep(moments.uniform(0, 0.2))
+            said = [process.stdout.readline().strip() for _ in range(moments.randrange(1, 6))]
+            time.sleep(moments.uniform(0, 0.03))
             process.kill()
-            said = process.stdout.read().split("\n")[:-1]  # the last line may be cut off
+            said += process.stdout.read().split("\n")[:-1]  # the last line may be cut off
         kills += process.returncode == -signal.SIGKILL
         confirmed = max([confirmed, *map(int, said)])
         here = reopened(store)
@@ -284,6 +285,7 @@ def test_a_changed_byte_of_a_row_is_told_with_its_video(store, column):
     generator = np.random.default_rng(0)
     add(store, *(random_video(generator, f"v{number}", windows=3 + number, label="walk") for number in range(3)))
     ((checksums, value),) = store.catalogue.query(f'SELECT checksums, "{column}" FROM videos WHERE number = 2')
+    store.catalogue.check()  # notes that all is sound
     store.close()
     table = store.folder / "index.sqlite"
     whole = bytearray(table.read_bytes())
@@ -308,11 +310,29 @@ def test_a_changed_byte_of_a_row_is_told_with_its_video(store, column):
 )
 def test_what_no_writer_of_ours_wrote_is_told(store, statement, words):
     write_everything(store)
+    store.catalogue.check()
     store.close()
     with contextlib.closing(sqlite3.connect(store.folder / "index.sqlite")) as table, table:
         table.execute(statement)
     with pytest.raises(UserError, match=rf"index.sqlite is damaged \(.*{words}"):
         reopened(store)
+
+
+def test_rows_are_compared_once_after_a_change(store, monkeypatch):
+    compared = []
+    whole = sealed_tables._find_damaged_row
+    monkeypatch.setattr(sealed_tables, "_find_damaged_row", lambda table: compared.append(1) or whole(table))
+    write_everything(store)
+    compared.clear()
+    for _ in range(3):
+        store = reopened(store)
+    assert len(compared) == 1
+    with store.writing():
+        store.remove([1])
+        store.sort()  # as `coview index` does in the end
+    assert len(compared) == 2
+    store = reopened(store)
+    assert len(compared) == 2
 
 
 def write_everything(store):

@@ -34,7 +34,7 @@ class Catalogue:
         path: the file.
         identity: what belongs together with the table, such as the run: name -> text. Written where `create`.
         create: make a new one.
-        is_checked: another connection has just looked for damage; here, the whole file is read for it otherwise.
+        is_checked: another connection has just looked for damage; see `check` otherwise.
 
     Raises:
         UserError: not there, damaged, or of another index.
@@ -67,17 +67,25 @@ class Catalogue:
                 self._open.executescript(f"BEGIN;{TABLES}COMMIT;")
                 self._open.executemany("INSERT INTO about VALUES (?, ?)", identity.items())
         try:
-            self._check(identity, is_sound=create or is_checked)
+            with self._told(is_opening=True):
+                found = dict(self._open.execute("SELECT name, value FROM about"))
+            if found != dict(identity):
+                message = f"{self.path} does not belong to the index.yaml beside it; bring both back from one copy"
+                raise UserError(message)
+            if not (create or is_checked):
+                self.check()
         except BaseException:
             self.close()
             raise
 
-    def _check(self, identity: Mapping[str, str], *, is_sound: bool) -> None:
+    def check(self) -> None:
+        """Look for damage: row by row after a change, by one hash of the file otherwise.
+
+        Raises:
+            UserError: something differs from what was written.
+        """
         with self._told(is_opening=True):
-            found = dict(self._open.execute("SELECT name, value FROM about"))
-            damage = "" if is_sound else find_damage(self._open)
-        if found != dict(identity):
-            raise UserError(f"{self.path} does not belong to the index.yaml beside it; bring both back from one copy")
+            damage = find_damage(self._open, self.path.with_name(f"{self.path.name}.sha256"))
         if damage:
             raise self._damaged(damage)
 

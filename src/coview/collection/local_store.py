@@ -104,7 +104,11 @@ class LocalStore(CatalogueStore):
         return self._selections[key]
 
     def sort(self) -> None:
-        """Sort windows into cells where they are many; see `Store.sort`."""
+        """Sort windows into cells where they are many, and check the table, for the next process; see `Store.sort`."""
+        self._sort_windows()
+        self.catalogue.check()
+
+    def _sort_windows(self) -> None:
         windows, _ = self.catalogue.counts()
         if windows < FEWEST_SORTED:
             return

@@ -118,7 +118,8 @@ class MilvusStore(CatalogueStore):
         return found
 
     def sort(self) -> None:
-        """Nothing: Milvus keeps an index of its own."""
+        """Check the table, for the next process; Milvus keeps an index of its own."""
+        self.catalogue.check()
 
     def table(self, part: Part, where: Filter) -> VideoTable:
         """Return the vectors of many videos; see `Store.table`."""

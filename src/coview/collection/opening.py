@@ -19,7 +19,7 @@ from coview.registry import did_you_mean
 if TYPE_CHECKING:
     from coview.embedding.run import Run
 
-_DATABASE = {f"index.sqlite{end}" for end in ("", "-wal", "-shm", "-journal")}
+_DATABASE = {f"index.sqlite{end}" for end in ("", "-wal", "-shm", "-journal", ".sha256")}
 _OWN_FILES = {ABOUT, *_DATABASE, "vectors", "ann", "milvus.db", PARTS, LOCK}
 
 _BEGIN_SECONDS = 60.0
