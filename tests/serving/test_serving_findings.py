@@ -66,3 +66,5 @@ def test_findings_are_those_of_the_index(client, place):
     assert [(one["video"]["id"], one["other"]["id"]) for one in pairs] == [
         (one.id, one.other_id) for one in index.duplicates()
     ]
+    chosen = waited(client, "/api/sample")["chosen"]
+    assert [one["video"]["id"] for one in chosen] == [one.id for one in index.sample(12)]

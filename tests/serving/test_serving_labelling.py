@@ -166,14 +166,14 @@ def test_labelling_by_keys_alone(page):
         MARKUP,
         "none of them",
     ]
-    first = shown.locator(".pane h2").inner_text()
+    first = shown.locator(".pane h2").text_content()
     assert shown.locator(".dozen button").count() == 10
     shown.keyboard.press("2")
     shown.wait_for_selector('.answer[aria-pressed="true"]')
     shown.keyboard.press("1")
     until(lambda: [one.classes for one in labels][-1], lambda classes: len(classes) == 2)
     shown.keyboard.press("Enter")
-    until(lambda: shown.locator(".pane h2").inner_text(), lambda name: name != first)
+    until(lambda: shown.locator(".pane h2").text_content(), lambda name: name != first)
     shown.keyboard.press("n")
     shown.keyboard.type("third")
     shown.keyboard.press("Enter")
@@ -198,7 +198,7 @@ def test_a_stretch_is_labelled_and_names_stay_text(page):
     shown, labels = page
     number = next(row.number for row in labels._store.rows(id=LONG))
     shown.evaluate(f"location.hash = '#/label?video={number}&start=1&end=2'")
-    until(lambda: shown.locator(".pane h2").inner_text(), lambda name: name == LONG)
+    until(lambda: shown.locator(".pane h2").text_content(), lambda name: name == LONG)
     until(lambda: shown.evaluate("document.querySelector('.pane video').readyState"), lambda state: state >= 2)
     shown.keyboard.press("1")
     until(lambda: labels.rows(LONG), bool)

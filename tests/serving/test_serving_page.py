@@ -73,7 +73,7 @@ def test_browse_and_search_by_click(open_page):
     assert "12 videos" in page.locator("#told").inner_text()
     card_of(page, "fast/v1").click()
     page.wait_for_selector(".refine")
-    assert page.locator(".pane h2").inner_text() == "fast/v1"
+    assert page.locator(".pane h2").text_content() == "fast/v1"
     assert "the query itself" in page.locator(".card").first.inner_text()
     page.get_by_role("button", name="whole videos").click()
     wait_until(page, "document.querySelectorAll('.card').length === 12 && location.hash.includes('kind=videos')")
@@ -140,7 +140,7 @@ def test_search_by_a_file(open_page, place):
     page = open_page()
     page.set_input_files("#file", str(place.new))
     page.wait_for_selector(".refine")
-    assert page.locator(".pane h2").inner_text() == "new.mp4"
+    assert page.locator(".pane h2").text_content() == "new.mp4"
     assert page.locator(".card").count() > 5
     wait_until(page, "document.querySelector('.pane video').readyState >= 2")
 
@@ -264,10 +264,12 @@ def test_the_map_is_drawn_and_a_lasso_lists(open_page):
     assert page.locator(".pane h2").text_content() == name
 
 
-@pytest.mark.parametrize("section", ["clusters", "outliers", "duplicates"])
+@pytest.mark.parametrize("section", ["clusters", "outliers", "duplicates", "sample"])
 def test_findings_are_browsed(open_page, section):
     page = open_page(f"#/{section}", ready="nav a[aria-current]")
-    wait_until(page, "/cluster|least like|pair|No |Nothing/i.test(document.querySelector('#told').innerText)")
+    wait_until(
+        page, "/cluster|least like|differ most|pair|No |Nothing/i.test(document.querySelector('#told').innerText)"
+    )
     if section == "outliers":
         page.locator(".card-open").first.click()
         page.wait_for_selector(".refine")

@@ -28,15 +28,16 @@ from coview.serving.uploads import TooLargeError
 _HERE = resources.files("coview.serving")
 
 
-def create_app(index: Index, *, run: Path | None = None, token: str | None = None) -> Any:
+def create_app(index: Index, *, run: Path | None = None, token: str | None = None, fetch: bool = False) -> Any:
     """Return the page and the JSON API of an index, as an ASGI application.
 
     Args:
         index: what is shown.
         run: folder of its run, where it was moved.
         token: what a browser must bring; None: requests must come to a name of this machine.
+        fetch: show videos that lie elsewhere, too, fetched from the addresses that the index names.
     """
-    desk = Desk.lay(index, run=run)
+    desk = Desk.lay(index, run=run, fetch=fetch)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

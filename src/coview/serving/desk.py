@@ -5,14 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from coview.collection.index import Index
+from coview.collection.store import VideoRow
 from coview.errors import UserError
 from coview.serving.cache import Cache
+from coview.serving.fetching import FETCH_SECONDS, LARGEST_BYTES, Fetcher, fetched_name
 from coview.serving.jobs import Lane
 from coview.serving.labelling import Workbench
-from coview.serving.making import Maker
+from coview.serving.making import Maker, content_key
 from coview.serving.searching import Searches
 from coview.serving.shelf import Shelf
 from coview.serving.uploads import Uploads
+from coview.video.remote import is_remote
 
 
 @dataclass
@@ -31,6 +34,7 @@ class Desk:
         dropped: the process that reads dropped files, which nobody has vouched for.
         over: the process that looks over the whole collection.
         bench: labels, and the head that follows them.
+        fetcher: brings videos that lie elsewhere; None: nobody is asked for any.
         films_known: what is known of video files, by content.
     """
 
@@ -45,19 +49,55 @@ class Desk:
     dropped: Lane
     over: Lane
     bench: Workbench
+    fetcher: Fetcher | None
     films_known: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def lay(cls, index: Index, *, run: Path | None) -> "Desk":
+    def lay(cls, index: Index, *, run: Path | None, fetch: bool) -> "Desk":
         """Make all that an index needs to be shown."""
         shelf = Shelf(index)
         names = ("pictures", "films", "dropped files", "findings")
         pictures, films, dropped, over = (Lane(index.path, run=run, name=name) for name in names)
         cache, uploads = Cache(index.path), Uploads(dropped)
         searches = Searches(index, shelf, uploads)
-        return cls(
-            index, shelf, searches, uploads, cache, Maker(cache), pictures, films, dropped, over, Workbench(index)
-        )
+        lanes, bench = (pictures, films, dropped, over), Workbench(index)
+        return cls(index, shelf, searches, uploads, cache, Maker(cache), *lanes, bench, Fetcher() if fetch else None)
+
+    def fetched(self, row: VideoRow) -> str | None:
+        """Return the name in the cache of a video that lies elsewhere, None for a file of this machine."""
+        return fetched_name(content_key(row), row.facts.path) if is_remote(row.facts.path) else None
+
+    def begin_fetching(self, row: VideoRow, *, largest_bytes: int = LARGEST_BYTES) -> bool:
+        """Begin to fetch what lies elsewhere; say whether the file is here.
+
+        Raises:
+            UserError: nothing may be fetched; it is larger, or could not be fetched a moment ago.
+        """
+        name = self.fetched(row)
+        if name is None or self.cache.find(name) is not None:
+            return True
+        if self.fetcher is None:
+            raise UserError(f"it lies at {row.facts.path}; to fetch and show it: coview serve INDEX --fetch")
+        if row.facts.size > largest_bytes:
+            raise UserError(
+                f"it lies elsewhere and has {row.facts.size:,} bytes; {largest_bytes:,} are fetched at most"
+            )
+        seconds, address = FETCH_SECONDS, row.facts.path
+        return self.maker.begin(name, self.fetcher, "fetch", timeout_seconds=seconds, address=address) is None
+
+    async def file(self, row: VideoRow, *, largest_bytes: int = LARGEST_BYTES) -> Path:
+        """Return the file to show of a video, fetched first where it lies elsewhere.
+
+        Raises:
+            UserError: it is not where it was, is larger, or cannot be fetched.
+        """
+        name = self.fetched(row)
+        if name is None:
+            return self.shelf.file(row)
+        if not self.begin_fetching(row, largest_bytes=largest_bytes) and self.fetcher is not None:
+            seconds, address = FETCH_SECONDS, row.facts.path
+            await self.maker.make(name, self.fetcher, "fetch", timeout_seconds=seconds, address=address)
+        return self.cache.path(name)
 
     @property
     def views_to_show(self) -> tuple[str, ...]:
@@ -77,6 +117,8 @@ class Desk:
         """End the processes and remove what was dropped."""
         for lane in (self.pictures, self.films, self.dropped, self.over):
             lane.close()
+        if self.fetcher is not None:
+            self.fetcher.close()
         self.bench.close()
         self.uploads.close()
         self.cache.close()

@@ -11,6 +11,7 @@ from starlette.responses import FileResponse
 from coview.collection.store import VideoRow
 from coview.errors import UserError
 from coview.serving.desk import Desk
+from coview.serving.fetching import LARGEST_GLANCED_BYTES
 from coview.serving.making import content_key
 
 POSTER_SECONDS, COPY_SECONDS, VIEW_SECONDS, PROBE_SECONDS = 60.0, 600.0, 300.0, 60.0
@@ -39,6 +40,8 @@ class FilmState(BaseModel):
     codec: str = ""
     is_copy: bool = False
     """Whether a copy is played, because browsers do not play the file itself."""
+    is_fetched: bool = False
+    """Whether the file is being fetched from elsewhere."""
 
 
 def films_router(desk: Desk) -> APIRouter:
@@ -54,23 +57,32 @@ def films_router(desk: Desk) -> APIRouter:
         length = row.facts.duration_seconds or 0.0
         seconds = round(length / 3 if at is None else min(at, max(length - 0.05, 0.0)) if length else at, 1)
         name = f"{content_key(row)}-{size}-{round(seconds * 10)}.jpg"
-        arguments = {"path": str(desk.shelf.file(row)), "at": seconds, "height": _SIDES[size]}
+        file = await desk.file(row, largest_bytes=LARGEST_GLANCED_BYTES)
+        arguments = {"path": str(file), "at": seconds, "height": _SIDES[size]}
         path = await desk.maker.make(name, desk.pictures, "poster", timeout_seconds=POSTER_SECONDS, **arguments)
         return FileResponse(path, media_type="image/jpeg", headers=_caching(row, v))
 
     @router.get("/film/state")
     async def film_state(number: int, begin: bool = True) -> FilmState:
-        """Whether the film can be played; where browsers do not play the file, a copy is begun (unless told not to)."""
+        """Whether the film can be played; where browsers do not play the file, a copy is begun (unless told not to).
+
+        What lies elsewhere is fetched first, whole.
+        """
         row = desk.shelf.video(number)
         try:
+            fetched = desk.fetched(row)
+            if fetched is not None and desk.cache.find(fetched) is None:
+                if begin:
+                    desk.begin_fetching(row)
+                return FilmState(state="making", share=desk.maker.share(fetched) or 0.0, is_fetched=True)
             known = await _describe(desk, row)
             given = {name: known[name] for name in ("width", "height", "fps", "seconds", "codec")}
             if known["is_played"]:
                 return FilmState(state="ready", share=1.0, **given)
             name = f"{content_key(row)}-copy.mp4"
             if begin:
-                path = str(desk.shelf.file(row))
-                desk.maker.begin(name, desk.films, "copy", timeout_seconds=COPY_SECONDS, path=path)
+                path = await desk.file(row)
+                desk.maker.begin(name, desk.films, "copy", timeout_seconds=COPY_SECONDS, path=str(path))
             share = desk.maker.share(name)
             return FilmState(state="ready" if share == 1.0 else "making", share=share or 0.0, is_copy=True, **given)
         except UserError as error:
@@ -80,7 +92,10 @@ def films_router(desk: Desk) -> APIRouter:
     async def film(number: int, v: str = "") -> FileResponse:
         """The film itself, whole or a range of its bytes; 409 where a copy must be made first: see film/state."""
         row = desk.shelf.video(number)
-        path = desk.shelf.file(row)
+        fetched = desk.fetched(row)
+        if fetched is not None and desk.cache.find(fetched) is None:
+            raise HTTPException(409, "it lies elsewhere and is not fetched yet: see film/state")
+        path = await desk.file(row)
         if (await _describe(desk, row))["is_played"]:
             media_type = _TYPES[path.suffix.lower()]
             return FileResponse(path, media_type=media_type, headers=_caching(row, v))
@@ -101,7 +116,7 @@ def films_router(desk: Desk) -> APIRouter:
             raise UserError(f"end is {until:g} s and start {start:g} s; the end must come after the start")
         until = min(until, start + LONGEST_VIEW)
         name = f"{content_key(row)}-{view}-{desk.run_key}-{round(start * 100)}-{round(until * 100)}.mp4"
-        arguments = {"path": str(desk.shelf.file(row)), "view": view, "start": start, "end": until}
+        arguments = {"path": str(await desk.file(row)), "view": view, "start": start, "end": until}
         path = await desk.maker.make(name, desk.films, "view", timeout_seconds=VIEW_SECONDS, **arguments)
         return FileResponse(path, media_type="video/mp4", headers=_caching(row, v))
 
@@ -115,7 +130,7 @@ def _caching(row: VideoRow, given: str) -> dict[str, str]:
 
 async def _describe(desk: Desk, row: VideoRow) -> dict[str, Any]:
     """Return what `describe_film` says of a video, looked up once."""
-    path = desk.shelf.file(row)
+    path = await desk.file(row)
     found = os.stat(path)  # noqa: PTH116
     key = f"{content_key(row)}-{found.st_mtime_ns}-{found.st_size}"
     if key not in desk.films_known:

@@ -1,4 +1,4 @@
-"""The collection as a whole: /api/map, /api/clusters, /api/outliers, /api/duplicates.
+"""The collection as a whole: /api/map, /api/clusters, /api/outliers, /api/duplicates, /api/sample.
 
 Each begins its work when it is first asked for, and is asked again until "state" is "ready".
 """
@@ -93,6 +93,20 @@ class PairsFound(Work):
     pairs: list[PairFound] = []
 
 
+class ChosenFound(BaseModel):
+    """A video of a sample."""
+
+    video: Video
+    distance: float
+    """1 - cosine to the nearest that was chosen before it."""
+
+
+class SampleFound(Work):
+    """Videos that differ from each other, in the order of choice: the first few are a sample, too."""
+
+    chosen: list[ChosenFound] = []
+
+
 def findings_router(desk: Desk) -> APIRouter:
     """Return the routes."""
     router = APIRouter(prefix="/api", tags=["findings"])
@@ -179,5 +193,18 @@ def findings_router(desk: Desk) -> APIRouter:
             if video is not None and other is not None
         ]
         return PairsFound(**state, pairs=pairs)
+
+    @router.get("/sample")
+    def sample() -> SampleFound:
+        """Videos that differ from each other: each next one is the farthest from those before it. 240 at most."""
+        state, found = look("sample")
+        rows = [] if found is None else found["found"]
+        videos = known([one["id"] for one in rows])
+        chosen = [
+            ChosenFound(video=video, distance=one["distance"])
+            for one, video in zip(rows, videos, strict=True)
+            if video is not None
+        ]
+        return SampleFound(**state, chosen=chosen)
 
     return router

@@ -1,4 +1,4 @@
-"""What can be said of a collection as a whole: a map of it, clusters, outliers, duplicates. As plain values for JSON.
+"""What can be said of a collection as a whole: map, clusters, outliers, duplicates, a sample. As plain values for JSON.
 
 It runs in a process of `coview.serving.jobs`: it takes seconds to minutes.
 """
@@ -23,6 +23,8 @@ _PERPLEXITY = 30.0
 _FEW = 5
 """Fewer videos than this are laid out by their main axes."""
 _OUTLIERS = 60
+_CHOSEN = 240
+"""Of a sample; its first few are one, too."""
 
 
 def draw_map(index: Index, tell: Tell) -> dict[str, Any]:
@@ -88,9 +90,15 @@ def list_duplicates(index: Index, tell: Tell) -> dict[str, Any]:
     return {"found": [dataclasses.asdict(one) for one in index.duplicates(progress=progress)]}
 
 
+def list_sample(index: Index, tell: Tell) -> dict[str, Any]:
+    """Return "found": videos that differ from each other, by id, in the order of choice."""
+    return {"found": [dataclasses.asdict(one) for one in index.sample(_CHOSEN)]}
+
+
 LOOKS: Mapping[str, Callable[[Index, Tell], dict[str, Any]]] = {
     "map": draw_map,
     "clusters": list_clusters,
     "outliers": list_outliers,
     "duplicates": list_duplicates,
+    "sample": list_sample,
 }

@@ -11,6 +11,7 @@ from typing import Any
 from coview.collection.store import VideoRow
 from coview.errors import UserError
 from coview.serving.cache import Cache
+from coview.serving.fetching import Fetcher
 from coview.serving.jobs import Lane
 
 _FAILURE_SECONDS = 60.0
@@ -38,7 +39,7 @@ class Maker:
         self._failed: dict[str, tuple[float, str]] = {}
 
     def begin(
-        self, name: str, lane: Lane, job: str, *, timeout_seconds: float, **arguments: Any
+        self, name: str, lane: Lane | Fetcher, job: str, *, timeout_seconds: float, **arguments: Any
     ) -> "concurrent.futures.Future[Any] | None":
         """Begin to make a file, unless it is there (then None) or being made.
 
@@ -61,7 +62,9 @@ class Maker:
             future.add_done_callback(lambda done: self._note(name, done))
         return future
 
-    async def make(self, name: str, lane: Lane, job: str, *, timeout_seconds: float, **arguments: Any) -> Path:
+    async def make(
+        self, name: str, lane: Lane | Fetcher, job: str, *, timeout_seconds: float, **arguments: Any
+    ) -> Path:
         """Return a file, made first where it is not there.
 
         Raises:

@@ -30,6 +30,7 @@ def serve(
     port: int = PORT,
     run: Path | str | None = None,
     open_browser: bool = False,
+    fetch: bool = False,
     say: Callable[[str], None] = print,
 ) -> None:
     """Serve the page and the JSON API of an index, until Ctrl-C.
@@ -40,6 +41,7 @@ def serve(
         port: 0: any that is free.
         run: folder of the index's run, where it was moved.
         open_browser: show the page in the browser of this machine.
+        fetch: show videos that lie elsewhere, too, fetched from the addresses that the index names.
         say: told the address.
 
     Raises:
@@ -50,7 +52,7 @@ def serve(
     listening = _listen(host, port)
     place = _address(host, listening.getsockname()[1])
     address = place if token is None else f"{place}?token={token}"
-    app = create_app(opened, run=None if run is None else Path(run), token=token)
+    app = create_app(opened, run=None if run is None else Path(run), token=token, fetch=fetch)
     config = uvicorn.Config(app, log_level="warning", lifespan="on", server_header=False, timeout_graceful_shutdown=3)
     logging.getLogger("uvicorn.error").addFilter(is_worth_a_line)
     say(f"{opened!r}\n{address}\nEnd with Ctrl-C. The API is described at {place}docs")

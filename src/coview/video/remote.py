@@ -8,7 +8,8 @@ import datetime
 import hashlib
 import re
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -17,6 +18,7 @@ from coview.locks import temporary_folder
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _SAMPLED_BYTES = 2**16
+_PIECE_BYTES = 2**20
 
 
 def is_remote(path: Path | str) -> bool:
@@ -93,6 +95,58 @@ def local_copy(path: str) -> Iterator[Path]:
         except UserError as error:
             raise VideoError("unreadable", path, str(error)) from error
         yield local
+
+
+def fetch(
+    address: str, out: Path, *, largest_bytes: int, timeout_seconds: float, tell: Callable[[float], None]
+) -> None:
+    """Write the file at an address to `out`, piece by piece.
+
+    Args:
+        address: of the file.
+        out: where to.
+        largest_bytes: more is refused as soon as it has come.
+        timeout_seconds: for the whole of it; looked at between pieces.
+        tell: told the share that has come; what it raises ends the work.
+
+    Raises:
+        UserError: it cannot be read, is larger, or takes longer.
+    """
+    until = time.monotonic() + timeout_seconds
+    with _told(address):
+        system, name = _open(address)
+        size = system.info(name).get("size") or 0
+    if size > largest_bytes:
+        raise UserError(f"{address} has {size:,} bytes, more than the {largest_bytes:,} that are fetched")
+    count = 0
+    with out.open("wb") as file, _read_in_pieces(address) as pieces:
+        for piece in pieces:
+            count += len(piece)
+            if count > largest_bytes:
+                raise UserError(f"{address} has more than the {largest_bytes:,} bytes that are fetched")
+            if time.monotonic() > until:
+                raise UserError(f"{address} took longer than {timeout_seconds:.0f} s to come and was given up")
+            file.write(piece)
+            tell(min(1.0, count / max(size, count)))
+
+
+@contextlib.contextmanager
+def _read_in_pieces(address: str) -> Iterator[Iterator[bytes]]:
+    """Give what is at an address in pieces; writing them is no part of what is told as a failure to read."""
+    with contextlib.ExitStack() as opened:
+        with _told(address):
+            system, name = _open(address)
+            source = opened.enter_context(system.open(name, "rb", cache_type="readahead"))
+
+        def pieces() -> Iterator[bytes]:
+            while True:
+                with _told(address):
+                    piece = source.read(_PIECE_BYTES)
+                if not piece:
+                    return
+                yield piece
+
+        yield pieces()
 
 
 def _open(address: str) -> tuple[Any, str]:

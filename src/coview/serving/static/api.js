@@ -66,14 +66,14 @@ export const viewOf = (video, view, start, end) =>
   `/api/videos/${video.number}/views/${encodeURIComponent(view)}?` +
   new URLSearchParams({ start: start.toFixed(2), end: end.toFixed(2), v: video.key });
 
-// Wait until a film can be played; `tell` hears how much of a copy is made. Gives null where the caller lost interest.
+// Wait until a film can be played; `tell` hears how far a copy, or the fetching of the file, is. Gives null where the caller lost interest.
 export async function playable(video, { tell = () => {}, isWanted = () => true } = {}) {
   for (;;) {
     const state = await get(`/api/videos/${video.number}/film/state`);
     if (!isWanted()) return null;
     if (state.state === "ready") return state;
     if (state.state === "failed") throw new Error(state.reason);
-    tell(state.share);
+    tell(state);
     await new Promise((done) => setTimeout(done, 350));
     if (!isWanted()) return null;
   }

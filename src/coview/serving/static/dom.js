@@ -14,6 +14,12 @@ export function el(tag, props = {}, ...children) {
   return node;
 }
 
+// A name of which folders are shortened before the file is.
+export function named(text) {
+  const at = text.lastIndexOf("/") + 1;
+  return [text.slice(0, at), text.slice(at)].filter(Boolean).map((part) => el("bdi", {}, part));
+}
+
 export const byId = (id) => document.getElementById(id);
 
 export function clock(seconds) {

@@ -1,6 +1,6 @@
 // One video, large: its film, a timeline to seek and to drag over, a strip of how like the query each moment is,
 // and all of its views side by side.
-import { el, clock, toast } from "./dom.js";
+import { clock, el, named, toast } from "./dom.js";
 import { filmOf, playable, post, viewOf } from "./api.js";
 
 const DRAG_PIXELS = 6;
@@ -37,7 +37,7 @@ export class Pane {
     this.node = el(
       "article",
       { class: "pane" },
-      el("header", {}, el("span", { class: "kicker" }, title), el("h2", { title: this.name }, el("bdi", {}, this.name)), this.video?.label ? el("span", { class: "tag" }, el("bdi", {}, this.video.label)) : null, onClose && el("button", { type: "button", class: "quiet close", "aria-label": "Close", title: "Close (Esc)", onclick: onClose }, "✕")),
+      el("header", {}, el("span", { class: "kicker" }, title), el("h2", { class: "name", title: this.name }, ...named(this.name)), this.video?.label ? el("span", { class: "tag" }, el("bdi", {}, this.video.label)) : null, onClose && el("button", { type: "button", class: "quiet close", "aria-label": "Close", title: "Close (Esc)", onclick: onClose }, "✕")),
       this.screen,
       this.line,
       el("div", { class: "transport" }, this.play, this.time, el("span", { class: "space" }), this.go, this.whole, this.viewsButton),
@@ -68,7 +68,7 @@ export class Pane {
       return;
     }
     try {
-      const tell = (share) => this.tell(`Making a copy that browsers play: ${Math.round(share * 100)} %`);
+      const tell = (state) => this.tell(`${state.is_fetched ? "Fetching the video" : "Making a copy that browsers play"}: ${Math.round(state.share * 100)} %`);
       const state = await playable(this.video, { tell, isWanted: () => !this.isGone });
       if (!state) return;
       this.fps = state.fps || 25;

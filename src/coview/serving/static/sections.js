@@ -56,6 +56,13 @@ async function showOutliers(page) {
   fill(page, found.outliers, (one) => card({ video: one.video, mark: `score ${rounded(one.score, 1)}` }, searching(page, one.video)));
 }
 
+async function showSample(page) {
+  const found = await worked("sample", page, "Choosing");
+  if (!found) return;
+  page.told.replaceChildren(el("p", {}, found.chosen.length ? "Videos that differ most: each next one is the farthest from all before it. The first few stand for the collection." : "Nothing to choose from."));
+  fill(page, found.chosen, (one) => card({ video: one.video }, searching(page, one.video)));
+}
+
 async function showDuplicates(page) {
   const found = await worked("duplicates", page, "Comparing videos, picture by picture");
   if (!found) return;
@@ -88,5 +95,6 @@ export const SECTIONS = {
   clusters: { title: "Clusters", show: showClusters },
   duplicates: { title: "Duplicates", show: showDuplicates },
   outliers: { title: "Outliers", show: showOutliers },
+  sample: { title: "Sample", show: showSample },
   label: LABEL,
 };

@@ -1,0 +1,58 @@
+"""Videos that lie elsewhere are brought into the cache before they are shown: whole, up to a size, in threads."""
+
+import concurrent.futures
+import re
+import threading
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from coview.errors import UserError
+from coview.files import atomic_path, disk_errors
+from coview.serving.jobs import Tell
+from coview.video.remote import fetch
+
+LARGEST_BYTES = 2 * 2**30
+"""Of a video that is opened."""
+LARGEST_GLANCED_BYTES = 2**26
+"""Of a video of which nothing but a picture is wanted, as of dozens at once."""
+FETCH_SECONDS = 1800.0
+_AT_ONCE = 4
+
+
+class Fetcher:
+    """Fetches files; what `coview.serving.making.Maker` makes films with, too.
+
+    These threads move bytes alone; what they bring is decoded in processes of its own.
+    """
+
+    def __init__(self) -> None:
+        self._threads = concurrent.futures.ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="coview-fetching")
+        self._ends = threading.Event()
+
+    def submit(
+        self, job: str, *, timeout_seconds: float, tell: Tell | None = None, **arguments: Any
+    ) -> "concurrent.futures.Future[Any]":
+        """Queue a file; `address`, `out`, and `timeout_seconds` for the whole of it."""
+        return self._threads.submit(self._fetch, timeout_seconds=timeout_seconds, tell=tell, **arguments)
+
+    def _fetch(self, *, address: str, out: str, timeout_seconds: float, tell: Tell | None) -> None:
+        def told(share: float) -> None:
+            if self._ends.is_set():
+                raise UserError("the server is ending")
+            if tell is not None:
+                tell(share)
+
+        path = Path(out)
+        with disk_errors(path.parent), atomic_path(path) as aside:
+            fetch(address, aside, largest_bytes=LARGEST_BYTES, timeout_seconds=timeout_seconds, tell=told)
+
+    def close(self) -> None:
+        """End for good; what is half there is removed."""
+        self._ends.set()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def fetched_name(key: str, address: str) -> str:
+    """Return the name in the cache of what is fetched from an address."""
+    suffix = PurePosixPath(address).suffix.lower()
+    return f"{key}-fetched{suffix if re.fullmatch(r'[.][a-z0-9]{1,8}', suffix) else ''}"
