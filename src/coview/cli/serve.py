@@ -36,8 +36,8 @@ class Serve(Command):
     open: bool = False
     """Open the page in the browser of this machine."""
     fetch: bool = False
-    """Show videos in object storage and on web servers, too: they are fetched, up to 2 GiB each, from the addresses that
-    the index names."""
+    """Show videos in object storage and on web servers, too: each is fetched, up to 2 GiB, from the address that the
+    index names."""
     run_folder: Annotated[Path | None, tyro.conf.arg(name="run")] = None
     """Folder of the run, where it was moved since the index was made."""
 
@@ -48,6 +48,12 @@ class Serve(Command):
                 raise MissingExtraError("coview serve", package=package, extra="serve")
         from coview.serving import serve
 
-        chosen = {"host": self.host, "port": self.port, "run": self.run_folder}
-        serve(self.index, **chosen, open_browser=self.open, fetch=self.fetch)
+        serve(
+            self.index,
+            host=self.host,
+            port=self.port,
+            run=self.run_folder,
+            open_browser=self.open,
+            fetch=self.fetch,
+        )
         return 0
