@@ -108,6 +108,12 @@ def one_line(text: str) -> str:
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
+def from_here(path: str) -> str:
+    """Return a path from the current folder on, where it lies below, as it would be typed."""
+    here = f"{Path.cwd()}/"
+    return path.removeprefix(here) or path
+
+
 def class_cells(row: "ClassScores", *, counted: str) -> dict[str, str]:
     """Return the scores of a class as a row of a table.
 

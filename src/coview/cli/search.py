@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from coview.cli.command import Command, Settings
-from coview.cli.findings import IndexFolder, check_format, one_line, print_findings
+from coview.cli.findings import IndexFolder, check_format, from_here, one_line, print_findings
 from coview.errors import UserError
 
 Query = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="QUERY")]
@@ -83,7 +83,7 @@ class Search(Command):
             for hit in hits:
                 times = "" if hit.start_seconds is None else f"{hit.start_seconds:8.1f} s to {hit.end_seconds:.1f} s"
                 mark = "  the query itself" if hit.is_query else ""
-                print(f"{hit.rank:3} {hit.cosine:.3f}{times}  {one_line(hit.path)}{mark}")
+                print(f"{hit.rank:3} {hit.cosine:.3f}{times}  {one_line(from_here(hit.path))}{mark}")
             if not hits:
                 print("nothing found")
             elif sys.stderr.isatty():
