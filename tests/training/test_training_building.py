@@ -2,13 +2,22 @@
 
 import dataclasses
 import logging
+from typing import Any
 
 import pytest
+import torch
 import yaml
 
-from coview.config import ClipSettings, OptimiserSettings, RunConfig, ScheduleSettings, TrainingSettings, as_plain
+from coview.config import (
+    ClipSettings,
+    OptimiserSettings,
+    RunConfig,
+    ScheduleSettings,
+    TrainingSettings,
+    as_plain,
+)
 from coview.embedding.run import load
-from coview.training.building import derived_settings, resolve_config
+from coview.training.building import build_method, compile_encoders, derived_settings, resolve_config
 from coview.training.pretrain import pretrain
 from small_run import make_data, small_config
 
@@ -64,3 +73,25 @@ def test_a_run_shows_what_it_derived_and_opens_with_it(tmp_path, caplog):
     assert run.method.prototypes["rgb"].weight.shape == (1, 8)
     assert [stage.name for stage in run.stages] == ["rgb", "flow", "cycle1-rgb", "cycle1-flow"]
     assert pretrain(ASKED, data=data, out=out, resume=True).is_complete
+
+
+@pytest.mark.parametrize(
+    ("settings", "device", "expected"),
+    [
+        ({}, "cpu", None),
+        ({}, "cuda", None),
+        ({"compile": True}, "cpu", {"mode": None}),
+        ({"cuda_graphs": True}, "cpu", None),
+        ({"cuda_graphs": True}, "cuda", {"mode": "reduce-overhead"}),
+        ({"compile": True, "cuda_graphs": True}, "cuda", {"mode": "reduce-overhead"}),
+    ],
+)
+def test_encoders_are_compiled_as_set(
+    settings: dict[str, bool], device: str, expected: dict[str, Any] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **how: asked.append(how))
+    config = small_config()
+    method = build_method(config, dict.fromkeys(config.views, 3))
+    compile_encoders(method, TrainingSettings(**settings), torch.device(device))
+    assert asked == ([] if expected is None else [expected] * len(config.views))

@@ -9,9 +9,10 @@ from toy import ToyFeed, ToyMethod, ToySettings
 
 from coview.config import OptimiserSettings, RunConfig, ScheduleSettings, TrainingSettings, ViewInput
 from coview.datatypes import ViewBatch
-from coview.methods import Stage
-from coview.training.checkpoint import checkpoints, latest_checkpoint, load_checkpoint
+from coview.methods import LossOutput, Stage
+from coview.training.checkpoint import Position, checkpoints, latest_checkpoint, load_checkpoint
 from coview.training.distributed import Processes
+from coview.training.finite import FiniteWatch
 from coview.training.precision import Precision
 from coview.training.runlog import RunLog, read_log
 from coview.training.trainer import NonFiniteLossError, Trainer, split_batch
@@ -181,6 +182,32 @@ def test_nan_stops_before_the_update_and_names_the_part(tmp_path):
     }
     assert_same({name: kept[name] for name in now}, now)
     assert all(torch.isfinite(value).all() for value in now.values())
+
+
+def test_nan_that_is_told_a_step_later_names_its_step_and_reaches_no_checkpoint(tmp_path):
+    config = dataclasses.replace(CONFIG, training=TrainingSettings(log_every=1))
+    for folder, every in (("seldom", 100), ("always", 1)):
+        training = dataclasses.replace(config.training, checkpoint_every_steps=every, keep_checkpoints=100)
+        settings = ToySettings(explode_at=3)
+        trainer = make_trainer(tmp_path / folder, dataclasses.replace(config, training=training), settings=settings)
+        trainer._finite = FiniteWatch(trainer.processes, is_late=True)  # as on a GPU
+        with pytest.raises(NonFiniteLossError, match=r"stage b, epoch 0, step 3: b/error. No update with it was kept"):
+            trainer.run()
+        steps = [load_checkpoint(path).position.step for path in checkpoints(tmp_path / folder)]
+        assert steps == ([1, 2, 3] if every == 1 else [])
+        for path in checkpoints(tmp_path / folder):
+            assert all(torch.isfinite(value).all() for value in load_checkpoint(path).weights.values())
+
+
+def test_a_loss_that_is_bad_at_the_last_step_is_told_when_it_is_asked_for():
+    watch = FiniteWatch(Processes(0, 1, torch.device("cpu")), is_late=True)
+    good, bad = torch.tensor(1.0), torch.tensor(float("inf"))
+    assert watch.observe(LossOutput(good, {"x": good}), Position(step=0)) is None
+    assert watch.observe(LossOutput(bad, {"x": good, "y": bad}), Position(step=1)) is None
+    found = watch.settle()
+    assert found is not None
+    assert (found.at.step, found.parts, found.is_updated) == (1, ("y",), True)
+    assert watch.settle() is None
 
 
 def test_max_steps_ends_each_stage(tmp_path):

@@ -183,6 +183,9 @@ class TrainingSettings:
     """Memory layout of 3D convolutions; auto decides together with precision."""
     compile: bool = False
     """Compile the encoders with torch.compile: slow to start, then about a tenth faster."""
+    cuda_graphs: bool = False
+    """On a GPU compile the encoders so that their kernels are recorded once and replayed, which saves the time of
+    starting them; every batch is of one shape then. Elsewhere: nothing."""
     clip_norm: NonNegativeFloat = 0.0
     """Clip the gradient norm to this; 0: do not clip."""
     max_steps: Count = 0

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from coview.config import ClipSettings, RunConfig, as_plain, parse
+import torch
+
+from coview.config import ClipSettings, RunConfig, TrainingSettings, as_plain, parse
 from coview.datatypes import VideoEntry
 from coview.encoders import build_encoder, resolve_encoder
 from coview.errors import UserError
@@ -114,3 +116,11 @@ def _changes(before: Any, now: Any, place: str = "") -> Iterator[tuple[str, Any]
             yield from _changes(before.get(key), value, f"{place}.{key}" if place else str(key))
     elif before != now and now is not None:
         yield place, now
+
+
+def compile_encoders(method: Method, settings: TrainingSettings, device: torch.device) -> None:
+    """Compile a method's encoders, if that is set; with CUDA graphs where they are asked for and can be had."""
+    has_graphs = settings.cuda_graphs and device.type == "cuda"
+    if has_graphs or settings.compile:
+        for encoder in method.encoders.values():
+            encoder.compile(mode="reduce-overhead" if has_graphs else None)

@@ -39,13 +39,6 @@ class Processes:
         """Whether this is rank 0."""
         return self.rank == 0
 
-    def all_true(self, condition: Tensor | bool) -> bool:
-        """Whether the condition holds in every process. Waits for the device: a sync point."""
-        flag = torch.as_tensor(condition, device=self.device).float()
-        if self.world_size > 1:
-            distributed.all_reduce(flag, op=distributed.ReduceOp.MIN)
-        return bool(flag.item())
-
     def mean(self, value: Tensor) -> Tensor:
         """Return the mean of a tensor over the processes."""
         if self.world_size > 1:

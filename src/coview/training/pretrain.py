@@ -19,7 +19,7 @@ from coview.datasets.splits import hold_out
 from coview.datasets.video_rows import distinct_of
 from coview.datatypes import ProgressSink
 from coview.methods import Method
-from coview.training.building import build_method, derived_settings, resolve_config, select_videos
+from coview.training.building import build_method, compile_encoders, derived_settings, resolve_config, select_videos
 from coview.training.checkpoint import Checkpoint, latest_checkpoint, load_checkpoint
 from coview.training.distributed import Processes, joined_processes
 from coview.training.precision import Precision, choose_embedding_dtype, choose_precision
@@ -106,9 +106,7 @@ def pretrain(
             for name, value in derived_settings(asked, config).items():
                 logger.info("derived: %s %s", name, value)
         precision.place(method, processes.device)
-        if config.training.compile:
-            for encoder in method.encoders.values():
-                encoder.compile()
+        compile_encoders(method, config.training, processes.device)
         torch.manual_seed(config.seed + 1 + processes.rank)  # dropout differs between processes, weights do not
         start = None if newest is None else load_checkpoint(newest)
         with closing(feed):

@@ -19,6 +19,7 @@ from coview.methods.base import freeze_all_but, freeze_layers
 from coview.training.checkpoint import Checkpoint, Position, save_checkpoint
 from coview.training.distributed import Processes
 from coview.training.feed import Feed
+from coview.training.finite import Arriving, BadStep, FiniteWatch
 from coview.training.interrupt import StopRequest
 from coview.training.optimisers import build_optimiser, set_learning_rate
 from coview.training.precision import Precision, name_of
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 class NonFiniteLossError(UserError):
-    """The loss is not a number; nothing was updated with it."""
+    """The loss is not a number; no checkpoint holds weights that were updated with it."""
 
 
 class Trainer:
@@ -65,6 +66,8 @@ class Trainer:
         self.stopped_by = 0
         """The signal by which all processes have agreed to stop, 0 where there was none."""
         self._stop = StopRequest()
+        self._finite = FiniteWatch(processes)
+        self._flags: Arriving | None = None
         self.saved_at = time.monotonic()
 
     def num_steps(self, stage: Stage) -> int:
@@ -183,12 +186,14 @@ class Trainer:
             reductions=self.plateau.reductions,
         )
         learning_rate = set_learning_rate(self.optimiser, factor)
+        if settings.cuda_graphs and self.processes.device.type == "cuda":
+            torch.compiler.cudagraph_mark_step_begin()  # what the last step's graphs hold may be overwritten
         parts = list(split_batch(batch, settings.loss_parts))
         for number, part in enumerate(parts, start=1):
             with _gradients_stay_here(model) if number < len(parts) else nullcontext():
                 with self.precision.autocast(self.processes.device):
                     output: LossOutput = model(part, now)
-                self._require_finite(output, now)
+                self._require_finite(self._finite.observe(output, self.position))
                 self.scaler.scale(output.total / len(parts)).backward()
             self.epoch_loss += output.total.detach() / len(parts)
         if settings.clip_norm > 0:
@@ -201,25 +206,28 @@ class Trainer:
         self.method.after_step()
         return output, learning_rate
 
-    def _require_finite(self, output: LossOutput, now: Progress) -> None:
-        """Stop before an update with inf or nan. The one place in a step that waits for the device."""
-        if self.processes.all_true(torch.isfinite(output.total.detach())):
+    def _require_finite(self, bad: BadStep | None) -> None:
+        """Stop with a loss of inf or nan: before the update, or on a GPU before the next, and before a checkpoint."""
+        if bad is None:
             return
-        bad = [name for name, value in output.parts.items() if not bool(torch.isfinite(value))]
-        at = self.position
-        self.log.write("non-finite", stage=at.stage, step=at.step, global_step=at.global_step, parts=bad)
-        names = ", ".join(bad) if bad else "the total, or a part in another process"
+        at = bad.at
+        self.log.write("non-finite", stage=at.stage, step=at.step, global_step=at.global_step, parts=list(bad.parts))
+        names = ", ".join(bad.parts) or "the total, or a part in another process"
         now_used = name_of(self.precision.dtype_name, self.precision.channels_last)
+        kept = "No update with it was kept" if bad.is_updated else "No update was made with it"
         raise NonFiniteLossError(
-            f"the loss is not finite in stage {at.stage}, epoch {at.epoch}, step {now.step}: {names}. No update was "
-            "made with it and the last checkpoint is intact. Causes: too high a learning rate, gradients that grow too "
+            f"the loss is not finite in stage {at.stage}, epoch {at.epoch}, step {at.step}: {names}. {kept} and the "
+            "last checkpoint is intact. Causes: too high a learning rate, gradients that grow too "
             f"large, or the precision ({now_used}), by too coarse rounding or a fault of this processor that coview "
             "doctor would name. Try, in a new --out, a lower optimiser.learning_rate, training.clip_norm 1, or "
             "training.precision fp32"
         )
 
     def _agree(self) -> bool:
-        """Decide, the same in every process, whether to save now, and in `stopped_by` whether to stop."""
+        """Decide, the same in every process, whether to save now, and in `stopped_by` whether to stop.
+
+        Several processes with GPUs do what they agreed on at the step before, so that none waits for its device.
+        """
         asked = self._stop.signal_number  # may come at any moment, in one process alone: read once
         settings, every = self.config.training, self.config.training.checkpoint_every_steps
         is_due = time.monotonic() - self.saved_at > settings.checkpoint_every_seconds
@@ -227,12 +235,17 @@ class Trainer:
         if self.processes.world_size > 1:
             flags = torch.tensor([asked, int(is_due)], device=self.processes.device)
             distributed.all_reduce(flags, op=distributed.ReduceOp.MAX)
-            asked, is_due = int(flags[0]), bool(flags[1])
+            agreed = Arriving(flags)
+            if self._finite.is_late:
+                agreed, self._flags = self._flags or Arriving(torch.zeros(2, dtype=torch.int64)), agreed
+            asked, due = agreed.read()
+            is_due = bool(due)
         self.stopped_by = asked
         return is_due
 
     def _end_epoch(self, stage: Stage, reporter: Reporter) -> None:
         """Validate, move the plateau schedule, go to the next epoch; asked to stop meanwhile, leave all as it is."""
+        self._require_finite(self._finite.settle())
         at = self.position
         values = {"loss": float(self.processes.mean(self.epoch_loss)) / self.feed.steps_per_epoch}
         if (at.epoch + 1) % self.config.training.validate_every == 0:
@@ -264,6 +277,8 @@ class Trainer:
 
     def _save(self) -> None:
         """Write a checkpoint. Every process takes part, since each has a random state of its own."""
+        self._require_finite(self._finite.settle())
+        self._flags = None  # what was due is done
         self.saved_at = time.monotonic()
         state = self._state()
         self.position.epoch_loss_sum = sum(state["epoch_losses"]) / self.processes.world_size

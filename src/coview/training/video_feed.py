@@ -19,6 +19,7 @@ from coview.datasets.video_rows import numbers_of, value_of
 from coview.datatypes import ClipBatch, VideoEntry, ViewBatch
 from coview.errors import UserError
 from coview.training.distributed import Processes
+from coview.training.transfer import sent_ahead
 from coview.views import View
 
 logger = logging.getLogger(__name__)
@@ -153,7 +154,10 @@ class VideoFeed:
         return self.processes.device.type == "cpu"  # a GPU's work is begun by one thread, in its order
 
     def _ready(self, batches: Iterator[Any]) -> Generator[ViewBatch]:
-        yield from batches if self._loaders_augment else map(self._augmented, batches)
+        if self._loaders_augment:
+            yield from batches
+        else:
+            yield from map(self._augmented, sent_ahead(batches, self.processes.device))
 
     def _augmented(self, batch: ClipBatch) -> ViewBatch:
         began = time.perf_counter()
