@@ -200,7 +200,8 @@ class AnalysisContext:
         """
         view = view if view in self.data.view_options else self.run.views[0]
         reader = open_views(self.data.view_options, (view,))[view]
-        raw = reader.read(self.data.sound_path(view, entry, reader.suffix), np.asarray(frame_indices))
+        with self.data.stored_file(view, entry, reader.suffix) as path:
+            raw = reader.read(path, np.asarray(frame_indices))
         shape = (entry.width or 4) / (entry.height or 3)
         width = round(height * min(2.0, max(0.5, shape)))
         return [reader.picture(frame, height=height, width=width) for frame in raw]

@@ -83,7 +83,8 @@ class ViewsGallery(Analysis):
         """Return raw frames spread over a video."""
         total = entry.num_frames or 1
         wanted = np.array(spread_places(total, self.settings.frames))
-        return view.read(context.data.sound_path(view.name, entry, view.suffix), wanted)
+        with context.data.stored_file(view.name, entry, view.suffix) as path:
+            return view.read(path, wanted)
 
     def _figure(
         self,

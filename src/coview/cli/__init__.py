@@ -32,6 +32,7 @@ from coview.cli.sample import Sample
 from coview.cli.score import Score
 from coview.cli.search import Search
 from coview.cli.serve import Serve
+from coview.cli.shards import Shards
 from coview.cli.table import TableCommand
 from coview.cli.terminal import run_command
 from coview.errors import UserError
@@ -41,6 +42,7 @@ from coview.stopping import end_with_launcher
 COMMANDS: dict[str, type[Command]] = {
     "init": Init,
     "prepare": Prepare,
+    "shards": Shards,
     "pretrain": Pretrain,
     "adapt": Adapt,
     "evaluate": Evaluate,

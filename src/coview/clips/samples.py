@@ -18,6 +18,7 @@ from coview.clips.frame_memory import FrameMemory
 from coview.clips.sampling import Indices, clip_indices, random_starts
 from coview.config import ClipSettings
 from coview.datasets.prepared import PreparedDataset, require_as_stored, stored_path
+from coview.datasets.shards import Shards
 from coview.datasets.video_rows import VideoRows, column_of
 from coview.datatypes import ClipBatch, VideoEntry, check_shape, random_generator
 from coview.errors import UserError, VideoError
@@ -80,7 +81,7 @@ class VideoTable:
         if not self.num_frames.all():
             lacking = self.video_id(int(np.argmin(self.num_frames)))
             raise UserError(f"video {lacking!r} of {data.root} has no frames recorded; run coview prepare again")
-        self.root = data.root
+        self.root, self._shards = data.root, data.shards
         self._command = data.prepare_command()
         self.entry_indices = _places_in(data.entries, self._rows)
 
@@ -99,6 +100,8 @@ class VideoTable:
         """
         path = stored_path(self.root, view.name, self.video_id(index), view.suffix)
         checksum = self._rows.value(index, "checksums", view.name) or ""
+        if self._shards is not None:
+            return self._read_from(self._shards, view, index, frame_indices, checksum)
         try:
             if not checksum:  # perhaps a view for the moment
                 raw = path.with_name(path.name.removesuffix(view.suffix) + RAW_SUFFIX)
@@ -114,6 +117,26 @@ class VideoTable:
             raise UserError(
                 f"the stored view {view.name!r} of video {self.video_id(index)!r} cannot be read: {error}. Delete "
                 f"{path}, and make it anew with: {self._command}"
+            ) from error
+
+    def _read_from(self, shards: Shards, view: View, index: int, frame_indices: Indices, checksum: str) -> NDArray[Any]:
+        """Read frames of a view that lies in a tar file; a file whose frames are in memory is not fetched again."""
+        video_id = self.video_id(index)
+
+        def read(wanted: Indices) -> NDArray[Any]:
+            with shards.file(view.name, video_id, view.suffix) as path:
+                require_as_stored(path, checksum)
+                return self._decode(view, path, index, wanted)
+
+        try:
+            if self.frame_memory is not None and view.suffix == VIDEO_SUFFIX:
+                key, num_frames = (view.name, video_id), int(self.num_frames[index])
+                return self.frame_memory.read(key, frame_indices, num_frames=num_frames, read=read)
+            return read(frame_indices)
+        except (VideoError, OSError) as error:
+            raise UserError(
+                f"the view {view.name!r} of video {video_id!r} in the shards of {self.root} cannot be read: {error}. "
+                "If it stays so, write the shards again: coview shards"
             ) from error
 
     def _decode(self, view: View, path: Path, index: int, frame_indices: Indices) -> NDArray[Any]:

@@ -146,7 +146,7 @@ def prepared_facts(entry: VideoEntry, data: PreparedDataset, views: Sequence[str
     Raises:
         OSError: a stored view is gone or cannot be read.
     """
-    stamps = [file_stamp(data.view_path(view, entry.id, VIEWS.load(view).suffix)) for view in views]
+    stamps = [_view_stamp(data, entry, view) for view in views]
     joined = hashlib.sha256("".join(content for _, _, content in stamps).encode()).hexdigest()[:32]
     facts = VideoFacts(
         id=entry.id,
@@ -159,3 +159,11 @@ def prepared_facts(entry: VideoEntry, data: PreparedDataset, views: Sequence[str
         content=joined,
     )
     return replace(facts, fps=entry.fps, duration_seconds=entry.duration_seconds)
+
+
+def _view_stamp(data: PreparedDataset, entry: VideoEntry, view: str) -> tuple[int, int, str]:
+    """Return size, time of the last change (in a shard its place there) and what tells the content of a stored view."""
+    suffix = VIEWS.load(view).suffix
+    if data.shards is None:
+        return file_stamp(data.view_path(view, entry.id, suffix))
+    return (*data.stored_stamp(view, entry.id, suffix), entry.checksums.get(view, ""))

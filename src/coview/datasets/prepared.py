@@ -4,6 +4,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from coview.config import read_yaml
 from coview.datasets.listing import is_video_name
 from coview.datasets.manifest import is_inside
 from coview.datasets.mapped_manifest import open_manifest
+from coview.datasets.shards import INDEX_NAME, Shards
 from coview.datasets.video_rows import VideoRows, column_of, distinct_of, keys_of, select_equal
 from coview.datatypes import VideoEntry
 from coview.errors import UserError, VideoError
@@ -175,6 +177,39 @@ class PreparedDataset:
             raise UserError(f"{self.root} has no video {video_id!r}{did_you_mean(video_id, self._by_id) or '.'}")
         return self._by_id[video_id]
 
+    @cached_property
+    def shards(self) -> Shards | None:
+        """The tar files that hold the stored views; None where these lie in the folder itself."""
+        return Shards(self.root) if (self.root / INDEX_NAME).is_file() else None
+
+    @contextmanager
+    def stored_file(self, view: str, entry: VideoEntry, suffix: str) -> Iterator[Path]:
+        """Give the file of a stored view, compared with its checksum; of one in a shard a copy until the block ends.
+
+        Raises:
+            VideoError: it is gone or is not what was stored.
+        """
+        if self.shards is None:
+            yield self.sound_path(view, entry, suffix)
+            return
+        with self.shards.file(view, entry.id, suffix) as path:
+            require_as_stored(path, entry.checksums.get(view, ""))
+            yield path
+
+    def stored_stamp(self, view: str, video_id: str, suffix: str) -> tuple[int, int]:
+        """Return two numbers that change with the file of a stored view: size and time, in a shard size and place.
+
+        Raises:
+            OSError: it is gone.
+        """
+        if self.shards is None:
+            found = self.view_path(view, video_id, suffix).stat()
+            return found.st_size, found.st_mtime_ns
+        member = self.shards.find(view, video_id)
+        if member is None:
+            raise FileNotFoundError(f"no shard of {self.root} holds the view {view} of {video_id}")
+        return member.size, member.offset
+
     def view_path(self, view: str, video_id: str, suffix: str) -> Path:
         """Return where a view of a video is stored: root/views/<view>/<id><suffix>."""
         return stored_path(self.root, view, video_id, suffix)
@@ -220,7 +255,7 @@ class PreparedDataset:
             )
 
     def _lost_files(self, view: str) -> Iterator[str]:
-        sizes = _stored_sizes(self.root / VIEWS_FOLDER / view)
+        sizes = _stored_sizes(self.root / VIEWS_FOLDER / view) if self.shards is None else self.shards.sizes(view)
         stored = zip(column_of(self.ready, "id"), column_of(self.ready, "checksums", view), strict=True)
         for video_id, checksum in stored:
             size = sizes.get(video_id)

@@ -116,8 +116,7 @@ def data_identity(data: PreparedDataset, entries: Sequence[VideoEntry], views: S
     for entry in entries:
         stamps = []
         for view in views:
-            found = data.view_path(view, entry.id, VIEWS.load(view).suffix).stat()
-            stamps.append((found.st_size, found.st_mtime_ns))
+            stamps.append(data.stored_stamp(view, entry.id, VIEWS.load(view).suffix))
         row = (entry.id, entry.path, entry.label, entry.group, entry.num_frames, stamps)
         digest.update(json.dumps(row).encode() + b"\n")
     return {

@@ -82,8 +82,8 @@ def _embed_pixels(
     rgb = open_views(data.view_options, ("rgb",))["rgb"]
 
     def vectors(entry: VideoEntry) -> dict[str, NDArray[np.float32]]:
-        path = data.sound_path(rgb.name, entry, rgb.suffix)
-        return _pixel_vectors(_frames(rgb, path, num_frames=entry.num_frames or 0))
+        with data.stored_file(rgb.name, entry, rgb.suffix) as path:
+            return _pixel_vectors(_frames(rgb, path, num_frames=entry.num_frames or 0))
 
     rows = []
     with ThreadPoolExecutor(max(1, workers)) as threads:

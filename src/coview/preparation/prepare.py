@@ -16,6 +16,7 @@ from coview.datasets import LAYOUTS
 from coview.datasets.folder_labels import LabelRule, decide_labels
 from coview.datasets.listing import Listing
 from coview.datasets.prepared import PreparedDataset
+from coview.datasets.shards import INDEX_NAME
 from coview.datasets.splits import add_folds
 from coview.datasets.synthetic import SyntheticSettings
 from coview.datasets.synthetic.reading import LABELS_FILE
@@ -90,6 +91,10 @@ def prepare(
     out = as_path(out, name="out", what="the folder to make").resolve()
     settings = resolve_settings(settings, views=views, layout=layout, lists=lists)
     _check_places(source, out)
+    if (out / INDEX_NAME).is_file():
+        raise UserError(
+            f"{out} holds shards (coview shards); prepare the data set that they were made of, or a new one"
+        )
     with disk_errors(out):
         finished_views = read_about(out).get("views", {})
         made = build_views(settings, stored=finished_views)

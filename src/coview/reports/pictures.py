@@ -77,7 +77,8 @@ class Album:
         height = HEIGHTS[kind]
         width = shown_width(entry, height)
         reader = self.views[view]
-        raw = reader.read(self.data.sound_path(view, entry, reader.suffix), indices)
+        with self.data.stored_file(view, entry, reader.suffix) as path:
+            raw = reader.read(path, indices)
         frames = [reader.picture(frame, height=height, width=width) for frame in raw]
         joined = np.concatenate(frames, axis=1)
         return Picture(jpeg_uri(joined, quality=QUALITY), len(frames), width, height)
