@@ -5,6 +5,7 @@ of steps. Each `coview` command is printed before it runs. A run that is complet
 script can be stopped and started at will.
 
     python benchmarks/table_cooperation.py cocon-synthetic --data DATA --out RUNS --seeds 0 1 2
+    python benchmarks/table_cooperation.py cocon-synthetic --data DATA --out RUNS --seeds 0 1 2 --rows cpc2 cocon2 leads
     coview table RUNS/*/
 
 Settings of all runs may follow, such as --training.workers 0.
@@ -22,8 +23,11 @@ ROWS = {
     "sync": "{name}-2view-cpu-sync",
     "cocon2": "{name}-2view-cpu",
     "cocon4": "{name}-4view-cpu",
+    "cpc2": "{name}-2view-cpu-cpc",
+    "leads": "{name}-2view-cpu-flow-leads",
 }
 """Row of the table -> its config."""
+FOUR_VIEWS = ("cpc", "sim", "sync", "cocon2", "cocon4")
 
 
 def coview(*words: str) -> None:
@@ -38,18 +42,22 @@ def main() -> None:
     parser.add_argument("--data", required=True, type=Path, help="prepared with all views that the 4view config names")
     parser.add_argument("--out", required=True, type=Path, help="folder for the runs")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
+    parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=FOUR_VIEWS)
     arguments, settings = parser.parse_known_args()  # what is left are settings of every run
+    has_four = any("4view" in ROWS[row] for row in arguments.rows)
+    first = f"{arguments.name}-{4 if has_four else 2}view-cpu"
     data = ["--data", str(arguments.data)]
     for seed in map(str, arguments.seeds):
         alone = str(arguments.out / f"alone-{seed}")
         common = [*data, "--resume", "--seed", seed, *settings]
-        coview("pretrain", f"{arguments.name}-4view-cpu", "--out", alone, *common, "--method.cooperation-epochs", "0")
+        coview("pretrain", first, "--out", alone, *common, "--method.cooperation-epochs", "0")
         for row in arguments.rows:
             run = str(arguments.out / f"{row}-{seed}")
             start = ["--start-from", alone, "--method.single-view-epochs", "0"]
             coview("pretrain", ROWS[row].format(name=arguments.name), "--out", run, *common, *start)
-            baselines = "true" if row in ("cpc", "cocon4") else "false"  # random weights are the same in every row
+            baselines = (
+                "true" if row in ("cpc", "cpc2", "cocon4") else "false"
+            )  # random weights are the same in every row
             coview("evaluate", run, *data, "--retrieval.baselines", baselines)
 
 

@@ -49,7 +49,7 @@ METHOD_SETTINGS: dict[type, dict[str, Any]] = {
 """The settings of each method that the papers give a value for."""
 NO_TEACHER = {"teacher": None, "teacher_view": "rgb", "teacher_weight": 1.0, "teacher_temperature": 0.1}
 OURS: dict[type, dict[str, Any]] = {
-    CoCon: NO_TEACHER,
+    CoCon: {**NO_TEACHER, "sim_temperature": None, "leading_views": ()},
     ViCC: {
         **NO_TEACHER,
         "prototypes": None,

@@ -175,19 +175,42 @@ def test_how_hard_sync_pulls_beside_sim():
     assert 1 < pulls["l1", 1.0] < pulls["l1", 3.0] < 2.3
 
 
-def _losses_and_gradient(rank: int, features: list[torch.Tensor]) -> dict[str, torch.Tensor]:
+def test_a_temperature_makes_an_instance_find_itself_among_those_of_other_videos():
+    one, two = views(2)  # three videos of two blocks
+    loss = cooperation([one, two], sim_temperature=0.5, num_blocks=2).sim
+    terms = []
+    for asking, answering in ((one, two), (two, one)):
+        for i in range(6):
+            scores = [math.exp(cosine(asking[i], answering[j]) / 0.5) for j in range(6) if j == i or j // 2 != i // 2]
+            terms.append(-math.log(math.exp(cosine(asking[i], answering[i]) / 0.5) / sum(scores)))
+    assert float(loss) == pytest.approx(sum(terms) / len(terms), rel=1e-4)
+
+
+def test_with_a_temperature_near_negatives_are_pushed_more_than_far_ones():
+    one = torch.tensor([[1.0, 0.0, 0.0]], requires_grad=True)
+    near, far = [0.9, 0.1, 0.0], [0.2, 0.0, 0.9]
+    pushes = {}
+    for tau in (None, 0.1):
+        other = torch.tensor([[0.9, 0.0, 0.1], near, far], requires_grad=True)
+        cooperation([torch.cat([one, torch.eye(3)[1:]]), other], sim_temperature=tau).sim.backward()
+        pushes[tau] = other.grad[1].norm() / other.grad[2].norm()
+    assert pushes[0.1] > 2 * pushes[None]
+
+
+def _losses_and_gradient(rank: int, features: list[torch.Tensor], tau: float | None) -> dict[str, torch.Tensor]:
     mine = [
         (half(rank, rows) if torch.distributed.is_initialized() else rows).clone().requires_grad_() for rows in features
     ]
-    result = cooperation(mine)
+    result = cooperation(mine, sim_temperature=tau, num_blocks=2)
     (result.sync + 2 * result.sim).backward()
     return {"sync": result.sync.detach(), "sim": result.sim.detach(), **{f"g{i}": v.grad for i, v in enumerate(mine)}}
 
 
-def test_two_processes_equal_one(tmp_path):
+@pytest.mark.parametrize("tau", [None, 0.2])
+def test_two_processes_equal_one(tmp_path, tau):
     features = views(3, n=8)
-    whole = _losses_and_gradient(0, features)
-    parts = run_in_processes(_losses_and_gradient, features, folder=tmp_path)
+    whole = _losses_and_gradient(0, features, tau)
+    parts = run_in_processes(_losses_and_gradient, features, tau, folder=tmp_path)
     mean = mean_over_processes([{k: part[k] for k in ("sync", "sim")} for part in parts])
     torch.testing.assert_close(mean["sync"], whole["sync"])
     torch.testing.assert_close(mean["sim"], whole["sim"])

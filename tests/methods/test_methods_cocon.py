@@ -91,6 +91,36 @@ def test_an_ablation_is_a_weight_of_zero(off):
     torch.testing.assert_close(output.total, cpc + kept[off])
 
 
+@pytest.mark.parametrize("tau", [None, 0.1])
+def test_leading_views_are_followed_and_do_not_follow(tau):
+    given = {"sim_temperature": tau, "sync_weight": 1.0}
+    gradients = {}
+    for led in ((), ("flow",)):
+        for weight in (0.0, 10.0):
+            method = build(leading_views=led, cooperation_weight=weight, **given)
+            method(batch_of(2), together(method)).total.backward()
+            gradients[led, weight] = {
+                view: torch.cat([p.grad.flatten() for p in method.encoders[view].parameters()]) for view in CHANNELS
+            }
+    for view in CHANNELS:
+        alone, taught = gradients[(), 0.0][view], gradients[("flow",), 10.0][view]
+        assert torch.allclose(alone, taught, rtol=1e-3, atol=1e-5) is (view == "flow")
+        assert not torch.allclose(alone, gradients[(), 10.0][view], rtol=1e-3, atol=1e-5)
+
+
+def test_leading_views_leave_one_to_follow_and_are_views_of_the_run():
+    with pytest.raises(UserError, match="'depth', expected some of: rgb, flow, mask"):
+        build(leading_views=("depth",))
+    with pytest.raises(UserError, match="none is left to follow"):
+        build(leading_views=tuple(CHANNELS))
+
+
+def test_with_a_temperature_blocks_of_one_video_are_not_each_others_negatives():
+    method, batch = build(sim_temperature=0.1), batch_of(1)
+    found = method(batch, together(method))
+    assert float(found.parts["sim"]) == pytest.approx(0.0, abs=1e-6)  # one video: nothing to be mistaken for
+
+
 def test_maps_of_different_size_and_a_single_video():
     sizes = (64, 64, 32)
     method = build(sizes=sizes)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 from typing import Literal
 
@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from coview.datatypes import check_shape, unit
 from coview.losses.global_batch import gather_with_gradient, rank
+from coview.losses.info_nce import info_nce_loss
 
 Discrepancy = Literal["l2", "l1"]
 """l2: mean squared difference (CoCon, eq. 2); l1: mean absolute difference (the released code)."""
@@ -101,7 +102,30 @@ def sim_loss(cosines: Tensor, positives: Tensor) -> Tensor:
     return 0.5 * (1 - positive).mean() + 0.5 * pushes / max(1, num_negatives)
 
 
-def cooperation(features: Sequence[Tensor], *, discrepancy: Discrepancy = "l2") -> Cooperation:
+def contrasting_sim_loss(own: Tensor, other: Tensor, *, temperature: float, num_blocks: int = 1) -> Tensor:
+    """Return L_sim of one pair of views with a temperature, so that near negatives weigh more; in neither paper.
+
+    Eq. 3 pushes all negatives away alike, and features that draw everything together lose little by it. Here an
+    instance must find itself in the other view among the instances of other videos, in both directions, by InfoNCE.
+
+    Args:
+        own: (n, D) this process's instances in one view.
+        other: (n, D) the same in the other.
+        temperature: tau, the cosines are divided by it.
+        num_blocks: N, so many rows in turn are of one video.
+    """
+    both = ((own, other), (other, own))
+    losses = [info_nce_loss(*pair, temperature=temperature, rows_per_video=num_blocks) for pair in both]
+    return torch.stack(losses).mean()
+
+
+def cooperation(
+    features: Sequence[Tensor],
+    *,
+    discrepancy: Discrepancy = "l2",
+    sim_temperature: float | None = None,
+    num_blocks: int = 1,
+) -> Cooperation:
     """Compare V >= 2 views of the same instances over the global batch, with gradient through every process.
 
     Computed in float32 whatever the input's type or the surrounding autocast. Each process takes its own rows of the
@@ -110,6 +134,8 @@ def cooperation(features: Sequence[Tensor], *, discrepancy: Discrepancy = "l2") 
     Args:
         features: V tensors (n, D), row i of each the same instance; scaled to unit length here.
         discrepancy: how similarity matrices are compared.
+        sim_temperature: of `contrasting_sim_loss` in place of eq. 3.
+        num_blocks: N, so many rows in turn are blocks of one video; only a temperature heeds it.
 
     Raises:
         ValueError: fewer than two views, or shapes that differ.
@@ -125,9 +151,13 @@ def cooperation(features: Sequence[Tensor], *, discrepancy: Discrepancy = "l2") 
         positives = torch.arange(count, device=own[0].device) + rank() * count
         within = [mine @ all_rows.T for mine, all_rows in zip(own, everyone, strict=True)]  # V x (n, m)
         pairs = list(combinations(range(len(own)), 2))
-        across = [own[a] @ everyone[b].T for a, b in pairs]  # pairs x (n, m)
         sync = torch.stack([sync_loss(within[a], within[b], discrepancy=discrepancy) for a, b in pairs]).sum()
-        sim = torch.stack([sim_loss(cosines, positives) for cosines in across]).sum()
+        if sim_temperature is None:
+            sims = [sim_loss(own[a] @ everyone[b].T, positives) for a, b in pairs]
+        else:
+            asked = partial(contrasting_sim_loss, temperature=sim_temperature, num_blocks=num_blocks)
+            sims = [asked(own[a], own[b]) for a, b in pairs]
+        sim = torch.stack(sims).sum()
         return Cooperation(sync, sim, [rows.detach() for rows in everyone])
 
 
@@ -163,6 +193,8 @@ class CooperationLoss(nn.Module):
         sync_weight: of L_sync.
         sim_weight: alpha.
         discrepancy: how similarity matrices are compared.
+        sim_temperature: tau of L_sim; not given: eq. 3, which has none.
+        num_blocks: N, so many rows in turn are blocks of one video; only a temperature heeds it.
     """
 
     def __init__(
@@ -172,13 +204,17 @@ class CooperationLoss(nn.Module):
         sync_weight: float = 1.0,
         sim_weight: float = 1.0,
         discrepancy: Discrepancy = "l2",
+        sim_temperature: float | None = None,
+        num_blocks: int = 1,
     ) -> None:
         super().__init__()
         self.weight, self.sync_weight, self.sim_weight = weight, sync_weight, sim_weight
-        self.discrepancy = discrepancy
+        self.compare = partial(
+            cooperation, discrepancy=discrepancy, sim_temperature=sim_temperature, num_blocks=num_blocks
+        )
 
     def forward(self, features: Mapping[str, Tensor] | Sequence[Tensor]) -> Tensor:
         """Return the loss, a scalar, of the features (n, D) of each view, row i of each the same instance."""
         rows = list(features.values()) if isinstance(features, Mapping) else list(features)
-        found = cooperation(rows, discrepancy=self.discrepancy)
+        found = self.compare(rows)
         return self.weight * (self.sync_weight * found.sync + self.sim_weight * found.sim)

@@ -16,6 +16,7 @@ def info_nce_loss(
     *,
     temperature: float = 0.1,
     own_negatives: bool = False,
+    rows_per_video: int = 1,
     extra_keys: Tensor | None = None,
     extra_positives: Tensor | None = None,
 ) -> Tensor:
@@ -32,24 +33,30 @@ def info_nce_loss(
         keys: (n, D), row i the same instance as row i of the queries: another clip or another view of it.
         temperature: tau, above 0.
         own_negatives: count the other queries of the global batch among the wrong answers, too.
+        rows_per_video: so many rows in turn are of one video; its other rows are neither right nor wrong answers.
         extra_keys: (m, D), further wrong answers that are the same on every process, such as a queue; no gradient.
         extra_positives: (n, m) bool, which of the extra keys are right answers to a query after all; not given: none.
 
     Raises:
-        ValueError: shapes that do not fit, or a temperature that is not above 0.
+        ValueError: shapes that do not fit, a temperature that is not above 0, or rows that are no whole videos.
     """
     check_shape("keys", keys, *queries.shape)
     if temperature <= 0:
         raise ValueError(f"temperature is {temperature}, expected above 0")
+    if rows_per_video < 1 or len(queries) % rows_per_video:
+        raise ValueError(f"{len(queries)} rows are no whole number of videos of {rows_per_video} rows")
     with torch.autocast(queries.device.type, enabled=False):
         queries, keys = (functional.normalize(rows.float(), dim=1) for rows in (queries, keys))
         answers = torch.arange(len(queries), device=queries.device) + rank() * len(queries)  # (n,)
         logits = [queries @ gather_with_gradient(keys).T]  # (n, all)
         right = [torch.zeros_like(logits[0], dtype=torch.bool).scatter_(1, answers[:, None], True)]
+        videos = torch.arange(logits[0].shape[1], device=queries.device) // rows_per_video  # (all,)
+        of_own_video = videos[answers][:, None] == videos  # (n, all)
         if own_negatives:
             others = queries @ gather_with_gradient(queries).T  # (n, all)
-            logits.append(others.masked_fill(right[0], -torch.inf))
+            logits.append(others.masked_fill(of_own_video, -torch.inf))
             right.append(torch.zeros_like(right[0]))
+        logits[0] = logits[0].masked_fill(of_own_video & ~right[0], -torch.inf)
         if extra_keys is not None:
             check_shape("extra_keys", extra_keys, None, queries.shape[1])
             logits.append(queries @ functional.normalize(extra_keys.detach().float(), dim=1).T)  # (n, m)

@@ -30,7 +30,7 @@ NO_COOPERATION = Limit(
     low=0.02,
     advice="another view finds an instance no nearer to itself than to others, so L_sim teaches nothing; train the "
     "views longer by themselves (method.single_view_epochs) or with larger batches, raise "
-    "method.cooperation_weight, or use a method that weighs near negatives more, such as vicc",
+    "method.cooperation_weight, or let near negatives weigh more (method.sim_temperature 0.1)",
 )
 """What the run says by name while D of different instances exceeds D of the same by less than this."""
 
@@ -56,6 +56,12 @@ class CoConSettings(TeacherSettings):
     the features is 0.04 to 0.3 times what L_sim does (l1: up to 2.3 times)."""
     sim_weight: NonNegativeFloat = 1.0
     """alpha, of L_sim within the cooperation; 0: the ablation CPC + L_sync."""
+    sim_temperature: PositiveFloat | None = None
+    """tau of L_sim. Not set: eq. 3 as published, which pushes all negatives away alike. Set: an instance must find
+    itself in the other view among the instances of other videos, and near negatives weigh more (InfoNCE)."""
+    leading_views: tuple[str, ...] = ()
+    """Views that the others follow and that follow none: L_sync and L_sim leave them as they are. So a view that learns
+    well by itself, as flow does, teaches a weaker one without becoming like it."""
     discrepancy: Discrepancy = "l2"
     """How L_sync compares similarity matrices: l2 as in the paper's eq. 2, l1 as in the released code."""
     max_pool_from: Positive = 2
@@ -76,6 +82,7 @@ class CoCon(Method):
     |---|---|
     | h | `losses.cooperation.pooled_blocks` of all N blocks |
     | lambda, alpha | `method.cooperation_weight`, `method.sim_weight` |
+    | (not in the paper) | `method.sim_temperature`, `method.leading_views`: see there; off unless set |
     | N, L, P, tau, f, g, phi | as in `cpc` |
 
     Deviations: L_cpc is the mean over predictions and L_sync the mean over pairs of instances, so that lambda does not
@@ -96,6 +103,10 @@ class CoCon(Method):
             raise UserError(
                 "method.single_view_epochs and method.cooperation_epochs are both 0: nothing would be trained"
             )
+        if unknown := [view for view in own.leading_views if view not in self.views]:
+            raise UserError(f"method.leading_views has {unknown[0]!r}, expected some of: {', '.join(self.views)}")
+        if own.leading_views and set(self.views) <= set(own.leading_views):
+            raise UserError("method.leading_views has all views: none is left to follow; leave at least one out")
         self._teacher = TeacherTerm(own, self.views, temperature=own.teacher_temperature, num_blocks=num_blocks)
         self.predictors = build_predictors(encoders, predict_blocks=own.predict_blocks, dropout=own.dropout)
 
@@ -122,7 +133,10 @@ class CoCon(Method):
         max_pool_from = self.settings.max_pool_from
         instances = {view: pooled_blocks(one.blocks, max_pool_from=max_pool_from) for view, one in seen.items()}
         if len(views) > 1:
-            coop, coop_parts, coop_meters = self._cooperate(list(instances.values()))
+            led = self.settings.leading_views
+            coop, coop_parts, coop_meters = self._cooperate(
+                [rows.detach() if view in led else rows for view, rows in instances.items()]
+            )
             total = total + coop
             parts |= coop_parts
             meters |= coop_meters
@@ -160,7 +174,12 @@ class CoCon(Method):
     ) -> tuple[Tensor, dict[str, Tensor], dict[str, Callable[[], Tensor]]]:
         """Return lambda * (L_sync + alpha L_sim), its parts unweighted, and how the views stand to each other."""
         settings = self.settings
-        found = cooperation(instances, discrepancy=settings.discrepancy)
+        found = cooperation(
+            instances,
+            discrepancy=settings.discrepancy,
+            sim_temperature=settings.sim_temperature,
+            num_blocks=self.num_blocks,
+        )
         weighted = settings.sync_weight * found.sync + settings.sim_weight * found.sim
         meters: dict[str, Callable[[], Tensor]] = {
             "agreement": lambda: found.agreement,
