@@ -13,7 +13,7 @@ RUN useradd --create-home --uid "$UID" coview && mkdir /videos && chown coview /
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE constraints.txt ./
 COPY src ./src
-RUN pip install --no-cache-dir -c constraints.txt torch ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
+RUN pip install --no-cache-dir -c constraints.txt torch ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} \
     && pip install --no-cache-dir -c constraints.txt ".[$EXTRAS]"
 
 ENV PYTHONUNBUFFERED=1 NUMBA_CACHE_DIR=/tmp/numba MPLCONFIGDIR=/tmp/matplotlib

@@ -14,7 +14,7 @@ setup: $(STAMP) ## make .venv with coview in it
 $(BASE): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "coview needs Python 3.11 or newer; set PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q -c constraints.txt -e .
+	$(BIN)/python -m pip install -q -c constraints.txt -e '.[serve]'
 	@touch $@
 
 # mediapipe brings a second OpenCV, which needs libGL; with two installed, the last one installed is the one imported.
@@ -25,6 +25,7 @@ $(STAMP): $(BASE)
 
 demo: $(BASE) ## every step on synthetic videos, into demo/
 	$(BIN)/coview demo --out $(DEMO)
+	@echo "coview is $(BIN)/coview here; in this shell: source $(BIN)/activate"
 
 # One thread in each of the two processes: more threads than cores slow each other down.
 test: check ## lint, types and every test

@@ -19,7 +19,7 @@ from coview.cli import COMMANDS
 from coview.cli.command import split_plugins, split_settings
 from coview.cli.listing import DESCRIBED
 from coview.config import RunConfig, parse
-from coview.config.files import FOLDER, config_names, load_config
+from coview.config.files import FOLDER, config_meaning, config_names, load_config
 from coview.encoders import tiny3d
 from coview.registry import GROUPS
 
@@ -41,6 +41,7 @@ def test_config_builds_its_method_and_first_line_runs_it(name):
     words = shlex.split(path.read_text(encoding="utf-8").splitlines()[0].removeprefix("# "))
     assert words[:2] in (["coview", "pretrain"], ["coview", "demo"])
     assert words[1] == "demo" or words[2] == name
+    assert re.fullmatch(r"[^`]{10,130}\.|(?:[^`]*`[^`]+`)+[^`]*\.", config_meaning(name))
 
 
 EXTENDING = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")

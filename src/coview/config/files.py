@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ GROUPS = {
     "paper": ("the papers' experiments at their own sizes, for GPUs", ""),
 }
 """Group -> what it is for, and the names that belong to it. `paper/NAME` and `NAME` are the same config."""
+_LONGEST_MEANING = 130
 BASE = "base"
 """A config's key for another that it changes: a name, or a path from its own folder."""
 
@@ -45,8 +47,14 @@ def config_groups() -> dict[str, tuple[str, list[str]]]:
 
 
 def config_meaning(name: str) -> str:
-    """Return what a config that comes with coview is for: its second line."""
-    return (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[1].removeprefix("# ")
+    """Return what a config that comes with coview is for: the first sentence below the command in its file.
+
+    Of a sentence too long for a list, what stands before its colon.
+    """
+    lines = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[1:]
+    comment = " ".join(line.removeprefix("# ") for line in takewhile(lambda line: line.startswith("#"), lines))
+    sentence = re.split(r"(?<=\.) (?=[A-Z`])", comment, maxsplit=1)[0]
+    return sentence if len(sentence) <= _LONGEST_MEANING else f"{sentence.partition(': ')[0]}."
 
 
 def load_config(config: RunConfig | Path | str, settings: Mapping[str, Any] | None = None) -> RunConfig:
