@@ -126,16 +126,18 @@ def split_plugins(words: Sequence[str]) -> tuple[list[str], list[str]]:
     return rest, plugins
 
 
-def own_settings(settings: Settings, kind: str, name: str) -> Settings:
+def own_settings(settings: Settings, kind: str, name: str, others: Sequence[str] = ()) -> Settings:
     """Return the settings of one protocol without its name: {"knn.k": 5} becomes {"k": 5} for the protocol knn.
 
     Raises:
-        UserError: a setting of something else.
+        UserError: a setting of something else than it and the others that are used beside it.
     """
     own: Settings = {}
     for key, value in settings.items():
         first, _, rest = key.partition(".")
-        if first.replace("_", "-") != name or not rest:
+        whose = first.replace("_", "-")
+        if rest and whose == name:
+            own[rest] = value
+        elif not rest or whose not in others:
             raise UserError(f"--{key} is no setting of {kind} {name}; its settings begin with --{name}.")
-        own[rest] = value
     return own

@@ -1,6 +1,8 @@
 """`coview embed`."""
 
+import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,6 +16,11 @@ class Embed(Command):
 
     VIDEOS is a video, a folder of videos, or a prepared data set. Views the run needs (flow, say) are made the way
     those of its training data were.
+
+    Examples:
+        coview embed runs/mine my_videos --out vectors.parquet
+        coview embed runs/mine my_videos --out vectors.parquet --shard 3/16
+        torchrun --nproc-per-node 2 -m coview embed runs/mine my_videos --out vectors.parquet
     """
 
     runs_encoders: ClassVar[bool] = True
@@ -26,6 +33,9 @@ class Embed(Command):
     """File to write: .parquet, or a table of text where its name ends in .csv."""
     full_paths: bool = False
     """Write where each video lies on this machine; not set: from the folder on that holds them all."""
+    shard: str | None = None
+    """i/n: embed the i-th of n shares, for job arrays; the one that is done last writes the file. Under torchrun each
+    process takes a share by itself."""
     device: str = "auto"
     """auto, cpu, cuda, or cuda:N."""
 
@@ -33,12 +43,24 @@ class Embed(Command):
         """Embed and store."""
         import coview
         from coview.embedding.embeddings import check_file_name
+        from coview.embedding.shares import ShareKept, in_shares, own_shard
         from coview.files import require_writable
+        from coview.training.distributed import choose_device
 
         require_writable(check_file_name(self.out))  # before an hour of work, not after it
+        shard = own_shard(self.shard)
         run = coview.load(self.run_folder)
+        device = str(choose_device(self.device, local_rank=int(os.environ.get("LOCAL_RANK", 0))))
         with progress_bar("embed", unit="videos") as progress:
-            vectors = run.embed(self.videos, device=self.device, progress=progress)
+            if shard is None:
+                vectors = run.embed(self.videos, device=device, progress=progress)
+            else:
+                how = partial(run.embed_share, self.videos, shard, device=device, progress=progress)
+                try:
+                    vectors = in_shares(self.out, shard, how)
+                except ShareKept as kept:
+                    print(f"{kept}; the last one to be done writes {self.out}")
+                    return 0
         vectors.save(self.out, full_paths=self.full_paths)
         views = ", ".join(f"{view} ({vectors[view].shape[1]}-d)" for view in run.views)
         print(f"{len(vectors)} videos, views {views}: {self.out}")

@@ -1,11 +1,17 @@
 """`coview evaluate`."""
 
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from coview.cli.command import Command, RunFolder, Settings, own_settings
 from coview.cli.terminal import progress_bar
+
+if TYPE_CHECKING:
+    from coview.evaluation.results.result import Result
+    from coview.evaluation.results.tables import Table
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,8 @@ class Evaluate(Command):
         coview evaluate runs/cpc --data data/ucf10 --retrieval.variant leave-group-out
         coview evaluate runs/cocon --data data/ucf10 --retrieval.weights.pose 0
         coview evaluate runs/cocon --data data/ucf10 --protocol linear --linear.head plain
+        coview evaluate runs/cocon --data data/ucf10 --protocol retrieval linear clusters
+        coview evaluate runs/cocon --data data/kinetics --protocol linear --shard 3/16
         coview evaluate runs/cocon --data data/ucf10 --protocol finetune --finetune.epochs 20
         coview evaluate runs/cocon --data data/hmdb51 --split split1 split2 split3
         coview evaluate runs/cocon --data data/mine --protocol knn --knn.folds 5
@@ -39,12 +47,15 @@ class Evaluate(Command):
     """Folder of a run."""
     data: Path
     """Folder made by `coview prepare`, with labels."""
-    protocol: str = "retrieval"
-    """One of `coview list protocols`."""
+    protocol: tuple[str, ...] = ("retrieval",)
+    """One of `coview list protocols`, or several; videos are read and embedded once for all."""
     split: tuple[str, ...] = ()
     """Split column, or several, evaluated one by one with their mean at the end; not set: the run's own."""
     checkpoint: str | None = None
     """Folder name of a checkpoint, such as rgb-00000400; not set: the newest."""
+    shard: str | None = None
+    """i/n: embed the i-th of n shares of the videos, for job arrays; the one that is done last scores. Under torchrun
+    each process takes a share by itself."""
     baseline: Path | None = None
     """Folder of a pretrained network (see docs: pretrained encoders) or of another run: a frozen row in the table."""
     device: str = "auto"
@@ -53,24 +64,44 @@ class Evaluate(Command):
     def run(self, settings: Settings) -> int:
         """Evaluate, print the tables, renew the report."""
         import coview
-        from coview.evaluation import evaluate_splits
+        from coview.embedding.shares import ShareKept
         from coview.evaluation.results.tables import lay_out, result_tables
 
-        chosen = own_settings(settings, "protocol", self.protocol)
-        if self.baseline is not None:
-            chosen["baseline"] = str(self.baseline)
-        with progress_bar("evaluate", unit="done") as progress:
-            results = evaluate_splits(
-                self.run_folder,
-                self.data,
-                self.split,
-                protocol=self.protocol,
-                checkpoint=self.checkpoint,
-                settings=chosen,
-                device=self.device,
-                progress=progress,
-            )
-        print(lay_out(result_tables(results), "text"))
+        tables: list[Table] = []
+        found: list[Result] = []
+        try:
+            for results in self._score(settings):
+                found += results
+                tables += result_tables(results)
+        except ShareKept as kept:
+            print(f"{kept}; the last one to be done scores")
+            return 0
+        print(lay_out(tables, "text"))
         report = coview.write_report(self.run_folder, self.data)
-        print("\n".join([*(f"result: {result.path}" for result in results), f"report: {report}"]))
+        print("\n".join([*(f"result: {result.path}" for result in found), f"report: {report}"]))
         return 0
+
+    def _score(self, settings: Settings) -> Iterator[Sequence["Result"]]:
+        """Yield the results of each protocol."""
+        from coview.embedding.shares import own_shard
+        from coview.evaluation import evaluate_splits
+        from coview.training.distributed import choose_device
+
+        names = tuple(dict.fromkeys(self.protocol))
+        chosen = {name: own_settings(settings, "protocol", name, names) for name in names}
+        device = str(choose_device(self.device, local_rank=int(os.environ.get("LOCAL_RANK", 0))))
+        for name in names:
+            if self.baseline is not None:
+                chosen[name]["baseline"] = str(self.baseline)
+            with progress_bar(f"evaluate {name}" if len(names) > 1 else "evaluate", unit="done") as progress:
+                yield evaluate_splits(
+                    self.run_folder,
+                    self.data,
+                    self.split,
+                    protocol=name,
+                    checkpoint=self.checkpoint,
+                    settings=chosen[name],
+                    shard=own_shard(self.shard),
+                    device=device,
+                    progress=progress,
+                )

@@ -6,6 +6,7 @@ from typing import Any
 
 from torch.utils.data import Dataset
 
+from coview.clips.frame_memory import FrameMemory
 from coview.clips.loader import Finish, WorkerKind, keep_batch
 from coview.clips.samples import ClipSample, VideoTable, collate
 from coview.clips.sampling import Indices, clip_indices, start_range, window_indices
@@ -30,6 +31,7 @@ class WindowDataset(Dataset[list[ClipSample]]):
         clip: which frames make a window.
         max_windows: at most this many a video, evenly spread; None: all.
         clip_seed: instead of all that, one clip of each video at a place drawn by this seed and the video's id.
+        frame_memory: keeps frames that were decoded; None: none are kept.
     """
 
     def __init__(
@@ -41,8 +43,9 @@ class WindowDataset(Dataset[list[ClipSample]]):
         *,
         max_windows: int | None = None,
         clip_seed: int | None = None,
+        frame_memory: FrameMemory | None = None,
     ) -> None:
-        self.videos = VideoTable(data, entries)
+        self.videos = VideoTable(data, entries, frame_memory=frame_memory)
         self.views = dict(views)
         self.clip = clip
         self.max_windows = max_windows

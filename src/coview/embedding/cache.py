@@ -9,11 +9,13 @@ from typing import Any, Literal
 
 import torch
 
+from coview.clips.frame_memory import FrameMemory
 from coview.config import as_plain
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ProgressSink, VideoEntry
 from coview.embedding.embeddings import Embeddings
 from coview.embedding.run import Run
+from coview.embedding.shares import in_shares, own_places
 from coview.encoders import Encoder
 from coview.errors import UserError
 from coview.files import hash_file
@@ -37,6 +39,8 @@ def cached_embeddings(
     views: Sequence[str] | None = None,
     head: tuple[str, Mapping[str, Encoder]] | None = None,
     clip_seed: int | None = None,
+    frame_memory: FrameMemory | None = None,
+    shard: str | None = None,
     device: str = "auto",
     progress: ProgressSink | None = None,
 ) -> Embeddings:
@@ -44,9 +48,11 @@ def cached_embeddings(
 
     Only those of `views`, where given; with a head of the same weights on them, where that is given as its name and
     the encoders with it; with `clip_seed` of one clip a video, drawn by it. Reused only when weights, settings, the
-    videos' rows and stored files (size and time) and the device are the same.
+    videos' rows and stored files (size and time) and the device are the same. Frames are read through `frame_memory`,
+    where one is given; with `shard`, "i/n", only that share of the videos is embedded (`coview.embedding.shares`).
 
     Raises:
+        ShareKept: other shares are not done yet.
         UserError: the data set lacks a view of the run.
     """
     identity = identity_of(run, data, entries, weights=weights, device=device)
@@ -57,17 +63,23 @@ def cached_embeddings(
     if clip_seed is not None:
         identity["clip_seed"] = clip_seed
 
-    def make() -> Embeddings:
+    def make(chosen: Sequence[VideoEntry]) -> Embeddings:
         if head is not None:
             encoders = head[1]
         else:
             own = run.encoders if weights == "trained" else run.random_encoders()
             encoders = {view: own[view] for view in (views or run.views)}
         return run.embed_entries(
-            data, entries, encoders=encoders, device=device, clip_seed=clip_seed, progress=progress
+            data,
+            chosen,
+            encoders=encoders,
+            device=device,
+            clip_seed=clip_seed,
+            frame_memory=frame_memory,
+            progress=progress,
         )
 
-    return remembered(run.path / FOLDER, identity, make)
+    return remembered_of(run.path / FOLDER, identity, entries, make, shard=shard)
 
 
 def identity_of(
@@ -96,10 +108,39 @@ def identity_of(
     }
 
 
+def remembered_of(
+    folder: Path,
+    identity: Mapping[str, Any],
+    entries: Sequence[VideoEntry],
+    make: Callable[[Sequence[VideoEntry]], Embeddings],
+    *,
+    shard: str | None,
+) -> Embeddings:
+    """Return the embeddings of this identity from a folder, or make those of a share, or of all, of the videos.
+
+    Raises:
+        ShareKept: other shares are not done yet.
+    """
+    if shard is None:
+        return remembered(folder, identity, lambda: make(entries))
+    places = own_places(len(entries), shard)
+    path = remembered_path(folder, identity)
+
+    def make_share() -> tuple[Embeddings, range]:
+        return make([entries[place] for place in places]), places
+
+    return remembered(folder, identity, lambda: in_shares(path, shard, make_share))
+
+
+def remembered_path(folder: Path, identity: Mapping[str, Any]) -> Path:
+    """Return where the embeddings of an identity are kept."""
+    text = json.dumps(as_plain(identity), sort_keys=True)
+    return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.parquet"
+
+
 def remembered(folder: Path, identity: Mapping[str, Any], make: Callable[[], Embeddings]) -> Embeddings:
     """Return the embeddings of this identity from a folder, or make and keep them there."""
-    text = json.dumps(as_plain(identity), sort_keys=True)
-    path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.parquet"
+    path = remembered_path(folder, identity)
     if path.is_file():
         try:
             return Embeddings.load(path)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from coview.augmentation.batch import centre
+from coview.clips.frame_memory import FrameMemory
 from coview.clips.windows import WindowDataset, evaluation_batches
 from coview.config import ClipSettings, RunConfig, as_plain
 from coview.datasets.prepared import PreparedDataset
@@ -53,6 +54,7 @@ def embed_entries(
     dtypes: Mapping[str, str] | None = None,
     clip_seed: int | None = None,
     per_window: bool = False,
+    frame_memory: FrameMemory | None = None,
     progress: ProgressSink | None = None,
 ) -> Embeddings:
     """Embed videos: each the mean of the unit features of its uniform half-overlapping windows, made unit again.
@@ -69,6 +71,7 @@ def embed_entries(
         dtypes: view name -> "fp32" or "bf16", see `coview.embedding.precision`; not given: float32.
         clip_seed: in place of all windows, one clip a video at a place drawn by this seed.
         per_window: keep every window as a row of its own, with its start and end, in place of their mean.
+        frame_memory: through which frames are read; not given: decoded for this call alone.
         progress: told (videos finished, videos in all, {"windows": so far}).
 
     Raises:
@@ -76,7 +79,9 @@ def embed_entries(
     """
     views = open_views(data.view_options, encoders)
     most = config.evaluation.max_windows
-    windows = WindowDataset(data, entries, views, config.clip, max_windows=most, clip_seed=clip_seed)
+    windows = WindowDataset(
+        data, entries, views, config.clip, max_windows=most, clip_seed=clip_seed, frame_memory=frame_memory
+    )
     rows = {int(row): place for place, row in enumerate(windows.videos.entry_indices)}
     placed = {
         view: place_encoder(

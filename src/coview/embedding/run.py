@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from coview.clips.frame_memory import FrameMemory
 from coview.clips.sampling import window_indices
 from coview.config import RunConfig, as_plain, parse
 from coview.config.files import load_config
@@ -18,7 +19,8 @@ from coview.datatypes import ProgressSink, VideoEntry
 from coview.embedding.embeddings import Embeddings
 from coview.embedding.extract import embed_entries
 from coview.embedding.precision import usable_dtypes
-from coview.embedding.sources import VideoSource, prepare_source
+from coview.embedding.shares import own_places
+from coview.embedding.sources import VideoSource, is_prepared, prepare_source
 from coview.encoders import Encoder
 from coview.encoders.file import save_encoder
 from coview.errors import UserError
@@ -170,6 +172,33 @@ class Run:
                 logger.warning("%s", remark)
             return self.embed_entries(data, data.ready, per_window=windows, device=device, progress=progress)
 
+    def embed_share(
+        self, source: VideoSource, shard: str, *, device: str = "auto", progress: ProgressSink | None = None
+    ) -> tuple[Embeddings, Sequence[int]]:
+        """Turn the i-th of n shares of some videos into vectors; `coview.embedding.shares` joins them.
+
+        Args:
+            source: as for `embed`, but for arrays.
+            shard: "i/n".
+            device: see `embed`.
+            progress: see `embed`.
+
+        Returns:
+            The vectors, and the place of each of these videos among all.
+
+        Raises:
+            UserError: as `embed`.
+        """
+        made_like = self.resolved["data"]
+        with prepare_source(source, made_like, used=self.used_frames(), shard=shard, progress=progress) as data:
+            data.require_files(self.views)
+            places: Sequence[int] = [place for place, one in enumerate(data.entries) if one.status == "ready"]
+            entries = data.ready
+            if is_prepared(source):  # and whole
+                places = own_places(len(data.ready), shard)
+                entries = [data.ready[place] for place in places]
+            return self.embed_entries(data, entries, device=device, progress=progress), places
+
     def embed_entries(
         self,
         data: PreparedDataset,
@@ -179,11 +208,13 @@ class Run:
         device: str = "auto",
         clip_seed: int | None = None,
         per_window: bool = False,
+        frame_memory: FrameMemory | None = None,
         progress: ProgressSink | None = None,
     ) -> Embeddings:
         """Turn some ready videos of a prepared data set into vectors, with these encoders in place of the run's own.
 
-        With `clip_seed` a video is one clip at a place drawn by it, in place of all its windows.
+        With `clip_seed` a video is one clip at a place drawn by it, in place of all its windows. Frames are read
+        through `frame_memory`, where one is given.
 
         Raises:
             UserError: the data set lacks a view of the run.
@@ -199,9 +230,12 @@ class Run:
             dtypes=self.embedding_dtypes(device),
             clip_seed=clip_seed,
             per_window=per_window,
+            frame_memory=frame_memory,
             progress=progress,
         )
-        unread = {entry.id: entry.reason or entry.status for entry in data.entries if entry.status != "ready"}
+        unread = {
+            entry.id: entry.reason or entry.status for entry in data.entries if entry.status in ("failed", "missing")
+        }
         where = {"failed": unread, "source": Path(data.info.get("source", data.root)).name}
         return dataclasses.replace(made, description={**made.description, **self.describe(), **where})
 

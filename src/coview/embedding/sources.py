@@ -48,6 +48,7 @@ def prepare_source(
     *,
     used: UsedFrames,
     fps: float = 25.0,
+    shard: str | None = None,
     progress: ProgressSink | None = None,
 ) -> Iterator[PreparedDataset]:
     """Give a prepared data set of what the user named; one made for this is removed on leaving.
@@ -57,17 +58,15 @@ def prepare_source(
         made_like: "views" (name -> options) and "storage" of the data set whose way of making is to be repeated.
         used: which frames of a video will be read; of others no view is made.
         fps: frames a second of arrays.
+        shard: "i/n": prepare that share of files alone; a data set that is there is given whole.
         progress: told of preparing.
 
     Raises:
         TypeError: `source` is nothing of what is expected.
         UserError: no such file or folder, no video in it, or not one that can be read.
     """
-    if isinstance(source, PreparedDataset):
-        yield source
-        return
-    if isinstance(source, (str, Path)) and (Path(source) / _MARK).is_file():
-        yield PreparedDataset.open(Path(source))
+    if is_prepared(source):
+        yield PreparedDataset.open(source)  # type: ignore[arg-type]
         return
     with temporary_folder() as folder:
         arrays = _arrays(source)
@@ -80,12 +79,13 @@ def prepare_source(
             views=tuple(made_like["views"]),
             options=made_like["views"],
             storage=read_storage(made_like["storage"]),
+            shard=shard,
         )
         try:
             data = prepare(path, folder / "prepared", settings, progress=progress, used=used)
         except KeyboardInterrupt as stop:
             raise Interrupted(_STARTS_AGAIN, by=stop) from None
-        unread = [entry for entry in data.entries if entry.status != "ready"]
+        unread = [entry for entry in data.entries if entry.status in ("failed", "missing")]
         for entry in unread:
             logger.warning("not embedded: %s: %s", entry.path, entry.reason or entry.status)
         if not data.ready:
@@ -94,6 +94,12 @@ def prepare_source(
         if arrays:  # their files are gone when the caller looks
             data = replace(data, entries=tuple(replace(entry, path="") for entry in data.entries))
         yield data
+
+
+def is_prepared(source: object) -> bool:
+    """Say whether a source is a prepared data set, or the folder of one."""
+    is_folder = isinstance(source, (str, Path)) and (Path(source) / _MARK).is_file()
+    return is_folder or isinstance(source, PreparedDataset)
 
 
 def _arrays(source: object) -> list[Any]:

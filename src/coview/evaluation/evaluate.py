@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from coview.clips.frame_memory import FrameMemory, decoded_bytes, room_for_frames
 from coview.config import override, parse
 from coview.datasets.prepared import INFO_NAME, PreparedDataset
 from coview.datatypes import ProgressSink
@@ -17,7 +18,10 @@ from coview.evaluation.protocols import PROTOCOLS
 from coview.evaluation.protocols.base import Protocol, Scores, Task
 from coview.evaluation.results.provenance import describe_origin
 from coview.evaluation.results.result import FOLDER, Result, write_result
+from coview.preparation.settings import share_of
 from coview.training.checkpoint import checkpoints
+from coview.training.video_feed import choose_workers
+from coview.views.opened import open_views
 
 
 def evaluate(
@@ -29,6 +33,7 @@ def evaluate(
     settings: Mapping[str, Any] | None = None,
     checkpoint: str | None = None,
     along_with: Sequence[str] = (),
+    shard: str | None = None,
     device: str = "auto",
     progress: ProgressSink | None = None,
 ) -> Result:
@@ -46,15 +51,21 @@ def evaluate(
         settings: the protocol's, by name or dotted: {"variant": "leave-group-out", "weights.rgb": 3}.
         checkpoint: folder name of a checkpoint, where `run` is a folder; not set: the newest.
         along_with: splits that will be scored in other calls: their videos are embedded in this one.
+        shard: "i/n": embed the i-th of n shares of the videos; the call that finishes the last of them scores.
         device: "auto", "cpu", "cuda" or "cuda:<n>".
         progress: told of the videos as they are embedded.
 
     Raises:
         TypeError: `run` or `data` is nothing of what is expected.
         UserError: run, data, split or settings cannot be used; the message says what to do.
+        ShareKept: this share is done and kept, and others are not yet.
     """
     started = time.monotonic()
     kind = PROTOCOLS.load(protocol)
+    if shard is not None and not kind.takes_shards:
+        able = [name for name in PROTOCOLS if PROTOCOLS.load(name).takes_shards]
+        raise UserError(f"protocol {protocol} is not embedding alone; these take a shard: {', '.join(able)}")
+    share_of(shard)
     chosen = kind(parse(kind.Settings, override({}, settings or {}), source=f"protocol {protocol}"))
     members: tuple[EnsembleMember, ...] = ()
     if isinstance(run, (list, tuple)):
@@ -67,7 +78,8 @@ def evaluate(
     opened = _open_run(run, checkpoint)
     videos = _open_data(data)
     used = split or videos.split_of_run(opened.config.split)
-    task = Task(opened, videos, used, device, progress, members, tuple(along_with))
+    frames = _room_for(opened, videos)
+    task = Task(opened, videos, used, device, progress, members, tuple(along_with), frames, shard)
     return _score(protocol, chosen, task, started=started)
 
 
@@ -88,7 +100,7 @@ def evaluate_splits(
         splits: names of split columns; none: the run's own.
         checkpoint: folder name of a checkpoint, where `run` is a folder; not set: the newest.
         progress: told of the videos as they are embedded.
-        given: protocol, settings, device.
+        given: protocol, settings, shard, device.
 
     Raises:
         UserError: as `evaluate`; a split that is not there is told before the first is scored.
@@ -101,6 +113,16 @@ def evaluate_splits(
         evaluate(opened, videos, split=name, along_with=along_with, progress=progress, **given)
         for name in names or (None,)
     )
+
+
+def _room_for(run: Run, data: PreparedDataset) -> FrameMemory | None:
+    """Return where decoded frames are kept between the encoders and baselines that read them, if they fit there."""
+    workers, kind = choose_workers(run.config)
+    if workers and kind == "processes":
+        return None
+    stored = [*run.views, *({"rgb"} & data.view_options.keys())]
+    needed = decoded_bytes(data.ready, list(open_views(data.view_options, dict.fromkeys(stored)).values()))
+    return FrameMemory() if needed is not None and needed <= room_for_frames() else None
 
 
 def _refuse_swapped(run: object, data: object) -> None:

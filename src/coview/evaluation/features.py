@@ -2,8 +2,9 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from coview.config import as_plain
 from coview.embedding.cache import cached_embeddings
 from coview.embedding.embeddings import Embeddings, join_views
 from coview.embedding.run import Run
+from coview.embedding.shares import ShareKept
 from coview.evaluation.cost import Cost, measured
 from coview.evaluation.ensembles import ENSEMBLE, choose_ensembles, describe_shares, shares_of_members
 from coview.evaluation.pixel_baselines import PIXEL_BASELINES, cached_pixels
@@ -68,21 +70,53 @@ def gather_features(task: Task, videos: EvaluationVideos, settings: FeatureSetti
     Returns:
         "trained", where a baseline is set "pretrained", and where baselines are asked for "random" (the weights that
         training began from) and "pixels".
+
+    Raises:
+        ShareKept: the task is a share, and others are not done yet.
     """
     mixes = choose_ensembles(task.run.views, settings.weights)
     if task.members:
         mixes = {ENSEMBLE: shares_of_members(task.members)}
-    tables = [FeatureTable("trained", encode_videos(task, videos, weights="trained"), mixes)]
-    if settings.baseline is not None:
-        tables.append(_pretrained_table(task, videos, Path(settings.baseline)))
+    makers: list[Callable[[], FeatureTable]] = [partial(_encoded_table, task, videos, "trained", mixes)]
     if settings.baselines:
-        pixels = [
-            cached_pixels(task.run, data, entries, workers=settings.workers, progress=task.progress)
-            for data, entries in videos.by_data(task.data)
+        makers += [
+            partial(_encoded_table, task, videos, "random", mixes),
+            partial(_pixels_table, task, videos, settings),
         ]
-        tables.append(FeatureTable("random", encode_videos(task, videos, weights="random"), mixes))
-        tables.append(FeatureTable("pixels", _concatenated(pixels), descriptions=PIXEL_BASELINES))
-    return tables
+    made: list[FeatureTable] = []
+    unfinished: ShareKept | None = None
+    for make in makers:
+        try:
+            made.append(make())
+        except ShareKept as kept:  # the other kinds are shared, too
+            unfinished = kept
+    if unfinished is not None:
+        raise unfinished
+    if settings.baseline is not None:
+        made.insert(1, _pretrained_table(task, videos, Path(settings.baseline)))
+    return made
+
+
+def _encoded_table(
+    task: Task, videos: EvaluationVideos, weights: Weights, mixes: Mapping[str, Mapping[str, float]]
+) -> FeatureTable:
+    return FeatureTable(weights, encode_videos(task, videos, weights=weights, shard=task.shard), mixes)
+
+
+def _pixels_table(task: Task, videos: EvaluationVideos, settings: FeatureSettings) -> FeatureTable:
+    pixels = [
+        cached_pixels(
+            task.run,
+            data,
+            entries,
+            workers=settings.workers,
+            frame_memory=task.frame_memory if data is task.data else None,
+            shard=task.shard,
+            progress=task.progress,
+        )
+        for data, entries in videos.by_data(task.data)
+    ]
+    return FeatureTable("pixels", _concatenated(pixels), descriptions=PIXEL_BASELINES)
 
 
 def _pretrained_table(task: Task, videos: EvaluationVideos, folder: Path) -> FeatureTable:
@@ -98,12 +132,14 @@ def _pretrained_table(task: Task, videos: EvaluationVideos, folder: Path) -> Fea
 
 
 def encode_videos(
-    task: Task, videos: EvaluationVideos, *, weights: Weights, clip_seed: int | None = None
+    task: Task, videos: EvaluationVideos, *, weights: Weights, clip_seed: int | None = None, shard: str | None = None
 ) -> dict[str, NDArray[np.float32]]:
     """Return name -> (n, D) features of the run's views or of an ensemble's members, of all windows or of one clip."""
     if not task.members:
-        return encode_with(task.run, task, videos, weights=weights, clip_seed=clip_seed)
-    by_run = {id(run): encode_with(run, task, videos, weights=weights, clip_seed=clip_seed) for run in task.runs}
+        return encode_with(task.run, task, videos, weights=weights, clip_seed=clip_seed, shard=shard)
+    by_run = {
+        id(run): encode_with(run, task, videos, weights=weights, clip_seed=clip_seed, shard=shard) for run in task.runs
+    }
     return {member.name: by_run[id(member.run)][member.view] for member in task.members}
 
 
@@ -115,6 +151,7 @@ def encode_with(
     weights: Weights = "trained",
     views: Sequence[str] | None = None,
     clip_seed: int | None = None,
+    shard: str | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Return view name -> (n, D) features of one run in the order of the entries, from one data set or two."""
     parts = [
@@ -125,6 +162,8 @@ def encode_with(
             weights=weights,
             views=views,
             clip_seed=clip_seed,
+            frame_memory=task.frame_memory if data is task.data else None,
+            shard=shard,
             device=task.device,
             progress=task.progress,
         )

@@ -1,19 +1,18 @@
 """What pixels alone give: three vectors a video from the stored rgb view, no network. Scores must beat these."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from coview.clips.frame_memory import FrameMemory
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import Frame, ProgressSink, VideoEntry
-from coview.embedding.cache import FOLDER, data_identity, remembered
+from coview.embedding.cache import FOLDER, data_identity, remembered_of
 from coview.embedding.embeddings import Embeddings
 from coview.embedding.run import Run
-from coview.views.base import View
 from coview.views.opened import open_views
 
 _WIDTH, _HEIGHT, _BINS = 32, 24, 8
@@ -66,6 +65,7 @@ def _embed_pixels(
     entries: Sequence[VideoEntry],
     *,
     workers: int,
+    frame_memory: FrameMemory | None = None,
     progress: ProgressSink | None = None,
 ) -> Embeddings:
     """Compute the baseline vectors of many videos, several at a time; memory holds a few frames of each.
@@ -74,6 +74,7 @@ def _embed_pixels(
         data: where the stored views are, rgb among them.
         entries: ready videos.
         workers: threads; decoding runs outside Python's lock.
+        frame_memory: through which frames are read; None: from the stored files.
         progress: told after every video.
 
     Raises:
@@ -82,8 +83,20 @@ def _embed_pixels(
     rgb = open_views(data.view_options, ("rgb",))["rgb"]
 
     def vectors(entry: VideoEntry) -> dict[str, NDArray[np.float32]]:
-        with data.stored_file(rgb.name, entry, rgb.suffix) as path:
-            return _pixel_vectors(_frames(rgb, path, num_frames=entry.num_frames or 0))
+        num_frames = entry.num_frames or 0
+
+        def read(wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
+            with data.stored_file(rgb.name, entry, rgb.suffix) as path:
+                return rgb.read(path, wanted)
+
+        if frame_memory is None:
+            return _pixel_vectors(_frames(read, num_frames=num_frames))
+        key = (rgb.name, entry.id)
+        return _pixel_vectors(
+            _frames(
+                lambda wanted: frame_memory.read(key, wanted, num_frames=num_frames, read=read), num_frames=num_frames
+            )
+        )
 
     rows = []
     with ThreadPoolExecutor(max(1, workers)) as threads:
@@ -102,7 +115,14 @@ def _embed_pixels(
 
 
 def cached_pixels(
-    run: Run, data: PreparedDataset, entries: Sequence[VideoEntry], *, workers: int, progress: ProgressSink | None
+    run: Run,
+    data: PreparedDataset,
+    entries: Sequence[VideoEntry],
+    *,
+    workers: int,
+    frame_memory: FrameMemory | None = None,
+    shard: str | None = None,
+    progress: ProgressSink | None,
 ) -> Embeddings:
     """Return the pixel baselines of some videos, computed once and kept with the run's embeddings.
 
@@ -110,11 +130,13 @@ def cached_pixels(
         VideoError: a stored file is damaged.
     """
     identity = {"pixels": PIXEL_BASELINES, "data": data_identity(data, entries, ("rgb",))}
-    return remembered(
-        run.path / FOLDER, identity, lambda: _embed_pixels(data, entries, workers=workers, progress=progress)
-    )
+
+    def make(chosen: Sequence[VideoEntry]) -> Embeddings:
+        return _embed_pixels(data, chosen, workers=workers, frame_memory=frame_memory, progress=progress)
+
+    return remembered_of(run.path / FOLDER, identity, entries, make, shard=shard)
 
 
-def _frames(rgb: View, path: Path, *, num_frames: int) -> Iterator[Frame]:
+def _frames(read: Callable[[NDArray[np.int64]], NDArray[np.uint8]], *, num_frames: int) -> Iterator[Frame]:
     for start in range(0, num_frames, _CHUNK):
-        yield from rgb.read(path, np.arange(start, min(start + _CHUNK, num_frames)))
+        yield from read(np.arange(start, min(start + _CHUNK, num_frames)))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from coview.clips.frame_memory import FrameMemory
 from coview.config import Count, NonNegativeFloat
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.splits import Folds
@@ -58,6 +59,8 @@ class Task:
         progress: told of the videos as they are embedded.
         members: of an ensemble; empty: the run's own views.
         along_with: other splits that will be scored too, so that their videos are embedded at once.
+        frame_memory: keeps the decoded frames of `data`, which are read several times; None: they do not fit.
+        shard: "i/n": embed this share of the videos, and score where it is the last.
     """
 
     run: Run
@@ -67,6 +70,8 @@ class Task:
     progress: ProgressSink | None = None
     members: tuple[EnsembleMember, ...] = ()
     along_with: tuple[str, ...] = ()
+    frame_memory: FrameMemory | None = None
+    shard: str | None = None
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -112,6 +117,8 @@ class Protocol(abc.ABC):
     """Frozen dataclass, every field with a default and a line of meaning."""
     takes_members: ClassVar[bool] = False
     """Whether `Task.members` is heeded: an ensemble of views of several runs can be scored."""
+    takes_shards: ClassVar[bool] = False
+    """Whether `Task.shard` is heeded: nearly all the work is embedding, which several processes can share."""
 
     def __init__(self, settings: Any) -> None:
         self.settings = settings

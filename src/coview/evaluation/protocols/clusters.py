@@ -43,6 +43,7 @@ class Clusters(Protocol):
     """Hungarian accuracy, NMI, ARI, entropy and purity of k-means clusters, per view and for ensembles."""
 
     Settings = ClustersSettings
+    takes_shards = True
 
     def score(self, task: Task) -> Scores:
         """Score a run; see `Protocol.score`."""

@@ -43,6 +43,7 @@ class FewLabels(Protocol):
     """Top-1 with 1, 5, 10, 20 labels a class, linear on frozen features or fine-tuned; mean and spread over draws."""
 
     Settings = FewLabelsSettings
+    takes_shards = True
 
     def score(self, task: Task) -> Scores:
         """Score a run; see `Protocol.score`."""

@@ -30,6 +30,7 @@ class Knn(Protocol):
 
     Settings = KnnSettings
     takes_members = True
+    takes_shards = True
 
     def score(self, task: Task) -> Scores:
         """Score a run; see `Protocol.score`."""

@@ -21,6 +21,7 @@ class Linear(Protocol):
 
     Settings = LinearSettings
     takes_members = True
+    takes_shards = True
 
     def score(self, task: Task) -> Scores:
         """Score a run; see `Protocol.score`."""

@@ -56,6 +56,7 @@ class Retrieval(Protocol):
 
     Settings = RetrievalSettings
     takes_members = True
+    takes_shards = True
 
     def score(self, task: Task) -> Scores:
         """Score a run; see `Protocol.score`."""

@@ -1,0 +1,104 @@
+"""Vectors made in shares, by the jobs of an array or the processes of torchrun; whichever ends last joins them."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coview.embedding.embeddings import Embeddings
+from coview.errors import UserError
+from coview.files import make_folder
+from coview.locks import folder_lock
+from coview.preparation.settings import share_of
+
+_PLACES, _OWN = "places", ("failed", "windows", "places")
+"""Of a description: where in the whole each row stands, and what differs from share to share."""
+
+
+class ShareKept(Exception):  # noqa: N818  (no error)
+    """A share is done and kept; others are not yet."""
+
+
+def own_shard(shard: str | None) -> str | None:
+    """Return the share that a command does, "i/n": as given, else under torchrun that of this process, else None.
+
+    Raises:
+        UserError: it is not of that form.
+    """
+    share_of(shard)
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    return f"{int(os.environ['RANK']) + 1}/{processes}" if shard is None and processes > 1 else shard
+
+
+def own_places(count: int, shard: str | None) -> range:
+    """Return which of `count` things belong to a share."""
+    share, shares = share_of(shard)
+    return range(share - 1, count, shares)
+
+
+def in_shares(path: Path, shard: str, make: Callable[[], tuple[Embeddings, Sequence[int]]]) -> Embeddings:
+    """Make a share, or take it as an earlier call kept it, and join all of them once they are there.
+
+    Args:
+        path: of the whole, which the caller writes; shares lie beside it until they are joined.
+        shard: "i/n".
+        make: gives the vectors of the share, and the place of each of its videos in the whole.
+
+    Returns:
+        The whole, where this share was the last one.
+
+    Raises:
+        ShareKept: others are not done yet.
+        UserError: shares of different runs lie there.
+    """
+    _, shares = share_of(shard)
+    own = _part(path, shard)
+    make_folder(path.parent)
+    if not own.is_file():
+        made, places = make()
+        replace(made, description={**made.description, _PLACES: list(places)}).save(own, full_paths=True)
+    parts = [_part(path, f"{number}/{shares}") for number in range(1, shares + 1)]
+    lock = path.with_name(f".{path.name}.lock")
+    with folder_lock(lock, otherwise=f"another command joins the shares of {path}", wait_seconds=600.0):
+        there = [part for part in parts if part.is_file()]
+        if len(there) < shares:
+            raise ShareKept(f"share {shard} is done; {len(there)} of {shares} are there")
+        joined = _join([Embeddings.load(part) for part in parts], path)
+        for part in parts:
+            part.unlink()
+    lock.unlink(missing_ok=True)
+    return joined
+
+
+def _part(path: Path, shard: str) -> Path:
+    return path.with_name(f".{path.stem}.{shard.replace('/', 'of')}.parquet")
+
+
+def _join(parts: Sequence[Embeddings], path: Path) -> Embeddings:
+    common = [{key: value for key, value in part.description.items() if key not in _OWN} for part in parts]
+    if any(one != common[0] for one in common):
+        raise UserError(
+            f"the shares of {path} were made by different runs or settings; delete {path.parent}/.{path.stem}.*"
+        )
+    order = np.argsort([place for part in parts for place in part.description[_PLACES]], kind="stable")
+
+    def rows(name: str) -> tuple[Any, ...]:
+        everyone = [value for part in parts for value in getattr(part, name)]
+        return tuple(everyone[place] for place in order)
+
+    description: Mapping[str, Any] = {
+        **common[0],
+        "failed": {video: reason for part in parts for video, reason in part.description.get("failed", {}).items()},
+        "windows": sum(part.description.get("windows", 0) for part in parts),
+    }
+    return Embeddings(
+        ids=rows("ids"),
+        features={view: np.concatenate([part[view] for part in parts])[order] for view in parts[0].views},
+        labels=rows("labels"),
+        groups=rows("groups"),
+        paths=rows("paths"),
+        description={key: value for key, value in description.items() if value or key != "windows"},
+    )
