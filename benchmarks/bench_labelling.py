@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import coview
+from coview.collection.about import FORMAT
 from coview.collection.filters import Filter
 from coview.collection.heads.fitting import fit_head
 from coview.collection.heads.head import Head
@@ -45,7 +46,7 @@ CASES: tuple[tuple[str, Literal["videos", "windows"], bool], ...] = (
 def build(folder: Path, windows: int) -> Index:
     """Fill an index with vectors around the centres of classes."""
     run = {"path": "run", "checkpoint": "none", "identity": "made up"}
-    about = {"format": 2, "id": "bench", "run": run, "views": {"rgb": SIZE}}
+    about = {"format": FORMAT, "id": "bench", "run": run, "views": {"rgb": SIZE}}
     index = Index(folder, about=about, create=True)
     generator = np.random.default_rng(0)
     centres = generator.standard_normal((CLASSES, SIZE), dtype=np.float32)

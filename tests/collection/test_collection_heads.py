@@ -69,6 +69,15 @@ def test_the_fit_is_where_the_slope_of_its_loss_is_zero(is_exclusive):
         assert loss(linear.weight - step, linear.bias - turn) > best
 
 
+@pytest.mark.parametrize("is_exclusive", [True, False])
+def test_where_a_fit_begins_is_no_matter(is_exclusive):
+    given, others = training_set(groups=4), training_set(groups=5, seed=1)
+    near = fit_logistic(others.features, others.targets, is_exclusive=is_exclusive)
+    found = [fit_logistic(given.features, given.targets, is_exclusive=is_exclusive, near=one) for one in (None, near)]
+    first, second = (one.logits(given.features) for one in found)
+    np.testing.assert_allclose(second, first, atol=5e-3)
+
+
 def test_rows_with_and_without_a_class_weigh_alike():
     targets = np.array([[1, 1], [0, 1], [0, 1], [0, 0]], dtype=bool)
     weights = balanced_weights(targets)
