@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from coview.collection.heads.timeline import TimelineSettings
 from coview.collection.prediction import predict_to_file, writing
 from coview.collection.prediction.classifier import open_classifier
 from coview.errors import UserError
+from coview.preparation import used_frames, video
 from small_index import write_square
 from small_run import SmallRun  # noqa: F401
 
@@ -102,6 +104,23 @@ def test_it_goes_on_where_it_was_and_names_bad_videos(place, tmp_path, monkeypat
     assert [path.rsplit("/", 1)[-1] for path, _ in written.failed] == ["bad.mp4"]
     assert "not_a_video" in written.failed[0][1]
     assert len(rows(out)) == 3
+
+
+def test_a_long_video_takes_no_more_memory(place, tmp_path, monkeypatch):
+    """Beyond what may be kept (here a few frames), pictures of a video are never together in memory."""
+    monkeypatch.setattr(used_frames, "_MOST_BYTES", 100_000)
+    monkeypatch.setattr(video, "_KEPT_BYTES", 100_000)
+    _, head, _ = place
+    peaks = []
+    for repeats in (3, 3, 12):  # the first one meets what is made once
+        path = tmp_path / f"v{repeats}.mp4"
+        write_square(path, 0, repeats=repeats)
+        tracemalloc.start()
+        (found,) = head.predict(path, workers=0)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert len(found.windows) > 50
+    assert peaks[2] - peaks[1] < 300_000, "180 frames more, of 5 kB each"
 
 
 def test_a_journal_of_other_work_is_begun_anew(place, tmp_path):

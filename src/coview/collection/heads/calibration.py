@@ -1,8 +1,9 @@
 """Logits -> probabilities that come true as often as they say.
 
-Of classes that exclude each other: one temperature and a bias a class (bias-corrected temperature scaling, Alexandari
-et al. 2020, https://arxiv.org/abs/1901.06852). Else a sigmoid a class (Platt 1999). Both are pulled towards doing
-nothing, so that a handful of labels does not promise certainty.
+Of classes that exclude each other: one temperature (Guo et al. 2017, https://arxiv.org/abs/1706.04599). A bias a class
+besides would follow how often the other recordings show a class, which is less often where this one does: with few
+recordings the head would say anything but what it sees. Else a sigmoid a class (Platt 1999). Both are pulled towards
+doing nothing, so that a handful of labels does not promise certainty.
 """
 
 from dataclasses import dataclass
@@ -50,23 +51,28 @@ def fit_calibration(logits: Numbers, targets: NDArray[np.bool_], *, is_exclusive
     outputs = logits.shape[1]
     if len(logits) == 0:
         return Calibration.none(outputs, is_exclusive=is_exclusive)
-    scales = 1 if is_exclusive else outputs
     wanted = targets.astype(np.float64)
 
-    def loss(given: Numbers) -> tuple[float, Numbers]:
-        logs, shift = given[:scales], given[scales:]
-        scale = np.exp(logs)
-        scaled = logits * scale + shift
-        chances = softmax(scaled) if is_exclusive else sigmoid(scaled)
-        likely = np.where(targets, chances, 1.0 if is_exclusive else 1.0 - chances)
-        slope = chances - wanted  # (n, K)
-        by_scale = (slope * logits).sum(axis=0) * scale if scales > 1 else np.array([(slope * logits).sum()]) * scale
-        total = -np.log(np.maximum(likely, 1e-12)).sum() + (given**2).sum() / 2
-        return float(total), np.concatenate([by_scale + logs, slope.sum(axis=0) + shift])
+    def exclusive_loss(given: Numbers) -> tuple[float, Numbers]:
+        scale = np.exp(given[0])
+        chances = softmax(logits * scale)
+        total = -np.log(np.maximum(chances[targets], 1e-12)).sum() + given[0] ** 2 / 2
+        return float(total), np.array([((chances - wanted) * logits).sum() * scale + given[0]])
 
-    found = minimize(loss, np.zeros(scales + outputs), jac=True, method="L-BFGS-B").x
-    scale = np.broadcast_to(np.exp(found[:scales]), (outputs,)).copy()
-    return Calibration(scale, found[scales:], is_exclusive)
+    def loss(given: Numbers) -> tuple[float, Numbers]:
+        logs, shift = given[:outputs], given[outputs:]
+        scale = np.exp(logs)
+        chances = sigmoid(logits * scale + shift)
+        slope = chances - wanted  # (n, K)
+        likely = np.where(targets, chances, 1.0 - chances)
+        total = -np.log(np.maximum(likely, 1e-12)).sum() + (given**2).sum() / 2
+        return float(total), np.concatenate([(slope * logits).sum(axis=0) * scale + logs, slope.sum(axis=0) + shift])
+
+    if is_exclusive:
+        found = minimize(exclusive_loss, np.zeros(1), jac=True, method="L-BFGS-B").x
+        return Calibration(np.full(outputs, np.exp(found[0])), np.zeros(outputs), is_exclusive)
+    found = minimize(loss, np.zeros(2 * outputs), jac=True, method="L-BFGS-B").x
+    return Calibration(np.exp(found[:outputs]), found[outputs:], is_exclusive)
 
 
 def best_thresholds(probabilities: Numbers, targets: NDArray[np.bool_]) -> Numbers:
