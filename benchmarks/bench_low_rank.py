@@ -1,8 +1,8 @@
 """What low-rank adapters (LoRA, by peft) would save of a training step of a pretrained network, beside frozen layers.
 
-A VideoMAE-base of random weights learns with Adam: all of it, all but its first six layers (`optimiser.frozen_layers`),
-and adapters of rank 8 at queries and values. Each is a process of its own, since memory is that of the process. Needs
-`pip install peft`, which coview itself does not use.
+A VideoMAE-base of random weights learns with Adam: all of it, all but the embedding and the first six layers
+(`optimiser.frozen_layers: 7`), and adapters of rank 8 at queries and values. Each is a process of its own, since memory
+is that of the process. Needs `pip install peft`, which coview itself does not use.
 """
 
 import argparse

@@ -53,6 +53,7 @@ def test_from_labels_to_predictions(videos, small_run, tmp_path):  # noqa: F811
     [
         (["v0.mp4,,,a", "v1.mp4,,,a"], "are of 1 class .a."),
         (["v0.mp4,,,a", "v0.mp4,,,b"], "is labelled a and b at once"),
+        (["v0.mp4,,,a", "v0.mp4,,,(none of them)"], r"is labelled \(none of them\) and a at once"),
         (["v0.mp4,,,a", "w.mp4,,,b"], "w.mp4, which is labelled, is not there"),
     ],
 )

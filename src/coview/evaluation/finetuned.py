@@ -92,10 +92,11 @@ def list_moments(labels: Path) -> list[Moment]:
         label = classes[0] if classes else NONE
         before = by_moment.get((path, start, end))
         if len(classes) > 1 or (before is not None and before.label != label):
-            names = sorted({*classes, *([before.label] if before else [])})
+            names = sorted({*(classes or [NONE]), *([before.label] if before else [])})
             raise UserError(
                 f"{path} is labelled {' and '.join(names)} at once; a fine-tuned run tells classes apart that exclude "
-                "each other. Fit a head in its place: coview head INDEX --out HEAD --multi-label"
+                "each other. Change the labels or, of several classes, fit a head in its place: coview head INDEX "
+                "--out HEAD --multi-label"
             )
         if not Path(path).is_file():
             raise UserError(f"{path}, which is labelled, is not there; paths start from the folder of the file")
