@@ -28,8 +28,9 @@ def make_network(kind: str) -> nn.Module:
 
     network: nn.Module = transformers.VideoMAEModel(transformers.VideoMAEConfig(image_size=SIZE))
     if kind == KINDS[1]:
-        for part in (network.embeddings, *network.encoder.layer[:6]):
-            part.requires_grad_(False)
+        network.get_submodule("embeddings").requires_grad_(False)
+        for layer in list(network.get_submodule("encoder.layer").children())[:6]:
+            layer.requires_grad_(False)
     if kind == KINDS[2]:
         from peft import LoraConfig, inject_adapter_in_model
 
