@@ -6,6 +6,7 @@ Part is "windows" or "videos". Vectors reach the disk before the transaction tha
 moment, what the table does not name is no part of the index, and the next process that writes cuts it off.
 """
 
+import heapq
 import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -73,7 +74,7 @@ class LocalStore(CatalogueStore):
 
     def read(self, view: str, part: Part, first: int, count: int) -> NDArray[np.float16]:
         """Return rows from `first` on, mapped."""
-        return self._rows(view, part)[first : first + count]
+        return self._files[view, part].some(first, count)
 
     def fit(self, view: str, part: Part, count: int, *, mend: bool) -> None:
         """Cut off what lies behind `count` rows."""
@@ -82,9 +83,6 @@ class LocalStore(CatalogueStore):
     def place(self, view: str, part: Part) -> str:
         """Return the path of the file."""
         return str(self._files[view, part].path)
-
-    def _rows(self, view: str, part: Part) -> NDArray[np.float16]:
-        return self._files[view, part].rows(self.catalogue.counts()[PARTS.index(part)])
 
     def _refresh(self) -> None:
         """Read anew where the vectors of videos lie, where anything has changed."""
@@ -207,8 +205,11 @@ class LocalStore(CatalogueStore):
             values = mean_of_views({view: cosines_at(rows[view], vector, looked_at) for view, vector in query.items()})
         # A video that is not among the `top` by its best window has no moment among the `top` moments.
         best_of_video = best_of_each(values, firsts, looked_at)  # (V,)
-        found = []
+        found: list[Candidate] = []
+        best: list[float] = []  # a heap of the `top` best cosines
         for row in best_places(best_of_video, top):
+            if looked_at is None and len(best) == top and best_of_video[row] < best[0]:
+                break  # this video has no moment that is better, nor have those after it
             windows = slice(int(firsts[row]), int(firsts[row] + counts[row]))
             times = self.catalogue.times(int(numbers[row]))
             if looked_at is None:
@@ -219,6 +220,7 @@ class LocalStore(CatalogueStore):
             for window, start, end in find_moments(total, times[:, 0], times[:, 1], most=per_video):
                 cosine_of = {view: float(of_views[view][window]) for view in query}
                 found.append(Candidate(int(numbers[row]), float(total[window]), cosine_of, start, end))
+                (heapq.heappushpop if len(best) == top else heapq.heappush)(best, found[-1].cosine)
         return sorted(found, key=lambda one: (-one.cosine, one.number))[:top]
 
     def _all_times(self) -> NDArray[np.float64]:

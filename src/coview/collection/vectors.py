@@ -74,6 +74,15 @@ class VectorFile:
             self._rows = np.memmap(self.path, dtype="<f2", mode="r", shape=(count, self.size))
         return self._rows
 
+    def some(self, first: int, count: int) -> NDArray[np.float16]:
+        """Return rows (count, D) from `first` on, mapped.
+
+        Raises:
+            UserError: the file is gone or too short.
+        """
+        held = self._rows if self._rows is not None and len(self._rows) >= first + count else self.rows(first + count)
+        return held[first : first + count]
+
     def _bytes(self, count: int) -> int:
         return 2 * self.size * count
 
