@@ -203,6 +203,15 @@ def test_all_of_it_by_keys(open_page):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(21, 23, 27)"
 
 
+def test_keys_go_on_at_the_clip_that_was_searched_by(open_page):
+    page = open_page()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".refine")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.pane') !== null")
+
+
 def test_all_views_side_by_side(open_page):
     page = open_page()
     card_of(page, "fast/v1").click()

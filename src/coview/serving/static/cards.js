@@ -11,7 +11,7 @@ export function card({ video, start = null, end = null, cosine = null, isQuery =
   picture.addEventListener("error", () => screen.classList.add("none"), { once: true });
   const time = start === null ? (video.seconds ? clock(video.seconds) : "") : `${clock(start)} – ${clock(end)}`;
   const screen = el("div", { class: "screen" }, picture, time && el("span", { class: "time" }, time));
-  const name = el("span", { class: "name", title: video.id }, ...named(video.id));
+  const name = el("span", { class: "name", title: video.id }, ...named(video.id, isQuery ? null : video.label));
   const facts = el("span", { class: "facts" });
   if (cosine !== null) {
     const bar = el("span", { class: "gauge" }, el("i"));

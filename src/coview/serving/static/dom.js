@@ -14,10 +14,11 @@ export function el(tag, props = {}, ...children) {
   return node;
 }
 
-// A name of which folders are shortened before the file is.
-export function named(text) {
+// A name of which folders are shortened before the file is; not shown where the label says the same.
+export function named(text, label = null) {
   const at = text.lastIndexOf("/") + 1;
-  return [text.slice(0, at), text.slice(at)].filter(Boolean).map((part) => el("bdi", {}, part));
+  const folders = at ? [el("bdi", { class: text.slice(0, at) === `${label}/` ? "told" : "" }, text.slice(0, at))] : [];
+  return [...folders, el("bdi", {}, text.slice(at))];
 }
 
 export const byId = (id) => document.getElementById(id);

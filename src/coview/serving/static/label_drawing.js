@@ -55,7 +55,7 @@ export function howGood(standing) {
     const interval = standing.low === null ? "" : ` (95 %: ${share(standing.low)} to ${share(standing.high)})`;
     const words = `macro-F1${interval}, on ${counted(standing.recordings, "recording")} that the head had not seen. Its probabilities are off by ${share(standing.calibration_error)} points.`;
     parts.push(el("div", { class: "large" }, `${share(standing.macro_f1)} %`), el("p", {}, words));
-  } else parts.push(el("p", {}, standing.has_head ? "That cannot be said yet: label moments of other recordings." : (standing.labels && standing.reason) || "Not at all yet: name a class and label a few moments."));
+  } else parts.push(el("p", {}, standing.has_head ? "That cannot be said yet: label moments of other recordings." : (standing.state === "fitting" ? "Learning from the labels …" : standing.labels && standing.reason) || "Not at all yet: name a class and label a few moments."));
   for (const remark of standing.remarks || []) parts.push(el("p", {}, `Note: ${remark}.`));
   if (standing.classes.length) {
     const heads = ["class", "labels", "F1", "95 %"].map((name) => el("th", { scope: "col" }, name));

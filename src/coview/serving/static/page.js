@@ -54,6 +54,7 @@ async function show() {
   state.route = route();
   const { section, text, label } = state.route;
   for (const link of byId("sections").children) link.toggleAttribute("aria-current", link.dataset.section === section);
+  byId("sections").querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   if (document.activeElement !== byId("text")) byId("text").value = text;
   byId("text").closest("form").classList.toggle("no-text", section !== "videos");
   byId("label").value = label;
@@ -126,6 +127,7 @@ async function showSearch(isNow) {
   state.panes.push(example);
   stage.replaceChildren(example.node, el("div", { class: "hint" }, el("p", {}, "Drag over the timeline to search by a stretch of it. Click a hit to see its moment here.")));
   stage.hidden = false;
+  if (document.activeElement === document.body) stage.focus({ preventScroll: true }); // Tab goes on from here
   example.showHeat(query, views);
   byId("content").setAttribute("aria-busy", "true");
   byId("told").replaceChildren(el("p", {}, query.upload ? "Reading the file and searching …" : "Searching …"));
@@ -275,7 +277,7 @@ function listenForKeys() {
     const pane = state.panes.find((one) => one.node.contains(document.activeElement)) || state.panes[state.panes.length - 1];
     const actions = {
       "/": () => byId("text").focus(),
-      "?": () => byId("keys").showModal(),
+      "?": showKeys,
       t: switchTheme,
       o: () => byId("file").click(),
       s: () => target.closest?.(".card")?.search(),
@@ -296,6 +298,11 @@ function listenForKeys() {
       actions[event.key]();
     }
   });
+}
+
+function showKeys() {
+  byId("keys").showModal();
+  byId("keys").scrollTop = 0;
 }
 
 function switchTheme() {
@@ -323,7 +330,7 @@ async function begin() {
     // the system's choice stands
   }
   byId("theme").addEventListener("click", switchTheme);
-  byId("help-button").addEventListener("click", () => byId("keys").showModal());
+  byId("help-button").addEventListener("click", showKeys);
   byId("find").addEventListener("submit", (event) => event.preventDefault());
   let typing = 0;
   byId("text").addEventListener("input", () => {

@@ -1,7 +1,7 @@
 // One video, large: its film, a timeline to seek and to drag over, a strip of how like the query each moment is,
 // and all of its views side by side.
 import { clock, el, named, toast } from "./dom.js";
-import { filmOf, playable, post, viewOf } from "./api.js";
+import { filmOf, playable, post, posterOf, viewOf } from "./api.js";
 
 const DRAG_PIXELS = 6;
 const LEAST_SECONDS = 0.2;
@@ -21,6 +21,8 @@ export class Pane {
     this.isGone = false;
     this.windows = null;
     this.film = el("video", { muted: true, playsInline: true, loop: true, tabIndex: -1, preload: "auto", "aria-label": this.name });
+    const around = moment || segment;
+    if (this.video) this.film.poster = posterOf(this.video, around?.end ? (around.start + around.end) / 2 : null);
     this.word = el("p", { class: "word" });
     this.screen = el("div", { class: "screen" }, this.film, this.word);
     this.heat = el("canvas", { class: "heat", "aria-hidden": "true" });
