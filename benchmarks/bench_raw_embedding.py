@@ -4,6 +4,9 @@ The peer is what `coview.prepare` with x264's preset medium and `Run.embed` of w
 done before. Both take turns in one process on one core; seconds are of the processor, medians. Videos are the shortest
 of UCF101's where COVIEW_DATA names some, else synthetic. A 1080p file is made of the first, to measure preparing one.
 With one repeat, the default, it takes about a minute of one core.
+
+The last part indexes the same files into a new index, beside its bare parts: making the views alone, and the encoders'
+forward pass alone, on as many windows of random numbers, in the same precision and batches. The three take turns.
 """
 
 import argparse
@@ -22,7 +25,11 @@ import numpy as np
 import torch
 
 import coview
+from coview.collection.embedding_videos import make_views
 from coview.datasets.synthetic import SyntheticSettings
+from coview.datatypes import VideoEntry
+from coview.embedding.extract import window_features
+from coview.embedding.precision import place_encoder
 from coview.video.decode import decode_frames
 from coview.video.synthetic_files import write_synthetic
 from record import record
@@ -42,11 +49,15 @@ def main() -> None:
         folder = Path(name)
         files = source_files(folder)
         embedding = {algorithm: compare(files, folder, algorithm, given.repeats) for algorithm in ALGORITHMS}
+        indexing = {algorithm: index_cost(files, folder, algorithm, given.repeats) for algorithm in ALGORITHMS}
         large = write_1080p(files[0], folder / "1080p.mp4")
         preparing = {kind: prepare_ms(paths, folder) for kind, paths in (("files", files), ("1080p", [large]))}
-    path = record("raw_embedding", {"videos": len(files), "embedding": embedding, "rgb_ms_per_frame": preparing})
+    values = {"videos": len(files), "embedding": embedding, "indexing": indexing, "rgb_ms_per_frame": preparing}
+    path = record("raw_embedding", values)
     for algorithm, values in embedding.items():
         print(f"{algorithm}: {values['share']} of the time, least cosine {values['least_cosine']}")
+    for algorithm, values in indexing.items():
+        print(f"index with {algorithm}: {values['ratio']} times its bare parts")
     print(f"preparing rgb, ms a frame: {preparing}; {path.name}")
 
 
@@ -92,6 +103,58 @@ def compare(files: list[Path], folder: Path, algorithm: str, repeats: int) -> di
         "goal_share": GOALS[algorithm],
         "least_cosine": round(float(np.min(cosines)), 5),
     }
+
+
+def index_cost(files: list[Path], folder: Path, algorithm: str, repeats: int) -> dict[str, Any]:
+    """Index the files, make their views alone, and let the encoders work alone, by turns; processor seconds."""
+    run = coview.load(folder / f"run-{algorithm}")
+    entries = [VideoEntry(id=path.stem, path=str(path)) for path in files]
+    numbers = itertools.count()
+
+    def index() -> int:
+        made = coview.open_index(folder / f"{algorithm}-idx{next(numbers)}", run=run)
+        assert made.add(files, workers=0, device="cpu").added == len(files)
+        windows = made.store.totals()[1]
+        made.close()
+        return windows
+
+    def views() -> None:
+        for _ in make_views(run, entries, workers=0, on_frames=lambda count: None):
+            pass
+
+    windows, device = index(), torch.device("cpu")  # what is compiled or tried once is done after this
+    dtypes, clip = run.embedding_dtypes("cpu"), run.config.clip
+    placed = {
+        view: place_encoder(encoder, dtypes[view], view=view, config=run.config, pool=run.method.pool, device=device)
+        for view, encoder in run.encoders.items()
+    }
+    frames = clip.num_blocks * clip.block_length
+
+    def forward() -> None:
+        with torch.inference_mode():
+            for view, encoder in placed.items():
+                size, channels = run.config.views[view].size, run.resolved["channels"][view]
+                for first in range(0, windows, run.config.evaluation.batch_size):
+                    count = min(run.config.evaluation.batch_size, windows - first)
+                    clips = noise[view].expand(count, channels, frames, size, size).contiguous()
+                    window_features(encoder, clips, clip=clip, pool=run.method.pool)
+
+    noise = {
+        view: torch.randn(1, run.resolved["channels"][view], frames, made.size, made.size)
+        for view, made in run.config.views.items()
+    }
+    ways: dict[str, Callable[[], Any]] = {"index": index, "views": views, "forward": forward}
+    forward()
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(max(3, repeats)):
+        for way, work in ways.items():
+            began = time.process_time()
+            work()
+            seconds[way].append(time.process_time() - began)
+    medians = {way: statistics.median(taken) for way, taken in seconds.items()}
+    ratio = medians["index"] / (medians["views"] + medians["forward"])
+    rounded = {way: round(value, 3) for way, value in medians.items()}
+    return {"windows": windows, "processor_seconds": rounded, "ratio": round(ratio, 3), "goal_ratio": 1.1}
 
 
 def write_1080p(source: Path, out: Path) -> Path:
