@@ -64,7 +64,8 @@ class LabelsCommand(Command):
             print(f"{count:,} new labels from {self.file}; {len(labels):,} in all")
             print(f"next: coview head {self.index} --out {self.index}-head")
         elif self.action == "export" and self.file is not None:
-            print(f"{labels.export_file(self.file, format=self.format):,} labels written to {self.file}")
+            count = labels.export_file(self.file, format=self.format)
+            print(f"{count:,} {'label' if count == 1 else 'labels'} written to {self.file}")
         else:
             _show(labels.rows())
         return 0
