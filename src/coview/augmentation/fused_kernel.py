@@ -199,6 +199,8 @@ def fill_clip(
             # With a constant for C the loops over channels vanish.
             if channels == 3:
                 _blend_columns(line, columns, column_weights, planes, y, 3)
+            elif channels == 2:
+                _blend_columns(line, columns, column_weights, planes, y, 2)
             else:
                 _blend_columns(line, columns, column_weights, planes, y, channels)
         if matrices.shape[0]:
@@ -211,5 +213,7 @@ def fill_clip(
         for y in range(size):
             if channels == 3:
                 _store(finished, y, out[t, y], 3)
+            elif channels == 2:
+                _store(finished, y, out[t, y], 2)
             else:
                 _store(finished, y, out[t, y], channels)

@@ -72,7 +72,9 @@ def _global_moments(clips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Each process sends its own mean and variance, which are then combined about the common mean: sums of squares
     would cancel. In float64, so that large counts are exact.
     """
-    variance, mean = torch.var_mean(clips.float(), dim=(0, 2, 3, 4), correction=0)
+    mean, variance = torch.batch_norm_update_stats(
+        clips.float(), None, None, 0.0
+    )  # var_mean takes 4 to 15 times as long
     count = torch.full((1,), clips.numel() / clips.shape[1], dtype=torch.float64, device=clips.device)
     local = torch.cat([mean.double(), variance.double(), count])  # (2*D + 1,)
     gathered = [torch.empty_like(local) for _ in range(dist.get_world_size())]
@@ -93,20 +95,20 @@ class _NormaliseGlobally(torch.autograd.Function):
     def forward(  # the order of arguments is autograd's
         ctx: Any, clips: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, count: Tensor
     ) -> Tensor:
-        ctx.save_for_backward(clips, weight, mean, variance.rsqrt(), count)
+        ctx.save_for_backward(clips, weight, mean, variance, count)
         return functional.batch_norm(clips, mean, variance, weight, bias, training=False, eps=0.0)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> _Gradients:
-        clips, weight, mean, inverse, count = ctx.saved_tensors
-        gradient = gradients[0].float()
-        each = (1, -1, 1, 1, 1)
-        standardised = (clips.float() - mean.view(each)) * inverse.view(each)
-        bias_gradient = gradient.sum((0, 2, 3, 4))  # (D,)
-        weight_gradient = (gradient * standardised).sum((0, 2, 3, 4))  # (D,)
+        clips, weight, mean, variance, count = ctx.saved_tensors
+        raw = clips.float()
+        # As if the moments were constants, in one pass; what flows through them is linear in the clips, another one.
+        direct, weight_gradient, bias_gradient = torch.ops.aten.native_batch_norm_backward(
+            gradients[0].float(), raw, weight, mean, variance, None, None, False, 0.0, [True, True, True]
+        )
         sums = torch.cat([bias_gradient, weight_gradient])
         dist.all_reduce(sums)
-        bias_sum, weight_sum = (sums / count).chunk(2)
-        through_moments = bias_sum.view(each) + standardised * weight_sum.view(each)
-        clips_gradient = (weight * inverse).view(each) * (gradient - through_moments)
+        bias_sum, weight_sum = (sums / count * (weight * variance.rsqrt()).repeat(2)).chunk(2)  # (D,) each
+        through_moments = functional.batch_norm(raw, mean, variance, weight_sum, bias_sum, training=False, eps=0.0)
+        clips_gradient = direct.sub_(through_moments)
         return clips_gradient.to(clips.dtype), weight_gradient, bias_gradient, None, None, None
