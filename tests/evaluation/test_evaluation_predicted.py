@@ -65,6 +65,10 @@ def test_the_command_writes_a_page(tables, capsys):
     said = capsys.readouterr().out
     assert "mAP at IoU 0.3: 0.75" in said
     assert "1 videos were predicted of which" in said
+    assert "note:" not in said
+    (tables / "timeline.csv").write_text(SEGMENTS.format(tables) + f"{tables}/v.mp4,2,3,c,0.5\n")
+    assert run_arguments(["score", str(tables / "timeline.csv"), str(tables / "truth.csv")]) == 0
+    assert "truth.csv never names c\n" in capsys.readouterr().out
     page = (tables / "timeline.html").read_text()
     assert "Do the probabilities come true?" in page
     assert "<svg" in page
@@ -77,6 +81,7 @@ def test_the_command_writes_a_page(tables, capsys):
         ("path,start,end,label,probability\n", TRUTH, "has no predictions"),
         ("path,start,end,label,probability\nv,0,x,a,1\n", TRUTH, "line 2: end is 'x', expected a number"),
         ("path,start,end,label,probability\nq,0,1,a,1\n", TRUTH, "have no video in common"),
+        ("path,start,end,label,probability\nv,0,1,z,1\n", TRUTH, "have no class in common: 'z' here, 'a' there"),
         (SEGMENTS, "path,label\nv.mp4,a\n", "labels whole videos alone"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 
 from coview.cli.command import Command, Settings
-from coview.cli.findings import class_cells, print_table
+from coview.cli.findings import class_cells, one_line, print_table
 from coview.errors import UserError
 
 Predictions = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PREDICTIONS")]
@@ -59,5 +59,7 @@ class Score(Command):
                 f"{quality.unjudged:,} videos were predicted of which {self.truth} says nothing, and "
                 f"{quality.missing:,} that it names have no prediction"
             )
+        if quality.unnamed:
+            print(one_line(f"note: {self.truth} never names {', '.join(quality.unnamed)}"))
         print(f"report: {write_prediction_report(quality, out, predictions=self.predictions, truth=self.truth)}")
         return 0

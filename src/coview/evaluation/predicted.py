@@ -34,6 +34,7 @@ class PredictionQuality:
         videos: how many were judged.
         unjudged: how many were predicted of which the truth says nothing.
         missing: how many the truth names that were not predicted; of segments they count as missed.
+        unnamed: classes that are predicted, or may be, and that the truth never names: misspelt, or not looked for.
     """
 
     kind: str
@@ -43,6 +44,7 @@ class PredictionQuality:
     videos: int
     unjudged: int
     missing: int
+    unnamed: tuple[str, ...]
 
 
 def score_predictions(predictions: Path | str, truth: Path | str) -> PredictionQuality:
@@ -57,7 +59,7 @@ def score_predictions(predictions: Path | str, truth: Path | str) -> PredictionQ
             are found by path, else by a file name that only one has.
 
     Raises:
-        UserError: no such table, or the two have no video in common, or truth without times for segments.
+        UserError: no such table, no video or no class that both have, or truth without times for segments.
     """
     kind, rows = _read_table(Path(predictions))
     said = read_labels(Path(truth))
@@ -79,6 +81,12 @@ def score_predictions(predictions: Path | str, truth: Path | str) -> PredictionQ
             f"{_some(by_video)} there"
         )
     predicted = {row["path"] for row in rows}
+    mine, theirs = _predicted_classes(kind, rows), {name for one in said for name in one.classes}
+    if mine and theirs and not mine & theirs:
+        raise UserError(
+            f"{predictions} and {truth} have no class in common: {_some(mine)} here, {_some(theirs)} there; classes "
+            "are the same where their names are"
+        )
     found = {"videos": _score_videos, "segments": _score_segments, "windows": _score_windows}[kind](
         judged, names, by_video
     )
@@ -88,6 +96,7 @@ def score_predictions(predictions: Path | str, truth: Path | str) -> PredictionQ
         videos=len(by_video) if kind == "segments" else len({row["path"] for row in judged}),
         unjudged=len(predicted - set(names)),
         missing=len(set(by_video) - set(names.values())),
+        unnamed=tuple(sorted(mine - theirs)),
     )
 
 
@@ -119,6 +128,13 @@ def _read_table(path: Path) -> tuple[str, list[dict[str, str]]]:
             except (TypeError, ValueError):
                 raise UserError(f"{path}, line {line}: {name} is {row[name]!r}, expected a number") from None
     return kind, rows
+
+
+def _predicted_classes(kind: str, rows: Sequence[Mapping[str, str]]) -> set[str]:
+    """Return the classes that a table can name; of segments those that it does."""
+    if kind == "segments":
+        return {row["label"] for row in rows} - {NONE}
+    return {name.removeprefix(_CHANCE) for name in rows[0] if name.startswith(_CHANCE)}
 
 
 def _common_names(predicted: set[str], true: set[str]) -> dict[str, str]:
