@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import subprocess
@@ -28,18 +29,18 @@ class Ended:
     Attributes:
         status: exit status; minus the signal where one killed it.
         text: what it printed.
-        seconds: how long it took.
+        processor_seconds: what it took, with the processes that it waited for.
     """
 
     status: int
     text: str
-    seconds: float
+    processor_seconds: float
 
     @property
     def objection(self) -> str:
         """Say what no ending may be: a traceback, or a death by something else than a kill."""
         if "Traceback" in self.text:
-            return f"traceback: {self.text.strip().splitlines()[-1][:300]}"
+            return f"traceback: {self.text[self.text.index('Traceback') :][-900:]}"
         if self.status < 0 and self.status != -signal.SIGKILL:
             return f"died of signal {-self.status}"
         return "" if self.status <= 2 or self.status > 128 else f"exit status {self.status}"
@@ -72,17 +73,15 @@ def run_child(
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
     is_sent, known = send is None, set[int]()
     while True:
-        done, status = os.waitpid(child, os.WNOHANG)
+        done, status, used = os.wait4(child, os.WNOHANG)
         elapsed = time.monotonic() - started
         known.update(descendants(child) if to_all and not done else ())
         if done:
             text = log.read_text(errors="replace")
             outlived = _wait_for_ends(known)
-            return Ended(
-                os.waitstatus_to_exitcode(status),
-                f"{text}\nTraceback: outlived by {outlived}" if outlived else text,
-                elapsed,
-            )
+            if outlived:
+                text += f"\nTraceback: outlived by {outlived}"
+            return Ended(os.waitstatus_to_exitcode(status), text, used.ru_utime + used.ru_stime)
         if not is_sent and elapsed >= after_seconds and send is not None:
             targets = [child, *(descendants(child) if to_all else ())]
             _send(send, targets)
@@ -93,7 +92,7 @@ def run_child(
         if elapsed > limit_seconds:
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
-            return Ended(99, "no end", elapsed)
+            return Ended(99, "no end", limit_seconds)
         time.sleep(0.002)
 
 
@@ -139,6 +138,7 @@ def _be_child(work: Callable[[], int | str], log: Path) -> None:
         written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(written, 1)
         os.dup2(written, 2)
+        logging.getLogger("coview").handlers.clear()  # they write to where the parent did
         sys.stdout, sys.stderr = open(1, "w", closefd=False), open(2, "w", closefd=False)  # noqa: PTH123, SIM115
         outcome = work()
         if isinstance(outcome, str):

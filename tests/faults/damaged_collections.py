@@ -1,13 +1,17 @@
 """Damage to what a collection keeps: indexes, labels, heads, exported models, tables that are being written."""
 
 import importlib.util
+import os
 import shutil
+import signal
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from campaign import Campaign, heard
+from children import run_child
 from damage import damage
 from victims import Collection, Victim
 
@@ -55,6 +59,7 @@ def try_collection_damage(campaign: Campaign, victim: Victim, made: Collection, 
             campaign.attempt(kind, f"{name}, {what}", event)
     if importlib.util.find_spec("faiss") is not None:
         _damage_cells(campaign, folder, each=each)
+    _damage_log(campaign, made, folder, each=each)
     _damage_labels(campaign, made, folder, each=each)
     _damage_journal(campaign, victim, made, folder, each=each)
 
@@ -122,6 +127,37 @@ def _damage_cells(campaign: Campaign, folder: Path, *, each: int) -> None:
             return "" if all(same) else "read without a word, and differs"
 
         campaign.attempt("cells of an index", what, event)
+
+
+def _damage_log(campaign: Campaign, made: Collection, folder: Path, *, each: int) -> None:
+    """Damage what a process that was killed left beside the table: it is all there, or is told."""
+    random, left, copy = campaign.generator("log"), folder / "killed", folder / "damaged-killed"
+    shutil.copytree(made.index, left)
+
+    def label_and_die() -> str:
+        index, reader = coview.open_index(left), sqlite3.connect(left / "index.sqlite")
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM about").fetchall()  # while another one reads, steps stay in the log
+        for row in index.store.rows(status="ready"):
+            index.labels.add(row.facts.id, "seen")
+        os.kill(os.getpid(), signal.SIGKILL)
+        return ""
+
+    assert run_child(label_and_die, folder / "child.log").status == -signal.SIGKILL
+    shutil.copytree(left, copy)
+    expected = _look_at_index(copy)
+    for _ in range(each):
+        shutil.rmtree(copy)
+        shutil.copytree(left, copy)
+        log = copy / "index.sqlite-wal"
+        what, content = damage(log.read_bytes(), random)
+        log.write_bytes(content)
+
+        def event() -> str:
+            with heard() as words:
+                return "" if _look_at_index(copy) == expected or words else "read without a word, and differs"
+
+        campaign.attempt("log of an index's table", what, event)
 
 
 def _damage_labels(campaign: Campaign, made: Collection, folder: Path, *, each: int) -> None:

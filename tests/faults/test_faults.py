@@ -7,8 +7,9 @@ from campaign import Campaign
 from children import run_child
 from damage import damage, try_damage
 from damaged_collections import try_collection_damage
-from interruptions import try_disks, try_kills
+from interruptions import try_disks, try_kills, try_signals
 from mutated_videos import try_videos
+from odd_options import try_options
 from odd_settings import try_settings
 from victims import Victim, make_collection, make_victim
 
@@ -35,6 +36,12 @@ def test_odd_settings_end_in_one_line(campaign, tmp_path):
     assert sum(campaign.tried.values()) == 75
 
 
+def test_odd_options_are_refused_in_one_line(campaign, victim):
+    try_options(campaign, victim, victim.source.parent, each=3, only=("search", "duplicates", "sample", "predict"))
+    assert faults(campaign) == []
+    assert sum(campaign.tried.values()) == 12
+
+
 def test_damaged_files_are_told_and_never_taken_for_sound(campaign, victim, tmp_path):
     try_damage(campaign, victim, tmp_path, each=2)
     assert faults(campaign) == []
@@ -53,9 +60,11 @@ def test_videos_with_accidents_end_with_a_reason(campaign, victim, tmp_path):
     assert faults(campaign) == []
 
 
-def test_what_is_killed_or_has_no_room_goes_on_to_the_same_end(campaign, victim, tmp_path):
-    try_kills(campaign, victim, tmp_path, each=1, names=("prepare", "pretrain"))
-    try_disks(campaign, victim, tmp_path, each=1, names=("prepare",))
+def test_what_is_killed_or_has_no_room_goes_on_to_the_same_end(campaign, victim):
+    folder = victim.source.parent  # where the collection of another test may lie already
+    try_kills(campaign, victim, folder, each=1, names=("prepare", "pretrain", "head", "predict"))
+    try_signals(campaign, victim, folder, each=1, names=("head",))
+    try_disks(campaign, victim, folder, each=1, names=("prepare", "head"))
     assert faults(campaign) == []
 
 

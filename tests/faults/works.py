@@ -1,6 +1,7 @@
 """The long commands: how each is given, what it needs beforehand, and what it has made when it is done."""
 
 import contextlib
+import io
 import shutil
 import time
 from collections.abc import Callable
@@ -194,7 +195,8 @@ class Works:
     @cached_property
     def _predictions(self) -> Path:
         out, made = self.folder / "predictions.csv", self.collection
-        assert status_of(["predict", made.head, made.index, "--out", out, "--kind", "segments"]) == 0
+        with io.StringIO() as said, redirect_stdout(said), redirect_stderr(said):
+            assert status_of(["predict", made.head, made.index, "--out", out, "--kind", "segments"]) == 0
         return out
 
     def _copy_run(self, out: Path) -> None:

@@ -27,3 +27,8 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
 def _plain(character: str) -> str:
     base = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode("ascii")
     return _PLAIN.get(character) or base or "?"
+
+
+def one_line(text: str) -> str:
+    """Return text that a terminal shows as it is: no line breaks, no control characters."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)

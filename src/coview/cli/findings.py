@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import tyro
 
 from coview.cli.command import Command, Settings
+from coview.cli.encoding import one_line
 from coview.errors import UserError
 
 if TYPE_CHECKING:
@@ -101,11 +102,6 @@ def print_table(rows: list[dict[str, str]]) -> None:
     widths = {place: max(len(row[place]) for row in shown) for place in kept}
     for row in shown:
         print("  ".join(row[place].ljust(widths[place]) for place in kept).rstrip())
-
-
-def one_line(text: str) -> str:
-    """Return text that a terminal shows as it is: no line breaks, no control characters."""
-    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
 
 
 def from_here(path: str) -> str:

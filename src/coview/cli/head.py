@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from coview.cli.command import Command, Settings
-from coview.cli.findings import IndexFolder, class_cells, one_line, print_table
+from coview.cli.encoding import one_line
+from coview.cli.findings import IndexFolder, class_cells, print_table
 
 
 @dataclass(frozen=True)

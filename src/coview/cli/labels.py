@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from coview.cli.command import Command, Settings
-from coview.cli.findings import IndexFolder, one_line, print_table
+from coview.cli.encoding import one_line
+from coview.cli.findings import IndexFolder, print_table
 from coview.errors import UserError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import tyro
 
 from coview.cli.command import Command, Settings
-from coview.cli.findings import one_line
+from coview.cli.encoding import one_line
 from coview.cli.terminal import progress_bar
 from coview.errors import UserError
 

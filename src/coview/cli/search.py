@@ -9,7 +9,8 @@ from typing import Annotated
 import tyro
 
 from coview.cli.command import Command, Settings
-from coview.cli.findings import IndexFolder, check_format, from_here, one_line, print_findings
+from coview.cli.encoding import one_line
+from coview.cli.findings import IndexFolder, check_format, from_here, print_findings
 from coview.errors import UserError
 
 Query = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="QUERY")]

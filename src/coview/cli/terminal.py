@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from coview.cli.encoding import write_plain_letters
+from coview.cli.encoding import one_line, write_plain_letters
 from coview.errors import UserError
 from coview.files import refusal
 from coview.stopping import Interrupted, interrupts
@@ -45,10 +45,10 @@ def run_command(command: Callable[[], int | None]) -> int:
 
 
 def _plain(text: str) -> str:
-    """Return text that rich prints as it is."""
+    """Return text that rich prints as it is, in one line whatever it names."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(one_line(text))
 
 
 @cache

@@ -1,7 +1,7 @@
 """The work of `Index.add`: what a source holds is compared with what the index knows; only the difference is done."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -96,36 +96,59 @@ def forget_damaged(store: Store) -> None:
     store.remove(row.number for row in damaged)
 
 
-def read_own_fields(table: Path, store: Store, *, folder: Path) -> dict[str, dict[str, str]]:
-    """Read fields of the user's own from a table with a column "path" (starting from the table's folder) or "id".
+@dataclass(frozen=True)
+class OwnFields:
+    """A table of the user's own fields.
 
-    Returns:
-        Stored path -> name -> text, of the videos that are in the store.
-
-    Raises:
-        UserError: the table cannot be read, names no video of the index, or a column has a name that means something.
+    Attributes:
+        table: the file.
+        key: "path" or "id", by which its rows name videos.
+        values: stored path or id -> name -> text.
     """
-    read = read_table(table)
-    key = next((name for name in ("path", "id") if name in read.columns), None)
-    names = [name for name in read.columns if name and name not in ("path", "id")]
-    if key is None or not names:
-        raise UserError(f"{table} has the columns {', '.join(read.columns)}; expected 'path' or 'id', and others")
-    taken = [name for name in names if name in FILTERS]
-    if taken:
-        raise UserError(f"{table} has a column {taken[0]!r}, by which an index filters already; give it another name")
-    wanted = {
-        stored_path(table.parent / row["path"], folder) if key == "path" else row["id"]: {
-            name: row[name] for name in names if row[name]
+
+    table: Path
+    key: str
+    values: Mapping[str, Mapping[str, str]]
+
+    @classmethod
+    def read(cls, table: Path, *, folder: Path) -> "OwnFields":
+        """Read a table with a column "path" (starting from the table's folder) or "id".
+
+        Raises:
+            UserError: it cannot be read, or a column has a name that means something.
+        """
+        read = read_table(table)
+        key = next((name for name in ("path", "id") if name in read.columns), None)
+        names = [name for name in read.columns if name and name not in ("path", "id")]
+        if key is None or not names:
+            raise UserError(f"{table} has the columns {', '.join(read.columns)}; expected 'path' or 'id', and others")
+        taken = [name for name in names if name in FILTERS]
+        if taken:
+            raise UserError(f"{table} has a column {taken[0]!r}, by which an index filters already; give another name")
+        values = {
+            stored_path(table.parent / row["path"], folder) if key == "path" else row["id"]: {
+                name: row[name] for name in names if row[name]
+            }
+            for _, row in read.rows
         }
-        for _, row in read.rows
-    }
-    rows = store.rows(path=list(wanted)) if key == "path" else store.rows(id=list(wanted))
-    found = {getattr(row.facts, key): row.facts.path for row in rows}
-    if not found:
-        raise UserError(f"not one of the {len(wanted):,} videos of {table} is in {folder}; see its column {key!r}")
-    if len(found) < len(wanted):
-        log.warning("%s: %s of %s videos are not in the index", table, len(wanted) - len(found), len(wanted))
-    return {path: wanted[name] for name, path in found.items()}
+        return cls(table, key, values)
+
+    def of_videos(self, store: Store, *, folder: Path) -> dict[str, Mapping[str, str]]:
+        """Return stored path -> name -> text, of the videos that are in the store.
+
+        Raises:
+            UserError: none of them is.
+        """
+        wanted, key = self.values, self.key
+        rows = store.rows(path=list(wanted)) if key == "path" else store.rows(id=list(wanted))
+        found = {getattr(row.facts, key): row.facts.path for row in rows}
+        if not found:
+            raise UserError(
+                f"not one of the {len(wanted):,} videos of {self.table} is in {folder}; see its column {key!r}"
+            )
+        if len(found) < len(wanted):
+            log.warning("%s: %s of %s videos are not in the index", self.table, len(wanted) - len(found), len(wanted))
+        return {path: wanted[name] for name, path in found.items()}
 
 
 def _compare(

@@ -241,6 +241,8 @@ def list_duplicates(
     check_counts(candidates=candidates)
     if not 0 <= min_confidence <= 1:
         raise UserError(f"min_confidence is {min_confidence}; expected 0 to 1")
+    if threads is not None and threads < 1:
+        raise UserError(f"threads is {threads}; expected 1 or more")
     found = find_duplicates(
         among,
         near_in_vectors(among, candidates),

@@ -139,9 +139,10 @@ class Index(CuratedCollection):
             UserError: a source without videos, another process at work here, a full disk, or a run that is gone.
             KeyboardInterrupt: with a message that says how much is done.
         """
-        from coview.collection.adding import add_source, forget_damaged, read_own_fields
+        from coview.collection.adding import OwnFields, add_source, forget_damaged
 
         run = self.run
+        own = None if fields is None else OwnFields.read(Path(fields), folder=self.path)
         done = Added()
         with self._store.writing(mend=verify):
             if verify:
@@ -159,8 +160,8 @@ class Index(CuratedCollection):
                     shard=shard,
                     beside=None if beside is None else (beside.store, beside.path),
                 )
-            if fields is not None:
-                self._store.set_fields(read_own_fields(Path(fields), self._store, folder=self.path))
+            if own is not None:
+                self._store.set_fields(own.of_videos(self._store, folder=self.path))
             if shard is None:
                 self._store.sort()
         return done

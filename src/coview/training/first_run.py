@@ -21,7 +21,7 @@ from coview.errors import UserError, VideoError
 from coview.training.building import build_method
 from coview.training.choices import Choice, Footage, Machine, choose_config
 from coview.training.distributed import choose_device
-from coview.training.sizing import MINUTES, footage_of, reckon_epochs, sized_config
+from coview.training.sizing import MINUTES, check_minutes, footage_of, reckon_epochs, sized_config
 from coview.video.decode import decode_frames
 from coview.video.probe import probe
 from coview.views import VIEWS
@@ -109,8 +109,7 @@ def plan_first_run(
     Raises:
         UserError: no readable video, or settings that do not fit.
     """
-    if minutes <= 0:
-        raise UserError(f"minutes is {minutes:g}, expected above 0")
+    check_minutes(minutes)
     machine = Machine.look(device)
     if (folder / INFO_NAME).is_file():
         return _for_data(PreparedDataset.open(folder), settings, machine, minutes, (views, flow), device)

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 EPOCHS = "method.epochs"
 MINUTES = 10.0
+_MOST_MINUTES = 1_000_000
 WARM_UP_STEPS = 3
 TIMED_STEPS = 6
 
@@ -73,14 +74,23 @@ def fit_epochs(
         UserError: minutes below 0, or several processes.
     """
     minutes = MINUTES if minutes is None else minutes
-    if minutes <= 0:
-        raise UserError(f"minutes is {minutes:g}, expected above 0")
+    check_minutes(minutes)
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise UserError(f"several processes cannot measure how long a step lasts; give a config, or {EPOCHS}")
     videos = select_videos(config, data.part(config.split, "train"))
     sized, choice = reckon_epochs(config, seconds_per_step(config, data, device=device), len(videos), minutes=minutes)
     logger.info("%s", choice)
     return sized
+
+
+def check_minutes(minutes: float) -> None:
+    """Refuse minutes that no training lasts.
+
+    Raises:
+        UserError: not above 0, no number, or longer than anybody waits.
+    """
+    if not 0 < minutes <= _MOST_MINUTES:
+        raise UserError(f"minutes is {minutes:g}, expected above 0 and at most {_MOST_MINUTES:,}")
 
 
 def reckon_epochs(config: RunConfig, seconds: float, num_videos: int, *, minutes: float) -> tuple[RunConfig, Choice]:

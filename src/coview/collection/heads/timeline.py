@@ -1,10 +1,13 @@
 """Probabilities of windows -> a timeline -> segments: smoothed, from a threshold on, none shorter than asked."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from coview.errors import UserError
 
 _TOUCH_SECONDS = 1e-3
 
@@ -37,6 +40,11 @@ class TimelineSettings:
 
     smooth_seconds: float = 1.0
     min_seconds: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name, seconds in vars(self).items():
+            if not 0 <= seconds < math.inf:
+                raise UserError(f"{name} is {seconds:g}, expected seconds from 0 on")
 
 
 def window_cells(starts: NDArray[np.float64], ends: NDArray[np.float64]) -> NDArray[np.float64]:
