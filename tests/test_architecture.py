@@ -55,6 +55,7 @@ MAY_BE_ABSENT = {
 }
 """Packages of extras, or that only some machines have: imported where they are needed."""
 LATE = {
+    ("__main__", "cli.__init__"): "Ctrl-C is seen to before what takes long to import",
     ("*", "matplotlib"): "a second to import, and most runs draw nothing",
     ("*", "pandas"): "half a second to import, and only tables need it",
     ("analysis.projection", "sklearn"): "t-SNE takes seconds to import, and one analysis needs it",

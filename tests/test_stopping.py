@@ -2,11 +2,13 @@
 
 import os
 import signal
+import subprocess
 import sys
+import time
 
 import pytest
 
-from coview.stopping import Interrupted, interrupts
+from coview.stopping import Interrupted, interrupts, stop_signals_to
 
 MODULE = """
 import os, signal, time
@@ -45,3 +47,78 @@ def test_a_stop_that_is_swallowed_comes_again():
         thing = Swallowing()
         del thing
         signal.pause()
+
+
+def test_an_error_into_which_a_library_turned_the_stop_is_the_stop():
+    """As pydantic's core does, written in Rust."""
+
+    def build():
+        failed = False
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            len([])
+        except BaseException:  # noqa: BLE001  (as it does)
+            failed = True
+        if failed:
+            raise ValueError("Interrupted: ")
+
+    with pytest.raises(Interrupted) as stopped, interrupts():
+        build()
+    assert stopped.value.exit_status == 128 + signal.SIGTERM
+
+
+def test_what_was_put_off_comes_to_whoever_takes_it_by_then(tmp_path, monkeypatch):
+    """A signal in the start-up of training, of which the loop hears: it saves, where an exception would not."""
+    (tmp_path / "slower_to_import.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    heard = []
+    with interrupts():
+        import slower_to_import  # noqa: F401
+
+        with stop_signals_to(lambda number, frame: heard.append(number)):
+            deadline = time.monotonic() + 10
+            while not heard and time.monotonic() < deadline:
+                time.sleep(0.01)
+    assert heard == [signal.SIGTERM]
+
+
+def test_an_alarm_of_others_is_theirs_again(tmp_path, monkeypatch):
+    """The time-out of a program around this one; what waits when a block ends is forgotten, whenever it would come."""
+    rung = []
+    monkeypatch.syspath_prepend(tmp_path)
+    before = signal.signal(signal.SIGALRM, lambda number, frame: rung.append(number))
+    try:
+        for place in range(20):
+            name = f"quick_to_import_{place}"
+            (tmp_path / f"{name}.py").write_text(f"import os, signal, time\nos.kill(os.getpid(), {signal.SIGTERM})\n")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr("coview.stopping._AGAIN_SECONDS", 1e-3 + 2e-4 * place)  # before, at and after its end
+                try:
+                    with interrupts():
+                        __import__(name)
+                except Interrupted:
+                    pass
+        assert rung == []
+        signal.raise_signal(signal.SIGALRM)
+        assert rung == [signal.SIGALRM]
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+STARTING = """
+import signal, sys, types
+import coview.__main__
+listed = types.ModuleType("coview.cli")  # in place of what takes long to import
+listed.main = lambda: (print("up", flush=True), signal.pause())
+sys.modules["coview.cli"] = listed
+coview.__main__.start()
+"""
+
+
+def test_ctrl_c_before_a_command_listens_shows_no_traceback():
+    command = [sys.executable, "-c", STARTING]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == -signal.SIGINT

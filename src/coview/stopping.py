@@ -71,27 +71,31 @@ def stop_signals_to(handler: Handler) -> Iterator[None]:
 def interrupts() -> Iterator[None]:
     """Raise `Interrupted` on a stop signal inside the block, so that whatever is open is closed and said.
 
-    What is closed then may fail in its own way (a zip file that was being written, say). That is no bug to be shown:
-    the block still ends with `Interrupted`. Modules that are being imported are let through first: libraries in C++
-    die of an exception there, or swallow it. What is swallowed elsewhere is raised once more.
+    What is closed then may fail in its own way (a zip file that was being written, say), and libraries in other
+    languages turn whatever is raised in them into errors of their own. That is no bug to be shown: the block still ends
+    with `Interrupted`. Modules that are being imported are let through first: libraries in C++
+    die of an exception there, or swallow it. What is swallowed elsewhere is raised once more. SIGALRM, which serves for
+    both, is afterwards as it was before.
     """
-    raised_at, is_put_off = -SAME_REQUEST_SECONDS, False
+    alarm_before = signal.getsignal(signal.SIGALRM) if hasattr(signal, "SIGALRM") else None
+    raised_at, is_put_off, stopped_by = -SAME_REQUEST_SECONDS, False, 0
     outermost = sys._getframe().f_back
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        nonlocal raised_at, is_put_off
+        nonlocal raised_at, is_put_off, stopped_by
         if _is_importing(frame, outermost):
-            is_put_off = _call_later(interrupt, number)
+            is_put_off = _send_later(number)
             return
         before, raised_at = raised_at, time.monotonic()
         if raised_at - before > SAME_REQUEST_SECONDS:
+            stopped_by = number
             raise Interrupted(by=number)
 
     def swallow(unraisable: "sys.UnraisableHookArgs") -> None:
         nonlocal raised_at, is_put_off
         if isinstance(unraisable.exc_value, Interrupted):
             raised_at = -SAME_REQUEST_SECONDS
-            is_put_off = _call_later(interrupt, unraisable.exc_value.signal_number)
+            is_put_off = _send_later(unraisable.exc_value.signal_number)
         else:
             shown(unraisable)
 
@@ -103,13 +107,13 @@ def interrupts() -> Iterator[None]:
             finally:
                 if is_put_off:  # there is nothing left to stop
                     signal.setitimer(signal.ITIMER_REAL, 0)
+                    signal.signal(signal.SIGALRM, alarm_before)
         except UserError:
             raise
         except Exception as error:
-            behind = _interrupt_behind(error)
-            if behind is None:
+            if not stopped_by:
                 raise
-            raise behind from error
+            raise _interrupt_behind(error, otherwise=Interrupted(by=stopped_by)) from error
 
 
 @contextmanager
@@ -131,20 +135,23 @@ def _is_importing(frame: FrameType | None, outermost: FrameType | None) -> bool:
     return False
 
 
-def _call_later(handler: Handler, number: int) -> bool:
-    """Let a handler take a signal once more in a moment, by an alarm, which needs no lock; say whether it will."""
+def _send_later(number: int) -> bool:
+    """Send this process a signal once more in a moment, by an alarm, which needs no lock; say whether it will.
+
+    It comes to whoever takes the signal then: training that has begun in between saves first.
+    """
     if not hasattr(signal, "setitimer"):
         return False
-    signal.signal(signal.SIGALRM, lambda _, frame: handler(number, frame))
+    signal.signal(signal.SIGALRM, lambda _, frame: signal.raise_signal(number))
     signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
     return True
 
 
-def _interrupt_behind(error: BaseException | None) -> Interrupted | None:
-    """Return the interrupt during whose handling an error arose, None where there is none."""
+def _interrupt_behind(error: BaseException | None, *, otherwise: Interrupted) -> Interrupted:
+    """Return the interrupt during whose handling an error arose."""
     while error is not None and not isinstance(error, Interrupted):
         error = error.__context__
-    return error
+    return otherwise if error is None else error
 
 
 @contextmanager

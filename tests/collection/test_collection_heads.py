@@ -9,6 +9,7 @@ import pytest
 from coview.collection.catalogue import Catalogue
 from coview.collection.heads import load_head
 from coview.collection.heads.calibration import best_thresholds, fit_calibration
+from coview.collection.heads.file import check_place
 from coview.collection.heads.fitting import deal_groups, fit_head
 from coview.collection.heads.logistic import balanced_weights, fit_logistic, sigmoid, softmax
 from coview.collection.heads.timeline import TimelineSettings, find_segments, smooth, window_cells
@@ -169,6 +170,21 @@ def test_a_head_is_the_same_after_its_way_to_the_disk(tmp_path):
         head.save(tmp_path / "full", overwrite=True)
     with pytest.raises(UserError, match="is no head: it has no head.json"):
         load_head(tmp_path / "full")
+
+
+def test_what_a_process_left_that_was_cut_off_is_no_refusal(tmp_path):
+    (tmp_path / "head-0123.safetensors").write_bytes(b"")
+    (tmp_path / "report.html").write_text("")
+    check_place(tmp_path, overwrite=False)
+    (tmp_path / "film.mp4").write_bytes(b"")
+    with pytest.raises(UserError, match="is there already and is no head"):
+        check_place(tmp_path, overwrite=False)
+
+
+@pytest.mark.parametrize(("smooth", "least"), [(float("nan"), 0.5), (float("inf"), 0.5), (1.0, -1.0)])
+def test_stretches_of_time_are_seconds(smooth, least):
+    with pytest.raises(UserError, match="expected seconds from 0 on"):
+        TimelineSettings(smooth, least)
 
 
 @pytest.mark.parametrize("harm", ["cut numbers", "changed numbers", "changed text", "elsewhere", "other shape"])

@@ -338,6 +338,11 @@ def test_own_fields(index, videos, tmp_path):
         (tmp_path / "wrong.csv").write_text(text)
         with pytest.raises(UserError, match=message):
             index.add(fields=tmp_path / "wrong.csv")
+    held = len(index)
+    write_square(tmp_path / "late" / "v9.mp4", 9)
+    with pytest.raises(UserError, match="nowhere.csv"):  # before anything is embedded
+        index.add(tmp_path / "late", fields=tmp_path / "nowhere.csv")
+    assert len(index) == held
 
 
 def test_remove(index, videos):

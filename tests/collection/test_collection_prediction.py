@@ -12,6 +12,7 @@ from coview.collection.heads.timeline import TimelineSettings
 from coview.collection.prediction import predict_to_file, writing
 from coview.collection.prediction.classifier import open_classifier
 from coview.errors import UserError
+from coview.locks import folder_lock
 from coview.preparation import used_frames, video
 from small_index import write_square
 from small_run import SmallRun  # noqa: F401
@@ -128,6 +129,16 @@ def test_a_journal_of_other_work_is_begun_anew(place, tmp_path):
     out, classifier = tmp_path / "out.csv", open_classifier(head)
     (tmp_path / ".out.csv.journal").write_bytes(b'{"of": "something else"}\n{"key": "fast/v1"')
     assert predict_to_file(classifier, root / "idx", out).videos == 6
+
+
+def test_a_second_process_is_refused_and_leaves_the_first_its_lock(place, tmp_path):
+    root, head, _ = place
+    lock = tmp_path / ".out.csv.lock"
+    with folder_lock(lock, otherwise="busy"):
+        for _ in range(2):
+            with pytest.raises(UserError, match="another process is writing"):
+                predict_to_file(open_classifier(head), root / "idx", tmp_path / "out.csv")
+        assert lock.is_file()
 
 
 def test_a_head_of_another_run_and_what_is_none(place, tmp_path):

@@ -1,6 +1,7 @@
 """Exported models: they answer as the run does, whatever the batch, and say what they are."""
 
 import json
+import os
 import re
 import shutil
 from dataclasses import replace
@@ -20,6 +21,7 @@ from coview.exports import ExportedEncoder, export
 from coview.exports.description import Description
 from coview.exports.frames import crop_frames
 from coview.exports.parity import Parity, answer_eagerly, check_parity, random_clips
+from coview.files import this_host
 from coview.video.stored import write_rgb
 from small_run import SmallRun, classifier_config, make_run, moving_square, place_small_run, small_config
 
@@ -263,6 +265,14 @@ def test_a_folder_that_is_taken_stays_as_it_is(small, tmp_path):
     with pytest.raises(UserError, match="is not empty; choose another folder"):
         export(small.run, tmp_path, format="hf")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_what_a_killed_export_left_is_removed_by_the_next(small, tmp_path):
+    left = [tmp_path / f".hub.{this_host()}-{number}-01234567.tmp" for number in (2**22 + 1, os.getpid())]
+    for folder in left:
+        folder.mkdir()
+    coview.export(small.run, tmp_path / "hub", format="hf")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [left[1].name, "hub"]
 
 
 def test_frames_that_do_not_fit_are_told(onnx_folder):

@@ -66,6 +66,7 @@ def run_child(
         limit_seconds: when to give up: the child is killed and its status is 99.
     """
     started = time.monotonic()
+    log.write_bytes(b"")
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # the child hears them once it can answer
     child = os.fork()
     if child == 0:

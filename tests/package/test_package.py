@@ -45,7 +45,7 @@ def test_metadata_says_what_is_true(built):
         assert any(name.endswith("/LICENSE") for name in wheel.namelist())
     assert about["Version"] == coview.__version__
     assert about["Requires-Python"] == ">=3.11"
-    assert points["console_scripts"]["coview"] == "coview.cli:main"
+    assert points["console_scripts"]["coview"] == "coview.__main__:start"
     assert about.get_payload().startswith("# coview")
     classifiers = about.get_all("Classifier")
     assert [c.rpartition(" ")[2] for c in classifiers if re.search(r"Python :: 3\.\d", c)] == ["3.11", "3.12", "3.13"]

@@ -104,8 +104,9 @@ def test_what_cannot_be_read_is_named(tmp_path):
     (tmp_path / "clip.mp4").write_bytes(b"no video")
     with pytest.raises(UserError, match="no video of .* can be read"):
         plan_first_run(tmp_path)
-    with pytest.raises(UserError, match="minutes is 0"):
-        plan_first_run(tmp_path, minutes=0)
+    for minutes in (0, float("nan"), float("inf"), 1e308):
+        with pytest.raises(UserError, match="minutes is .*, expected above 0"):
+            plan_first_run(tmp_path, minutes=minutes)
 
 
 def test_a_step_is_timed_on_clips_of_the_runs_shapes():

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from coview.errors import UserError
+
 
 @dataclass(frozen=True)
 class SourceSettings:
@@ -18,3 +20,7 @@ class SourceSettings:
     """auto: HDR pictures (PQ, HLG) become ordinary ones; never: their values are taken as if they were ordinary."""
     damaged: Literal["refuse", "keep"] = "refuse"
     """refuse: a video with damage in its middle fails; keep: what cannot be decoded soundly is left out and counted."""
+
+    def __post_init__(self) -> None:
+        if self.stream is not None and self.stream < 0:
+            raise UserError(f"stream is {self.stream}, expected 0 or more")
