@@ -7,7 +7,8 @@ from typing import Annotated
 import tyro
 
 from coview.cli.command import Command, Settings
-from coview.cli.findings import class_cells, one_line, print_table
+from coview.cli.encoding import one_line
+from coview.cli.findings import class_cells, print_table
 from coview.errors import UserError
 
 Predictions = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PREDICTIONS")]
