@@ -168,8 +168,8 @@ def _try_disks(campaign: Campaign, works: Works, name: str, folder: Path, *, tim
         return "" if is_same else f"with room again: exit status {again}, or another outcome"
 
     def read_only(out: Path) -> str:
-        if random.integers(2):
-            status_of(works.words(name, out))
+        if random.integers(2):  # in a process of its own, which leaves no file open
+            run_child(command(*works.words(name, out)), folder / "before.log")
         mount_again(out.parent, "ro")
         status = status_of(works.words(name, out))
         return "" if status in (0, 2) else f"exit status {status}"
