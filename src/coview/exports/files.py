@@ -1,5 +1,6 @@
 """The graph written as a file of its own: ONNX for onnxruntime and others, or a program of torch.export."""
 
+import io
 import json
 import logging
 import warnings
@@ -15,6 +16,7 @@ from coview.errors import MissingExtraError, UserError
 from coview.exports.description import KEY, Description
 from coview.exports.exported import ONNX_NAME, ExportedEncoder, output_names
 from coview.exports.parity import Answers, Frames, Model
+from coview.files import write_bytes
 
 PROGRAM_NAME = "model.pt2"
 
@@ -63,7 +65,9 @@ def write_program(graph: nn.Module, description: Description, folder: Path) -> M
         except Exception as error:
             raise _not_exported(error, "torch-export") from error
         told = {"coview.json": json.dumps(description.as_values())}
-        torch.export.save(program, folder / PROGRAM_NAME, extra_files=told)
+        held = io.BytesIO()  # torch's own writer ends the process where the disk is full
+        torch.export.save(program, held, extra_files=told)
+        write_bytes(folder / PROGRAM_NAME, held.getvalue())
         module = torch.export.load(folder / PROGRAM_NAME).module()
 
     @torch.inference_mode()
