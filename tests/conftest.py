@@ -1,6 +1,7 @@
 """Fixtures that several folders' tests share."""
 
 import fcntl
+import logging
 import os
 import random
 from collections.abc import Iterator
@@ -23,6 +24,16 @@ def seeded() -> None:
     numpy.random.seed(0)  # libraries under test may draw from the global state
     torch.manual_seed(0)
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def messages_go_nowhere_afterwards() -> Iterator[None]:
+    """Take back what a command in a test did to the log: its messages go to that test's standard error, soon closed."""
+    yield
+    logger = logging.getLogger("coview")
+    logger.handlers.clear()
+    logger.propagate = True
+    logger.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(autouse=True)

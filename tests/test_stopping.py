@@ -107,6 +107,7 @@ def test_an_alarm_of_others_is_theirs_again(tmp_path, monkeypatch):
 
 STARTING = """
 import signal, sys, types
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it from the start
 import coview.__main__
 listed = types.ModuleType("coview.cli")  # in place of what takes long to import
 listed.main = lambda: (print("up", flush=True), signal.pause())
