@@ -1,5 +1,7 @@
 """A stop signal ends a command, in the middle of an import too."""
 
+import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -8,6 +10,7 @@ import time
 
 import pytest
 
+from coview.errors import UserError
 from coview.stopping import Interrupted, interrupts, stop_signals_to
 
 MODULE = """
@@ -80,6 +83,37 @@ def test_what_was_put_off_comes_to_whoever_takes_it_by_then(tmp_path, monkeypatc
             while not heard and time.monotonic() < deadline:
                 time.sleep(0.01)
     assert heard == [signal.SIGTERM]
+
+
+def look_damaged():
+    """As torch.asarray does, which turns what a signal raises in it into a ValueError."""
+    try:
+        with contextlib.suppress(Interrupted):
+            signal.raise_signal(signal.SIGTERM)
+        raise ValueError("could not determine the shape")
+    except ValueError as error:
+        raise UserError("the checkpoint is damaged") from error
+
+
+def fail_to_keep():
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    finally:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as error:
+            raise UserError("no space left") from error
+
+
+def test_what_a_swallowed_stop_is_taken_for_is_the_stop():
+    with pytest.raises(Interrupted) as stopped, interrupts():
+        look_damaged()
+    assert stopped.value.exit_status == 128 + signal.SIGTERM
+
+
+def test_a_disk_that_is_full_at_a_stop_is_told():
+    with pytest.raises(UserError, match="no space left"), interrupts():
+        fail_to_keep()
 
 
 def test_an_alarm_of_others_is_theirs_again(tmp_path, monkeypatch):

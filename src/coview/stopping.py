@@ -72,10 +72,10 @@ def interrupts() -> Iterator[None]:
     """Raise `Interrupted` on a stop signal inside the block, so that whatever is open is closed and said.
 
     What is closed then may fail in its own way (a zip file that was being written, say), and libraries in other
-    languages turn whatever is raised in them into errors of their own. That is no bug to be shown: the block still ends
-    with `Interrupted`. Modules that are being imported are let through first: libraries in C++
-    die of an exception there, or swallow it. What is swallowed elsewhere is raised once more. SIGALRM, which serves for
-    both, is afterwards as it was before.
+    languages turn whatever is raised in them into errors of their own, which may then be taken for a damaged file. That
+    is nothing to be shown: the block still ends with `Interrupted`, unless what it kept could not be written. Modules
+    that are being imported are let through first: libraries in C++ die of an exception there, or swallow it. What is
+    swallowed elsewhere is raised once more. SIGALRM, which serves for both, is afterwards as it was before.
     """
     alarm_before = signal.getsignal(signal.SIGALRM) if hasattr(signal, "SIGALRM") else None
     raised_at, is_put_off, stopped_by = -SAME_REQUEST_SECONDS, False, 0
@@ -108,10 +108,8 @@ def interrupts() -> Iterator[None]:
                 if is_put_off:  # there is nothing left to stop
                     signal.setitimer(signal.ITIMER_REAL, 0)
                     signal.signal(signal.SIGALRM, alarm_before)
-        except UserError:
-            raise
         except Exception as error:
-            if not stopped_by:
+            if not stopped_by or _tells_of_the_disk(error):
                 raise
             raise _interrupt_behind(error, otherwise=Interrupted(by=stopped_by)) from error
 
@@ -145,6 +143,11 @@ def _send_later(number: int) -> bool:
     signal.signal(signal.SIGALRM, lambda _, frame: signal.raise_signal(number))
     signal.setitimer(signal.ITIMER_REAL, _AGAIN_SECONDS)
     return True
+
+
+def _tells_of_the_disk(error: Exception) -> bool:
+    """Say whether an error told to the user comes from reading or writing a file, such as a full disk."""
+    return isinstance(error, UserError) and isinstance(error.__cause__, OSError)
 
 
 def _interrupt_behind(error: BaseException | None, *, otherwise: Interrupted) -> Interrupted:
