@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from coview.datatypes import check_shape, unit
 from coview.losses.global_batch import gather_with_gradient, rank
-from coview.losses.info_nce import info_nce_loss
+from coview.losses.info_nce import InfoNCELoss
 
 Discrepancy = Literal["l2", "l1"]
 """l2: mean squared difference (CoCon, eq. 2); l1: mean absolute difference (the released code)."""
@@ -102,23 +102,6 @@ def sim_loss(cosines: Tensor, positives: Tensor) -> Tensor:
     return 0.5 * (1 - positive).mean() + 0.5 * pushes / max(1, num_negatives)
 
 
-def contrasting_sim_loss(own: Tensor, other: Tensor, *, temperature: float, num_blocks: int = 1) -> Tensor:
-    """Return L_sim of one pair of views with a temperature, so that near negatives weigh more; in neither paper.
-
-    Eq. 3 pushes all negatives away alike, and features that draw everything together lose little by it. Here an
-    instance must find itself in the other view among the instances of other videos, in both directions, by InfoNCE.
-
-    Args:
-        own: (n, D) this process's instances in one view.
-        other: (n, D) the same in the other.
-        temperature: tau, the cosines are divided by it.
-        num_blocks: N, so many rows in turn are of one video.
-    """
-    both = ((own, other), (other, own))
-    losses = [info_nce_loss(*pair, temperature=temperature, rows_per_video=num_blocks) for pair in both]
-    return torch.stack(losses).mean()
-
-
 def cooperation(
     features: Sequence[Tensor],
     *,
@@ -134,7 +117,9 @@ def cooperation(
     Args:
         features: V tensors (n, D), row i of each the same instance; scaled to unit length here.
         discrepancy: how similarity matrices are compared.
-        sim_temperature: of `contrasting_sim_loss` in place of eq. 3.
+        sim_temperature: tau of an L_sim that neither paper has: an instance must find itself in the other view among
+            the instances of other videos, in both directions (InfoNCE), so that near negatives weigh more. Not given:
+            eq. 3, which pushes all negatives away alike.
         num_blocks: N, so many rows in turn are blocks of one video; only a temperature heeds it.
 
     Raises:
@@ -155,8 +140,8 @@ def cooperation(
         if sim_temperature is None:
             sims = [sim_loss(own[a] @ everyone[b].T, positives) for a, b in pairs]
         else:
-            asked = partial(contrasting_sim_loss, temperature=sim_temperature, num_blocks=num_blocks)
-            sims = [asked(own[a], own[b]) for a, b in pairs]
+            contrast = InfoNCELoss(temperature=sim_temperature, rows_per_video=num_blocks)
+            sims = [contrast(own[a], own[b]) for a, b in pairs]
         sim = torch.stack(sims).sum()
         return Cooperation(sync, sim, [rows.detach() for rows in everyone])
 

@@ -1,5 +1,6 @@
 """InfoNCE: each query must find its own key among all keys of the global batch."""
 
+from functools import partial
 from itertools import permutations
 
 import torch
@@ -74,11 +75,14 @@ class InfoNCELoss(nn.Module):
     Args:
         temperature: tau.
         own_negatives: whether the other rows of the same side count as wrong answers, too.
+        rows_per_video: so many rows in turn are of one video; its other rows are neither right nor wrong answers.
     """
 
-    def __init__(self, *, temperature: float = 0.1, own_negatives: bool = False) -> None:
+    def __init__(self, *, temperature: float = 0.1, own_negatives: bool = False, rows_per_video: int = 1) -> None:
         super().__init__()
-        self.temperature, self.own_negatives = temperature, own_negatives
+        self.loss = partial(
+            info_nce_loss, temperature=temperature, own_negatives=own_negatives, rows_per_video=rows_per_video
+        )
 
     def forward(self, *sides: Tensor) -> Tensor:
         """Return the mean over all ordered pairs of sides, each (n, D), row i of each the same instance: a scalar.
@@ -88,8 +92,5 @@ class InfoNCELoss(nn.Module):
         """
         if len(sides) < 2:
             raise ValueError(f"InfoNCE of {len(sides)} side, expected at least 2")
-        losses = [
-            info_nce_loss(queries, keys, temperature=self.temperature, own_negatives=self.own_negatives)
-            for queries, keys in permutations(sides, 2)
-        ]
+        losses = [self.loss(queries, keys) for queries, keys in permutations(sides, 2)]
         return torch.stack(losses).mean()
