@@ -16,7 +16,7 @@ from coview.clips.samples import ClipSamples
 from coview.config import ClipSettings
 from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
-from coview.preparation.prepare import prepare
+from coview.preparation.prepare import PrepareSettings, prepare
 from coview.preparation.shards import write_shards
 from coview.training.checkpoint import latest_checkpoint, load_checkpoint
 from coview.training.pretrain import pretrain
@@ -62,6 +62,18 @@ def test_clips_are_those_of_the_folder(data: PreparedDataset, sharded: PreparedD
     in_memory = samples(sharded, frame_memory=FrameMemory())
     assert_same_clips(expected, in_memory)
     assert_same_clips(expected, in_memory)
+
+
+def test_ids_that_differ_in_a_point_alone_are_not_mixed_up(write_clip, tmp_path: Path) -> None:
+    for number, name in enumerate(["a.b", "a_b", "a%2Eb"]):
+        write_clip(tmp_path / "videos" / f"{name}.mp4", num_frames=8 + number)
+    made = prepare(tmp_path / "videos", tmp_path / "data", PrepareSettings(views=("rgb",), workers=0))
+    shards = write_shards(made, tmp_path / "sharded").shards
+    assert shards is not None
+    for video in ("a.b", "a_b", "a%2Eb"):
+        assert shards.read("rgb", video) == made.view_path("rgb", video, ".mp4").read_bytes()
+    with tarfile.open(shards.shard_path(shards.names[0])) as tar:
+        assert len({name.split(".")[0] for name in tar.getnames()}) == 3
 
 
 def test_tars_may_lie_in_a_store(data: PreparedDataset, tmp_path: Path) -> None:

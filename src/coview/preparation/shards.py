@@ -145,8 +145,7 @@ def _write_tar(data: PreparedDataset, part: Sequence[VideoEntry], path: Path) ->
     names: dict[str, tuple[str, str]] = {}
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
         for entry in part:
-            folder, _, base = entry.id.rpartition("/")
-            sample = f"{folder}/{base.replace('.', '_')}" if folder else base.replace(".", "_")
+            sample = _sample_name(entry.id)
             for view, stored in _files(data, entry):
                 content = data.sound_path(view, entry, stored.suffix).read_bytes()
                 name = f"{sample}.{view}{stored.suffix}"
@@ -156,6 +155,12 @@ def _write_tar(data: PreparedDataset, part: Sequence[VideoEntry], path: Path) ->
             _add(tar, f"{sample}.json", json.dumps(about).encode())
     with tarfile.open(path, "r:") as tar:
         return [(*names[member.name], member.offset_data, member.size) for member in tar if member.name in names]
+
+
+def _sample_name(video_id: str) -> str:
+    """Return an id as the name of a WebDataset sample, which ends at the first point after its folders."""
+    folder, slash, base = video_id.rpartition("/")
+    return f"{folder}{slash}{base.replace('%', '%25').replace('.', '%2E')}"
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
