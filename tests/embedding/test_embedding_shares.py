@@ -24,8 +24,13 @@ def embedded(run: Run, source: Any, path: Path, shards: list[str]) -> Embeddings
     """Make all shares, in this order; only the last gives the whole."""
     for shard in shards[:-1]:
         with pytest.raises(ShareKept, match=rf"share {shard} is done; \d of {len(shards)} are there"):
-            in_shares(path, shard, lambda shard=shard: run.embed_share(source, shard))
-    return in_shares(path, shards[-1], lambda: run.embed_share(source, shards[-1]))
+            join(run, source, path, shard)
+    return join(run, source, path, shards[-1])
+
+
+def join(run: Run, source: Any, path: Path, shard: str) -> Embeddings:
+    with in_shares(path, shard, lambda: run.embed_share(source, shard)) as joined:
+        return joined
 
 
 def assert_same(one: Embeddings, other: Embeddings) -> None:
@@ -54,16 +59,37 @@ def test_shares_of_different_runs_are_not_joined(small_run: Any, tmp_path: Path)
     first, last = load(small_run.run), load(small_run.run, "rgb-00000010")
     path = tmp_path / "v.parquet"
     with pytest.raises(ShareKept):
-        in_shares(path, "1/2", lambda: first.embed_share(small_run.data, "1/2"))
-    with pytest.raises(UserError, match="different runs or settings"):
-        in_shares(path, "2/2", lambda: last.embed_share(small_run.data, "2/2"))
+        join(first, small_run.data, path, "1/2")
+    with pytest.raises(UserError, match="different runs, settings or videos"):
+        join(last, small_run.data, path, "2/2")
+
+
+def test_shares_of_different_videos_are_not_joined(small_run: Any, tmp_path: Path) -> None:
+    run, path = load(small_run.run), tmp_path / "v.parquet"
+    with pytest.raises(ShareKept):
+        join(run, small_run.data, path, "1/2")
+    with (
+        pytest.raises(UserError, match="different runs, settings or videos"),
+        in_shares(path, "2/2", lambda: run.embed_share(small_run.data, "1/2")),
+    ):
+        pytest.fail("joined")
+
+
+def test_shares_are_there_until_the_whole_is_written(small_run: Any, tmp_path: Path) -> None:
+    run, path = load(small_run.run), tmp_path / "v.parquet"
+    with pytest.raises(ShareKept):
+        join(run, small_run.data, path, "1/2")
+    with pytest.raises(OSError), in_shares(path, "2/2", lambda: run.embed_share(small_run.data, "2/2")):  # noqa: PT011
+        raise OSError("no space left")
+    run.embed_share = None  # type: ignore[assignment,method-assign]
+    assert len(join(run, small_run.data, path, "2/2")) > 1
 
 
 def test_a_share_that_is_there_is_not_made_again(small_run: Any, tmp_path: Path) -> None:
     run, path = load(small_run.run), tmp_path / "v.parquet"
     for _ in range(2):
         with pytest.raises(ShareKept):
-            in_shares(path, "1/2", lambda: run.embed_share(small_run.data, "1/2"))
+            join(run, small_run.data, path, "1/2")
         run.embed_share = None  # type: ignore[assignment,method-assign]
 
 

@@ -54,14 +54,15 @@ class Embed(Command):
         with progress_bar("embed", unit="videos") as progress:
             if shard is None:
                 vectors = run.embed(self.videos, device=device, progress=progress)
+                vectors.save(self.out, full_paths=self.full_paths)
             else:
                 how = partial(run.embed_share, self.videos, shard, device=device, progress=progress)
                 try:
-                    vectors = in_shares(self.out, shard, how)
+                    with in_shares(self.out, shard, how) as vectors:
+                        vectors.save(self.out, full_paths=self.full_paths)
                 except ShareKept as kept:
                     print(f"{kept}; the last one to be done writes {self.out}")
                     return 0
-        vectors.save(self.out, full_paths=self.full_paths)
         views = ", ".join(f"{view} ({vectors[view].shape[1]}-d)" for view in run.views)
         print(f"{len(vectors)} videos, views {views}: {self.out}")
         for video, reason in vectors.description["failed"].items():

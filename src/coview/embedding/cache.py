@@ -124,15 +124,19 @@ def remembered_of(
     if shard is None:
         return remembered(folder, identity, lambda: make(entries))
     places = own_places(len(entries), shard)
-    path = remembered_path(folder, identity)
+    path = _path_of(folder, identity)
 
     def make_share() -> tuple[Embeddings, range]:
         return make([entries[place] for place in places]), places
 
-    return remembered(folder, identity, lambda: in_shares(path, shard, make_share))
+    found = _found(path)
+    if found is None:
+        with in_shares(path, shard, make_share) as found:
+            found.save(path)
+    return found
 
 
-def remembered_path(folder: Path, identity: Mapping[str, Any]) -> Path:
+def _path_of(folder: Path, identity: Mapping[str, Any]) -> Path:
     """Return where the embeddings of an identity are kept."""
     text = json.dumps(as_plain(identity), sort_keys=True)
     return folder / f"{hashlib.sha256(text.encode()).hexdigest()[:20]}.parquet"
@@ -140,15 +144,23 @@ def remembered_path(folder: Path, identity: Mapping[str, Any]) -> Path:
 
 def remembered(folder: Path, identity: Mapping[str, Any], make: Callable[[], Embeddings]) -> Embeddings:
     """Return the embeddings of this identity from a folder, or make and keep them there."""
-    path = remembered_path(folder, identity)
-    if path.is_file():
-        try:
-            return Embeddings.load(path)
-        except UserError as error:
-            logger.warning("making these embeddings again: %s", error)
-    made = make()
-    made.save(path)
-    return made
+    path = _path_of(folder, identity)
+    found = _found(path)
+    if found is None:
+        found = make()
+        found.save(path)
+    return found
+
+
+def _found(path: Path) -> Embeddings | None:
+    """Return what is kept there; None where that is nothing, or damaged."""
+    if not path.is_file():
+        return None
+    try:
+        return Embeddings.load(path)
+    except UserError as error:
+        logger.warning("making these embeddings again: %s", error)
+        return None
 
 
 def data_identity(data: PreparedDataset, entries: Sequence[VideoEntry], views: Sequence[str]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Vectors made in shares, by the jobs of an array or the processes of torchrun; whichever ends last joins them."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,20 +40,23 @@ def own_places(count: int, shard: str | None) -> range:
     return range(share - 1, count, shares)
 
 
-def in_shares(path: Path, shard: str, make: Callable[[], tuple[Embeddings, Sequence[int]]]) -> Embeddings:
-    """Make a share, or take it as an earlier call kept it, and join all of them once they are there.
+@contextmanager
+def in_shares(path: Path, shard: str, make: Callable[[], tuple[Embeddings, Sequence[int]]]) -> Iterator[Embeddings]:
+    """Make a share, or take it as an earlier call kept it, and give all of them joined once they are there.
+
+    The block writes the whole. The shares are removed after it, so that a kill before leaves all of them.
 
     Args:
-        path: of the whole, which the caller writes; shares lie beside it until they are joined.
+        path: of the whole; shares lie beside it until it is written.
         shard: "i/n".
         make: gives the vectors of the share, and the place of each of its videos in the whole.
 
-    Returns:
+    Yields:
         The whole, where this share was the last one.
 
     Raises:
         ShareKept: others are not done yet.
-        UserError: shares of different runs lie there.
+        UserError: shares of different runs, settings or videos lie there.
     """
     _, shares = share_of(shard)
     own = _part(path, shard)
@@ -66,11 +70,10 @@ def in_shares(path: Path, shard: str, make: Callable[[], tuple[Embeddings, Seque
         there = [part for part in parts if part.is_file()]
         if len(there) < shares:
             raise ShareKept(f"share {shard} is done; {len(there)} of {shares} are there")
-        joined = _join([Embeddings.load(part) for part in parts], path)
+        yield _join([Embeddings.load(part) for part in parts], path)
         for part in parts:
             part.unlink()
     lock.unlink(missing_ok=True)
-    return joined
 
 
 def _part(path: Path, shard: str) -> Path:
@@ -79,11 +82,12 @@ def _part(path: Path, shard: str) -> Path:
 
 def _join(parts: Sequence[Embeddings], path: Path) -> Embeddings:
     common = [{key: value for key, value in part.description.items() if key not in _OWN} for part in parts]
-    if any(one != common[0] for one in common):
+    places = [place for part in parts for place in part.description[_PLACES]]
+    if any(one != common[0] for one in common) or len(set(places)) < len(places):
         raise UserError(
-            f"the shares of {path} were made by different runs or settings; delete {path.parent}/.{path.stem}.*"
+            f"the shares of {path} were made of different runs, settings or videos; delete {path.parent}/.{path.stem}.*"
         )
-    order = np.argsort([place for part in parts for place in part.description[_PLACES]], kind="stable")
+    order = np.argsort(places, kind="stable")
 
     def rows(name: str) -> tuple[Any, ...]:
         everyone = [value for part in parts for value in getattr(part, name)]
