@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import torch
 from coview.clips.frame_memory import FrameMemory
 from coview.clips.samples import ClipSamples
 from coview.config import ClipSettings
-from coview.datasets.prepared import PreparedDataset
+from coview.datasets.manifest import write_manifest
+from coview.datasets.prepared import MANIFEST_NAME, PreparedDataset
 from coview.errors import UserError
 from coview.preparation.prepare import PrepareSettings, prepare
 from coview.preparation.shards import write_shards
@@ -77,7 +79,7 @@ def test_ids_that_differ_in_a_point_alone_are_not_mixed_up(write_clip, tmp_path:
 
 
 def test_tars_may_lie_in_a_store(data: PreparedDataset, tmp_path: Path) -> None:
-    made = write_shards(data, tmp_path / "index", place="memory://bucket/clips")
+    made = write_shards(data, tmp_path / "index", place="memory://bucket/clips/")
     assert sorted(path.name for path in made.root.iterdir()) == ["dataset.yaml", "shards.parquet", "videos.parquet"]
     store = fsspec.filesystem("memory")
     assert [Path(name).name for name in store.ls("/bucket/clips", detail=False)] == ["000000.tar"]
@@ -114,14 +116,28 @@ def test_an_interrupted_call_goes_on_and_gives_the_same_bytes(
     with pytest.raises(UserError, match="not a prepared data set"):
         PreparedDataset.open(out)
     first = (out / "shards" / "000000.tar").stat().st_mtime_ns
-    with pytest.raises(UserError, match="begun with other settings"):
+    with pytest.raises(UserError, match="begun with other videos or settings"):
         write_shards(data, out, shard_megabytes=0, seed=1)
+    fewer = tmp_path / "fewer" / data.name  # as many tars would be taken for theirs
+    shutil.copytree(data.root, fewer)
+    write_manifest(data.entries[1:], fewer / MANIFEST_NAME)
+    with pytest.raises(UserError, match="begun with other videos or settings"):
+        write_shards(fewer, out, shard_megabytes=0)
     made = write_shards(data, out, shard_megabytes=0)
     assert (out / "shards" / "000000.tar").stat().st_mtime_ns == first
     assert made.shards is not None
     assert sharded.shards is not None
     for name in made.shards.names:
         assert Path(made.shards.shard_path(name)).read_bytes() == Path(sharded.shards.shard_path(name)).read_bytes()
+
+
+def test_shards_that_are_there_stay_as_they_are(data: PreparedDataset, sharded: PreparedDataset) -> None:
+    def written() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in sharded.root.rglob("*") if path.is_file()}
+
+    before = written()
+    write_shards(data, sharded.root, shard_megabytes=0)
+    assert written() == before
 
 
 def test_training_learns_the_same_with_any_number_of_workers(
@@ -148,6 +164,8 @@ def test_mistakes_are_told(data: PreparedDataset, sharded: PreparedDataset, tmp_
     (tmp_path / "full" / "notes.txt").write_text("mine")
     with pytest.raises(UserError, match="not empty"):
         write_shards(data, tmp_path / "full")
+    with pytest.raises(UserError, match="place is 'tars', expected an address"):
+        write_shards(data, tmp_path / "relative", place="tars")
     with pytest.raises(UserError, match="holds shards"):
         prepare(tmp_path / "full", sharded.root, views=["rgb"])
 

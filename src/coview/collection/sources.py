@@ -162,8 +162,8 @@ def prepared_facts(entry: VideoEntry, data: PreparedDataset, views: Sequence[str
 
 
 def _view_stamp(data: PreparedDataset, entry: VideoEntry, view: str) -> tuple[int, int, str]:
-    """Return size, time of the last change (in a shard its place there) and what tells the content of a stored view."""
+    """Return size, time of the last change (in a shard 0) and what tells the content of a stored view."""
     suffix = VIEWS.load(view).suffix
     if data.shards is None:
         return file_stamp(data.view_path(view, entry.id, suffix))
-    return (*data.stored_stamp(view, entry.id, suffix), entry.checksums.get(view, ""))
+    return data.stored_stamp(view, entry, suffix)

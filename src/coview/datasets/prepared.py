@@ -196,19 +196,19 @@ class PreparedDataset:
             require_as_stored(path, entry.checksums.get(view, ""))
             yield path
 
-    def stored_stamp(self, view: str, video_id: str, suffix: str) -> tuple[int, int]:
-        """Return two numbers that change with the file of a stored view: size and time, in a shard size and place.
+    def stored_stamp(self, view: str, entry: VideoEntry, suffix: str) -> tuple[int, int, str]:
+        """Return what changes with the file of a stored view: size, time, and in a shard, which has no times, checksum.
 
         Raises:
             OSError: it is gone.
         """
         if self.shards is None:
-            found = self.view_path(view, video_id, suffix).stat()
-            return found.st_size, found.st_mtime_ns
-        member = self.shards.find(view, video_id)
+            found = self.view_path(view, entry.id, suffix).stat()
+            return found.st_size, found.st_mtime_ns, ""
+        member = self.shards.find(view, entry.id)
         if member is None:
-            raise FileNotFoundError(f"no shard of {self.root} holds the view {view} of {video_id}")
-        return member.size, member.offset
+            raise FileNotFoundError(f"no shard of {self.root} holds the view {view} of {entry.id}")
+        return member.size, 0, entry.checksums.get(view, "")
 
     def view_path(self, view: str, video_id: str, suffix: str) -> Path:
         """Return where a view of a video is stored: root/views/<view>/<id><suffix>."""

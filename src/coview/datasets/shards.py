@@ -46,8 +46,7 @@ def shard_table(rows: Mapping[tuple[str, str], Member], place: str) -> Any:
         rows: (view, video id) -> where its file lies.
         place: folder of the tars: a path relative to the data set, or an address.
     """
-    keys = sorted(rows)
-    members = [rows[key] for key in keys]
+    keys, members = list(rows), list(rows.values())
     table = pa.table(
         {
             "key": pa.array([_key(view, video_id) for view, video_id in keys], pa.string()),

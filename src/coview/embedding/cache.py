@@ -169,7 +169,7 @@ def data_identity(data: PreparedDataset, entries: Sequence[VideoEntry], views: S
     for entry in entries:
         stamps = []
         for view in views:
-            stamps.append(data.stored_stamp(view, entry.id, VIEWS.load(view).suffix))
+            stamps.append(data.stored_stamp(view, entry, VIEWS.load(view).suffix))
         row = (entry.id, entry.path, entry.label, entry.group, entry.num_frames, stamps)
         digest.update(json.dumps(row).encode() + b"\n")
     return {

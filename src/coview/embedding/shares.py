@@ -71,9 +71,8 @@ def in_shares(path: Path, shard: str, make: Callable[[], tuple[Embeddings, Seque
         if len(there) < shares:
             raise ShareKept(f"share {shard} is done; {len(there)} of {shares} are there")
         yield _join([Embeddings.load(part) for part in parts], path)
-        for part in parts:
-            part.unlink()
-    lock.unlink(missing_ok=True)
+        for file in (*parts, lock):
+            file.unlink(missing_ok=True)
 
 
 def _part(path: Path, shard: str) -> Path:

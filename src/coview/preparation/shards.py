@@ -16,8 +16,9 @@ from coview.datasets.sealed_table import write_sealed
 from coview.datasets.shards import FOLDER, INDEX_NAME, Member, shard_table
 from coview.datatypes import ProgressSink, VideoEntry
 from coview.errors import UserError
-from coview.files import as_path, atomic_path, disk_errors, make_folder, read_json, write_json
+from coview.files import as_path, atomic_path, disk_errors, hash_file, make_folder, read_json, write_json
 from coview.locks import folder_lock
+from coview.video.remote import is_remote
 from coview.views import VIEWS
 
 _WORK, _LOCK = ".shards", ".shards.lock"
@@ -46,17 +47,30 @@ def write_shards(
         progress: told (videos done, videos in all, amounts).
 
     Raises:
-        UserError: `out` is of another data set or cannot be written, or a stored file is gone or damaged.
+        UserError: `out` is of another data set or cannot be written, `place` is no address, or a stored file is gone
+            or damaged.
     """
     data, out = PreparedDataset.open(data), as_path(out, name="out", what="the folder of the shards")
     if data.shards is not None:
         raise UserError(f"{data.root} is in shards already; give the data set that they were made of")
     if out.resolve() == data.root.resolve():
         raise UserError(f"{out} is the data set itself; give another folder for its shards")
+    if place is not None:
+        place = place.rstrip("/")
+        if not is_remote(place):
+            raise UserError(f"place is {place!r}, expected an address such as s3://bucket/clips, or none for {out}")
     make_folder(out)
-    about = {"of": data.name, "seed": seed, "shard_megabytes": shard_megabytes, "place": place or FOLDER}
+    about = {
+        "of": data.name,
+        "videos": hash_file(data.root / MANIFEST_NAME),
+        "seed": seed,
+        "shard_megabytes": shard_megabytes,
+        "place": place or FOLDER,
+    }
     with disk_errors(out), folder_lock(out / _LOCK, otherwise=f"another command writes shards into {out}"):
-        _check_out(out, about)
+        if _is_done(out, about):
+            (out / _LOCK).unlink()
+            return PreparedDataset.open(out)
         data.require_files(data.view_options)
         rows: dict[tuple[str, str], Member] = {}
         entries = list(data.ready)
@@ -69,30 +83,30 @@ def write_shards(
                 progress(done, len(entries), {"shards": number + 1})
         write_sealed(shard_table(rows, place or FOLDER), out / INDEX_NAME)
         shutil.copyfile(data.root / MANIFEST_NAME, out / MANIFEST_NAME)
-        write_yaml(out / INFO_NAME, {**_plain(data.info), "shards": about}, is_sealed=True)
+        write_yaml(out / INFO_NAME, {**data.info, "shards": about}, is_sealed=True)
         shutil.rmtree(out / _WORK)
-    (out / _LOCK).unlink(missing_ok=True)
+        (out / _LOCK).unlink()
     return PreparedDataset.open(out)
 
 
-def _plain(info: Any) -> dict[str, Any]:
-    return {key: value for key, value in info.items() if key != "shards"}
-
-
-def _check_out(out: Path, about: dict[str, Any]) -> None:
-    """Make sure that a folder is new, or of the same shards.
+def _is_done(out: Path, about: dict[str, Any]) -> bool:
+    """Say whether a folder holds these shards already; one that is new, or where they were begun, is noted as theirs.
 
     Raises:
-        UserError: it is not.
+        UserError: it holds something else, or was begun with other videos or settings.
     """
     begun = out / _WORK / "about.json"
-    if (out / INFO_NAME).is_file() and read_yaml(out / INFO_NAME).get("shards") != about:
-        raise UserError(f"{out} holds another data set, or other shards; give a new folder")
+    if (out / INFO_NAME).is_file():
+        if read_yaml(out / INFO_NAME).get("shards") != about:
+            raise UserError(f"{out} holds another data set, or other shards; give a new folder")
+        shutil.rmtree(out / _WORK, ignore_errors=True)
+        return True
     if begun.is_file() and read_json(begun) != about:
-        raise UserError(f"{out} was begun with other settings ({read_json(begun)}); give those, or a new folder")
-    if not begun.is_file() and not (out / INFO_NAME).is_file() and any(path.name != _LOCK for path in out.iterdir()):
+        raise UserError(f"{out} was begun with other videos or settings ({read_json(begun)}); give a new folder")
+    if not begun.is_file() and any(path.name != _LOCK for path in out.iterdir()):
         raise UserError(f"{out} is not empty and holds no shards; give a new folder")
     write_json(begun, about)
+    return False
 
 
 def _files(data: PreparedDataset, entry: VideoEntry) -> Iterator[tuple[str, Path]]:
