@@ -72,7 +72,9 @@ def test_bytes_of_all_frames() -> None:
 
 def test_room_is_a_share_of_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frame_memory, "free_memory", lambda: 2**30)
-    assert room_for_frames(processes=2) == 2**27
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert room_for_frames() == 2**27
+    monkeypatch.delenv("LOCAL_WORLD_SIZE")
     monkeypatch.setattr(frame_memory, "free_memory", lambda: 2**40)
     assert room_for_frames() == frame_memory.MOST_BYTES
     monkeypatch.setattr(frame_memory, "free_memory", lambda: None)

@@ -1,6 +1,8 @@
 """Vectors made in shares are those that one process makes, in the same order."""
 
 import shutil
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import pytest
 from coview.datasets.prepared import PreparedDataset
 from coview.embedding.embeddings import Embeddings
 from coview.embedding.run import Run, load
-from coview.embedding.shares import ShareKept, in_shares, own_shard
+from coview.embedding.shares import ShareKept, in_shares, make_all, own_shard
 from coview.errors import UserError
 from coview.evaluation import evaluate
 from coview.video.stored import write_rgb
@@ -65,14 +67,20 @@ def test_shares_of_different_runs_are_not_joined(small_run: Any, tmp_path: Path)
 
 
 def test_shares_of_different_videos_are_not_joined(small_run: Any, tmp_path: Path) -> None:
-    run, path = load(small_run.run), tmp_path / "v.parquet"
+    """Share 1/2 of four videos and 2/2 of eight have no place in common, and two videos in neither."""
+    run, data, path = load(small_run.run), PreparedDataset.open(small_run.data), tmp_path / "v.parquet"
     with pytest.raises(ShareKept):
-        join(run, small_run.data, path, "1/2")
-    with (
-        pytest.raises(UserError, match="different runs, settings or videos"),
-        in_shares(path, "2/2", lambda: run.embed_share(small_run.data, "1/2")),
-    ):
-        pytest.fail("joined")
+        join(run, replace(data, entries=data.ready[:4]), path, "1/2")
+    with pytest.raises(UserError, match="different runs, settings or videos"):
+        join(run, data, path, "2/2")
+
+
+def test_a_share_may_be_without_videos(small_run: Any, tmp_path: Path) -> None:
+    file = tmp_path / "v.mp4"
+    write_rgb(iter(moving_square(0, is_fast=False)), file, fps=25.0, gop=8)
+    run = load(small_run.run)
+    assert_same(embedded(run, [file], tmp_path / "v.parquet", ["2/2", "1/2"]), run.embed([file]))
+    assert_same(embedded(run, [file], tmp_path / "v.parquet", ["1/2", "2/2"]), run.embed([file]))
 
 
 def test_shares_are_there_until_the_whole_is_written(small_run: Any, tmp_path: Path) -> None:
@@ -113,3 +121,20 @@ def test_the_last_share_of_an_evaluation_scores(small_run: Any, tmp_path: Path) 
     assert found.rows == expected.rows
     with pytest.raises(UserError, match="protocol finetune is not embedding alone"):
         evaluate(copy, small_run.data, protocol="finetune", shard="1/2")
+    with pytest.raises(UserError, match="classifier finetune is not embedding alone"):
+        evaluate(copy, small_run.data, protocol="few-labels", shard="1/2", settings={"classifier": "finetune"})
+
+
+def test_what_shares_make_is_made_of_all_before_it_is_told_that_others_are_not_done() -> None:
+    done = []
+
+    def share(name: str, *, is_last: bool) -> str:
+        done.append(name)
+        if not is_last:
+            raise ShareKept(name)
+        return name
+
+    with pytest.raises(ShareKept):
+        make_all([partial(share, "one", is_last=False), partial(share, "other", is_last=True)])
+    assert done == ["one", "other"]
+    assert make_all([partial(share, "one", is_last=True)]) == ["one"]

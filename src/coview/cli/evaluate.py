@@ -64,17 +64,14 @@ class Evaluate(Command):
     def run(self, settings: Settings) -> int:
         """Evaluate, print the tables, renew the report."""
         import coview
-        from coview.embedding.shares import ShareKept
         from coview.evaluation.results.tables import lay_out, result_tables
 
         tables: list[Table] = []
         found: list[Result] = []
-        try:
-            for results in self._score(settings):
-                found += results
-                tables += result_tables(results)
-        except ShareKept as kept:
-            print(f"{kept}; the last one to be done scores")
+        for results in self._score(settings):
+            found += results
+            tables += result_tables(results)
+        if not found:
             return 0
         print(lay_out(tables, "text"))
         report = coview.write_report(self.run_folder, self.data)
@@ -83,7 +80,7 @@ class Evaluate(Command):
 
     def _score(self, settings: Settings) -> Iterator[Sequence["Result"]]:
         """Yield the results of each protocol."""
-        from coview.embedding.shares import own_shard
+        from coview.embedding.shares import ShareKept, own_shard
         from coview.evaluation import evaluate_splits
         from coview.training.distributed import choose_device
 
@@ -94,14 +91,17 @@ class Evaluate(Command):
             if self.baseline is not None:
                 chosen[name]["baseline"] = str(self.baseline)
             with progress_bar(f"evaluate {name}" if len(names) > 1 else "evaluate", unit="done") as progress:
-                yield evaluate_splits(
-                    self.run_folder,
-                    self.data,
-                    self.split,
-                    protocol=name,
-                    checkpoint=self.checkpoint,
-                    settings=chosen[name],
-                    shard=own_shard(self.shard),
-                    device=device,
-                    progress=progress,
-                )
+                try:
+                    yield evaluate_splits(
+                        self.run_folder,
+                        self.data,
+                        self.split,
+                        protocol=name,
+                        checkpoint=self.checkpoint,
+                        settings=chosen[name],
+                        shard=own_shard(self.shard),
+                        device=device,
+                        progress=progress,
+                    )
+                except ShareKept as kept:
+                    print(f"{name}: {kept}; the last one to be done scores")

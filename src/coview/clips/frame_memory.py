@@ -69,9 +69,9 @@ def decoded_bytes(entries: Sequence[VideoEntry], views: Sequence[View]) -> int |
     return channels * int((width * height * count).sum())
 
 
-def room_for_frames(*, processes: int = 1) -> int:
-    """Return how many bytes of frames each of some processes on this machine may keep: a share of what is free."""
-    free = free_memory()
+def room_for_frames() -> int:
+    """Return how many bytes of frames this process, of all that torchrun started here, may keep: of what is free."""
+    free, processes = free_memory(), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
     return 0 if free is None else min(MOST_BYTES, int(SHARE_OF_FREE * free)) // processes
 
 

@@ -1,6 +1,8 @@
 """A trained run, opened by its path alone: its settings, its encoders in eval mode, and what they make of videos."""
 
 import dataclasses
+import hashlib
+import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,12 +21,12 @@ from coview.datatypes import ProgressSink, VideoEntry
 from coview.embedding.embeddings import Embeddings
 from coview.embedding.extract import embed_entries
 from coview.embedding.precision import usable_dtypes
-from coview.embedding.shares import own_places
+from coview.embedding.shares import WHOLE, own_places
 from coview.embedding.sources import VideoSource, is_prepared, prepare_source
 from coview.encoders import Encoder
 from coview.encoders.file import save_encoder
 from coview.errors import UserError
-from coview.files import as_path
+from coview.files import as_path, hash_file
 from coview.methods import Method
 from coview.methods.base import reached_views
 from coview.preparation.used_frames import UsedFrames
@@ -197,7 +199,11 @@ class Run:
             if is_prepared(source):  # and whole
                 places = own_places(len(data.ready), shard)
                 entries = [data.ready[place] for place in places]
-            return self.embed_entries(data, entries, device=device, progress=progress), places
+            everyone = data.ready if is_prepared(source) else data.entries
+            told = [hash_file(self.checkpoint / WEIGHTS), *(entry.id for entry in everyone)]
+            whole = {WHOLE: hashlib.sha256(json.dumps(told).encode()).hexdigest()}
+            made = self.embed_entries(data, entries, device=device, progress=progress)
+            return dataclasses.replace(made, description={**made.description, **whole}), places
 
     def embed_entries(
         self,

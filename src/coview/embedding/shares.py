@@ -1,11 +1,11 @@
 """Vectors made in shares, by the jobs of an array or the processes of torchrun; whichever ends last joins them."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -17,10 +17,31 @@ from coview.preparation.settings import share_of
 
 _PLACES, _OWN = "places", ("failed", "windows", "places")
 """Of a description: where in the whole each row stands, and what differs from share to share."""
+WHOLE = "whole"
+"""Of a description: what tells the videos and weights of all shares from others."""
+Made = TypeVar("Made")
 
 
 class ShareKept(Exception):  # noqa: N818  (no error)
     """A share is done and kept; others are not yet."""
+
+
+def make_all(makers: Iterable[Callable[[], Made]]) -> list[Made]:
+    """Return what all of them make; a share of each is made before it is told that other shares are not done.
+
+    Raises:
+        ShareKept: shares of some are not done yet.
+    """
+    made: list[Made] = []
+    unfinished: ShareKept | None = None
+    for make in makers:
+        try:
+            made.append(make())
+        except ShareKept as kept:
+            unfinished = kept
+    if unfinished is not None:
+        raise unfinished
+    return made
 
 
 def own_shard(shard: str | None) -> str | None:
@@ -82,10 +103,12 @@ def _part(path: Path, shard: str) -> Path:
 def _join(parts: Sequence[Embeddings], path: Path) -> Embeddings:
     common = [{key: value for key, value in part.description.items() if key not in _OWN} for part in parts]
     places = [place for part in parts for place in part.description[_PLACES]]
-    if any(one != common[0] for one in common) or len(set(places)) < len(places):
+    if any(one != common[0] for one in common):
         raise UserError(
             f"the shares of {path} were made of different runs, settings or videos; delete {path.parent}/.{path.stem}.*"
         )
+    if not places:
+        raise UserError(f"not one video of the shares of {path} could be read; delete {path.parent}/.{path.stem}.*")
     order = np.argsort(places, kind="stable")
 
     def rows(name: str) -> tuple[Any, ...]:
@@ -93,7 +116,7 @@ def _join(parts: Sequence[Embeddings], path: Path) -> Embeddings:
         return tuple(everyone[place] for place in order)
 
     description: Mapping[str, Any] = {
-        **common[0],
+        **{key: value for key, value in common[0].items() if key != WHOLE},
         "failed": {video: reason for part in parts for video, reason in part.description.get("failed", {}).items()},
         "windows": sum(part.description.get("windows", 0) for part in parts),
     }

@@ -88,7 +88,7 @@ def prepare_source(
         unread = [entry for entry in data.entries if entry.status in ("failed", "missing")]
         for entry in unread:
             logger.warning("not embedded: %s: %s", entry.path, entry.reason or entry.status)
-        if not data.ready:
+        if not data.ready and shard is None:  # a share may be without
             reasons = "; ".join(f"{entry.path}: {entry.reason or entry.status}" for entry in unread[:5])
             raise UserError(f"not one video could be read: {reasons}")
         if arrays:  # their files are gone when the caller looks

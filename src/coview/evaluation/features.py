@@ -15,7 +15,7 @@ from coview.config import as_plain
 from coview.embedding.cache import cached_embeddings
 from coview.embedding.embeddings import Embeddings, join_views
 from coview.embedding.run import Run
-from coview.embedding.shares import ShareKept
+from coview.embedding.shares import make_all
 from coview.evaluation.cost import Cost, measured
 from coview.evaluation.ensembles import ENSEMBLE, choose_ensembles, describe_shares, shares_of_members
 from coview.evaluation.pixel_baselines import PIXEL_BASELINES, cached_pixels
@@ -83,15 +83,7 @@ def gather_features(task: Task, videos: EvaluationVideos, settings: FeatureSetti
             partial(_encoded_table, task, videos, "random", mixes),
             partial(_pixels_table, task, videos, settings),
         ]
-    made: list[FeatureTable] = []
-    unfinished: ShareKept | None = None
-    for make in makers:
-        try:
-            made.append(make())
-        except ShareKept as kept:  # the other kinds are shared, too
-            unfinished = kept
-    if unfinished is not None:
-        raise unfinished
+    made = make_all(makers)
     if settings.baseline is not None:
         made.insert(1, _pretrained_table(task, videos, Path(settings.baseline)))
     return made
@@ -104,8 +96,9 @@ def _encoded_table(
 
 
 def _pixels_table(task: Task, videos: EvaluationVideos, settings: FeatureSettings) -> FeatureTable:
-    pixels = [
-        cached_pixels(
+    pixels = make_all(
+        partial(
+            cached_pixels,
             task.run,
             data,
             entries,
@@ -115,7 +108,7 @@ def _pixels_table(task: Task, videos: EvaluationVideos, settings: FeatureSetting
             progress=task.progress,
         )
         for data, entries in videos.by_data(task.data)
-    ]
+    )
     return FeatureTable("pixels", _concatenated(pixels), descriptions=PIXEL_BASELINES)
 
 
@@ -137,9 +130,9 @@ def encode_videos(
     """Return name -> (n, D) features of the run's views or of an ensemble's members, of all windows or of one clip."""
     if not task.members:
         return encode_with(task.run, task, videos, weights=weights, clip_seed=clip_seed, shard=shard)
-    by_run = {
-        id(run): encode_with(run, task, videos, weights=weights, clip_seed=clip_seed, shard=shard) for run in task.runs
-    }
+    encode = partial(encode_with, task=task, videos=videos, weights=weights, clip_seed=clip_seed, shard=shard)
+    encoded = make_all(partial(encode, run) for run in task.runs)
+    by_run = {id(run): features for run, features in zip(task.runs, encoded, strict=True)}
     return {member.name: by_run[id(member.run)][member.view] for member in task.members}
 
 
@@ -154,8 +147,9 @@ def encode_with(
     shard: str | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """Return view name -> (n, D) features of one run in the order of the entries, from one data set or two."""
-    parts = [
-        cached_embeddings(
+    parts = make_all(
+        partial(
+            cached_embeddings,
             run,
             data,
             entries,
@@ -168,7 +162,7 @@ def encode_with(
             progress=task.progress,
         )
         for data, entries in videos.by_data(task.data)
-    ]
+    )
     return _concatenated(parts)
 
 

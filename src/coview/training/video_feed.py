@@ -173,8 +173,8 @@ class VideoFeed:
         """Return where decoded frames are kept; None where they do not fit, or would be kept once a process."""
         if self.workers and self.kind == "processes":
             return None
-        asked, local = self.config.training.frame_memory, int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-        room = room_for_frames(processes=local) if asked is None else asked * 2**20
+        asked = self.config.training.frame_memory
+        room = room_for_frames() if asked is None else asked * 2**20
         needed = decoded_bytes([*self.train, *self.held_out], list(self.views.values()))
         if needed is None or needed > room:
             if asked:

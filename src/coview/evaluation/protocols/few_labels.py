@@ -9,6 +9,7 @@ import numpy as np
 
 from coview.config import Positive, as_plain
 from coview.datasets.splits import few_of_each_class
+from coview.errors import UserError
 from coview.evaluation.features import describe_features, gather_features, remark_on_features
 from coview.evaluation.metrics.base import training_classes
 from coview.evaluation.metrics.linear import LinearRecipe, linear_accuracy
@@ -48,6 +49,8 @@ class FewLabels(Protocol):
     def score(self, task: Task) -> Scores:
         """Score a run; see `Protocol.score`."""
         chosen = self.settings
+        if task.shard is not None and chosen.classifier == "finetune":
+            raise UserError("few-labels with classifier finetune is not embedding alone: it takes no shard")
         videos = choose_videos(task.data, task.split, along_with=task.along_with)
         require_two_classes(videos, protocol="few-labels")
         teach = {"linear": self._linear, "finetune": self._finetune}[chosen.classifier]
