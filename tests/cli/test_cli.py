@@ -113,6 +113,16 @@ def test_a_place_that_takes_no_folder_is_named_before_any_work(command, small_ru
     assert "embed:" not in said
 
 
+def test_several_mistakes_have_a_line_each_and_a_name_breaks_none(capsys):
+    def refuse() -> int:
+        raise UserError("labels.csv: 2 mistakes:\n  line 3: no video a\nb.mp4\n  line 7: 9 s is after its end")
+
+    assert run_command(refuse) == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "error: labels.csv: 2 mistakes:", "  line 3: no video a\\nb.mp4", "  line 7: 9 s is after its end"
+    ]  # fmt: skip
+
+
 def test_a_bug_keeps_its_traceback():
     def bug() -> int:
         raise ZeroDivisionError

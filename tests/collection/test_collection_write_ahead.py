@@ -57,6 +57,23 @@ def test_a_damaged_log_is_named_wherever_the_damage_is(left):
         assert catalogue.query("SELECT COUNT(*) FROM fields") == [(0,)]
 
 
+def test_what_tells_of_another_log_or_of_before_a_start_of_the_machine_is_not_believed(left, tmp_path):
+    """The system brings the two files to the disk in no order."""
+    log, told = (left.with_name(f"index.sqlite-{end}") for end in ("wal", "shm"))
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.sqlite")) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("CREATE TABLE t (x)")
+        other.commit()
+        another = (tmp_path / "other.sqlite-wal").read_bytes()
+    sound = log.read_bytes()
+    log.write_bytes(another)
+    assert not is_log_damaged(left)
+    log.write_bytes(sound[:-1])
+    assert is_log_damaged(left)
+    os.utime(told, (1, 1))
+    assert not is_log_damaged(left)
+
+
 def test_what_is_confirmed_leaves_the_log_where_nobody_reads(tmp_path):
     table = tmp_path / "index.sqlite"
     with contextlib.closing(Catalogue(table, identity=IDENTITY, create=True)) as catalogue:

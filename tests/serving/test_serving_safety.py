@@ -145,11 +145,22 @@ def test_the_cache_stays_below_its_size(tmp_path):
         path.write_bytes(b"x" * 1000)
         os.utime(path, (number, number))
     cache.find("f1.jpg")  # used a moment ago
-    cache.note_made()
+    cache.note_made("f5.jpg")
     assert sorted(path.name for path in cache.folder.glob("f*")) == ["f1.jpg", "f5.jpg"]
     for name in ("../x", "a/b", "", ".hidden", "x" * 300):
         with pytest.raises(ValueError, match="no name"):
             cache.path(name)
+
+
+def test_large_files_make_room_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("coview.serving.cache._LOOK_BYTES", 1500)
+    cache = Cache(tmp_path, largest_bytes=2500)
+    for number in range(5):
+        path = cache.path(f"f{number}.mp4")
+        path.write_bytes(b"x" * 1000)
+        os.utime(path, (number, number))
+        cache.note_made(path.name)
+    assert len(list(cache.folder.glob("f*"))) < 4
 
 
 def test_an_index_that_cannot_be_written_to_is_served(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from coview.datatypes import ClipBatch
-from coview.training.transfer import on_device, sent_ahead
+from coview.training.transfer import sent_ahead
 
 
 def batches(count: int) -> list[ClipBatch]:
@@ -27,13 +27,6 @@ def test_on_a_cpu_batches_pass_as_they_are_and_when_they_are_asked_for() -> None
     assert next(passed) is given[0]
     assert asked == [0]
     assert list(passed) == given[1:]
-
-
-def test_only_clips_move() -> None:
-    (batch,) = batches(1)
-    moved = on_device(batch, torch.device("meta"))
-    assert moved.views["rgb"].device.type == "meta"
-    assert moved.frame_indices is batch.frame_indices
 
 
 @pytest.mark.gpu

@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
-from unittest.mock import patch
 
 import tyro
 
@@ -37,12 +36,20 @@ def parse_words(kind: type[_Kind], words: Sequence[str], *, name: str) -> _Kind:
             raise
     said, terminal = io.StringIO(), io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
     with contextlib.ExitStack() as wide:  # once more, with every line whole, and a box of one kind
-        wide.enter_context(patch.dict(os.environ, COLUMNS="100000"))
+        wide.callback(_set_columns, os.environ.get("COLUMNS"))
+        _set_columns("100000")
         wide.enter_context(contextlib.redirect_stdout(terminal))
         wide.enter_context(contextlib.redirect_stderr(said))
         wide.enter_context(contextlib.suppress(SystemExit))
         tyro.cli(kind, args=list(words), **arguments)
     raise UserError(f"{_in_one_line(said.getvalue(), name)} (see coview {name} --help)")
+
+
+def _set_columns(width: str | None) -> None:
+    """Say how wide the terminal is; None: it says so itself."""
+    os.environ.pop("COLUMNS", None)
+    if width is not None:
+        os.environ["COLUMNS"] = width
 
 
 def _in_one_line(box: str, name: str) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 EXIT_USER_ERROR = 2
+_LISTED = "\n  "
+"""What begins each line of several mistakes in one message."""
 
 
 def run_command(command: Callable[[], int | None]) -> int:
@@ -45,10 +47,10 @@ def run_command(command: Callable[[], int | None]) -> int:
 
 
 def _plain(text: str) -> str:
-    """Return text that rich prints as it is, in one line whatever it names."""
+    """Return text that rich prints as it is, in one line whatever it names; a list of mistakes keeps its lines."""
     from rich.markup import escape
 
-    return escape(one_line(text))
+    return escape(_LISTED.join(map(one_line, text.split(_LISTED))))
 
 
 @cache

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from coview.files import write_text
+from coview.files import hash_file, write_text
 
 TABLES = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
@@ -90,7 +90,7 @@ def find_damage(connection: sqlite3.Connection, noted: Path) -> str:
         sqlite3.DatabaseError: SQLite itself finds the file damaged.
     """
     with _one_state(connection):
-        digest = _hash_file(connection)
+        digest = _hash_of(connection, noted.with_suffix(""))
         with contextlib.suppress(OSError, UnicodeDecodeError):
             if digest and digest == noted.read_text(encoding="ascii").strip():
                 return ""
@@ -101,11 +101,14 @@ def find_damage(connection: sqlite3.Connection, noted: Path) -> str:
     return damage
 
 
-def _hash_file(connection: sqlite3.Connection) -> str:
-    """Return the SHA-256 of what the file is once its journal is in it, "" where SQLite is too old to tell."""
+def _hash_of(connection: sqlite3.Connection, path: Path) -> str:
+    """Return the SHA-256 of what the file is once its log is in it, "" where SQLite is too old to tell."""
+    connection.execute("SELECT 1 FROM sqlite_master").fetchall()  # holds the state from here on
+    log = path.with_name(f"{path.name}-wal")
+    if not log.is_file() or log.stat().st_size == 0:
+        return hash_file(path)
     if not hasattr(connection, "serialize"):
         return ""
-    connection.execute("SELECT 1 FROM sqlite_master")  # holds the state from here on
     return hashlib.sha256(connection.serialize()).hexdigest()
 
 

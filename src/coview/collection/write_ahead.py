@@ -6,6 +6,7 @@ Formats: https://www.sqlite.org/fileformat2.html#the_write_ahead_log and https:/
 """
 
 import struct
+import time
 from pathlib import Path
 
 _LOG_HEADER, _FRAME_HEADER, _STATE = 32, 24, struct.Struct("=3I2BHII2I8s2I")
@@ -15,32 +16,46 @@ _WORD = 2**32
 def is_log_damaged(table: Path) -> bool:
     """Say whether the log of a table lacks something that was confirmed.
 
-    False where nobody can know: there is no log, nothing beside it that tells of it, or others are writing just now.
+    False where nobody can know: there is no log, nothing beside it that tells of this one, others are writing just now,
+    or the machine has started anew since, as -shm is never brought to the disk for certain.
     """
     log, shared = (table.with_name(f"{table.name}-{end}") for end in ("wal", "shm"))
     try:
         before = shared.read_bytes()[: 2 * _STATE.size]
         content = log.read_bytes()
         after = shared.read_bytes()[: 2 * _STATE.size]
+        written = shared.stat().st_mtime
     except OSError:
         return False
     half = len(before) // 2
-    if len(before) < 2 * _STATE.size or before != after or before[:half] != before[half:]:
+    if len(before) < 2 * _STATE.size or before != after or before[:half] != before[half:] or written < _started_at():
         return False
     _, _, _, is_begun, is_big_endian, _, frames, _, *last, salt, _, _ = _STATE.unpack_from(before)
     if not is_begun or frames == 0:
         return False
-    return _checksum_after(content, frames, salt, "big" if is_big_endian else "little") != tuple(last)
+    order = "big" if is_big_endian else "little"
+    if _has_sound_header(content, order) and content[16:24] != salt:
+        return False  # another log than the one that is told of
+    return _checksum_after(content, frames, salt, order) != tuple(last)
+
+
+def _started_at() -> float:
+    """Return when this machine was started, in seconds as files have them; 0 where it does not say."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _has_sound_header(log: bytes, order: str) -> bool:
+    return len(log) >= _LOG_HEADER and _add((0, 0), log[:24], order) == struct.unpack(">2I", log[24:32])
 
 
 def _checksum_after(log: bytes, frames: int, salt: bytes, order: str) -> tuple[int, int] | None:
     """Return the checksum of a log after so many frames, None where one of them is not sound."""
-    if len(log) < _LOG_HEADER or log[16:24] != salt:
+    if not _has_sound_header(log, order):
         return None
     page = int.from_bytes(log[8:12], "big")
-    summed = _add((0, 0), log[:24], order)
-    if summed != struct.unpack(">2I", log[24:32]):
-        return None
+    summed = struct.unpack(">2I", log[24:32])
     for place in range(_LOG_HEADER, _LOG_HEADER + frames * (_FRAME_HEADER + page), _FRAME_HEADER + page):
         frame = log[place : place + _FRAME_HEADER + page]
         if len(frame) < _FRAME_HEADER + page or frame[8:16] != salt:

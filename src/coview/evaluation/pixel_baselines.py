@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import cache
 
 import cv2
 import numpy as np
@@ -83,20 +85,18 @@ def _embed_pixels(
     rgb = open_views(data.view_options, ("rgb",))["rgb"]
 
     def vectors(entry: VideoEntry) -> dict[str, NDArray[np.float32]]:
-        num_frames = entry.num_frames or 0
+        num_frames, key = entry.num_frames or 0, (rgb.name, entry.id)
+        with ExitStack() as opened:
+            place = cache(lambda: opened.enter_context(data.stored_file(rgb.name, entry, rgb.suffix)))
 
-        def read(wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
-            with data.stored_file(rgb.name, entry, rgb.suffix) as path:
-                return rgb.read(path, wanted)
+            def read(wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
+                return rgb.read(place(), wanted)
 
-        if frame_memory is None:
-            return _pixel_vectors(_frames(read, num_frames=num_frames))
-        key = (rgb.name, entry.id)
-        return _pixel_vectors(
-            _frames(
-                lambda wanted: frame_memory.read(key, wanted, num_frames=num_frames, read=read), num_frames=num_frames
-            )
-        )
+            def read_kept(wanted: NDArray[np.int64]) -> NDArray[np.uint8]:
+                assert frame_memory is not None
+                return frame_memory.read(key, wanted, num_frames=num_frames, read=read)
+
+            return _pixel_vectors(_frames(read if frame_memory is None else read_kept, num_frames=num_frames))
 
     rows = []
     with ThreadPoolExecutor(max(1, workers)) as threads:

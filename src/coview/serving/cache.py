@@ -12,8 +12,8 @@ from coview.locks import temporary_folder
 FOLDER = "page"
 """Within the folder of the index."""
 _LARGEST_BYTES = 10 * 2**30
-_LOOK_EVERY = 200
-"""Files made between two looks at the size."""
+_LOOK_EVERY, _LOOK_BYTES = 200, 2**30
+"""Files made, or bytes of them, between two looks at the size."""
 
 
 class Cache:
@@ -34,7 +34,7 @@ class Cache:
             remove_parts(self.folder)
         except OSError:
             self.folder = self._temporary.enter_context(temporary_folder())
-        self._num_made = 0
+        self._num_made, self._bytes_made = 0, 0
         self._lock = threading.Lock()
 
     def path(self, name: str) -> Path:
@@ -56,13 +56,15 @@ class Cache:
             return path if path.is_file() else None
         return path
 
-    def note_made(self) -> None:
+    def note_made(self, name: str) -> None:
         """Count a new file; now and then make room."""
         with self._lock:
             self._num_made += 1
-            if self._num_made % _LOOK_EVERY != 1:
-                return
-            self._make_room()
+            with contextlib.suppress(OSError):
+                self._bytes_made += self.path(name).stat().st_size
+            if self._num_made % _LOOK_EVERY == 1 or self._bytes_made > _LOOK_BYTES:
+                self._bytes_made = 0
+                self._make_room()
 
     def _make_room(self) -> None:
         with os.scandir(self.folder) as entries:

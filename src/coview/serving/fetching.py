@@ -8,7 +8,7 @@ from typing import Any
 
 from coview.errors import UserError
 from coview.files import atomic_path, disk_errors
-from coview.serving.jobs import Tell
+from coview.serving.jobs import BusyError, Tell
 from coview.video.remote import fetch
 
 LARGEST_BYTES = 2 * 2**30
@@ -16,7 +16,7 @@ LARGEST_BYTES = 2 * 2**30
 LARGEST_GLANCED_BYTES = 2**26
 """Of a video of which nothing but a picture is wanted, as of dozens at once."""
 FETCH_SECONDS = 1800.0
-_AT_ONCE = 4
+_AT_ONCE, _MOST_WAITING = 4, 100
 
 
 class Fetcher:
@@ -28,12 +28,27 @@ class Fetcher:
     def __init__(self) -> None:
         self._threads = concurrent.futures.ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="coview-fetching")
         self._ends = threading.Event()
+        self._lock, self._num_waiting = threading.Lock(), 0
 
     def submit(
         self, job: str, *, timeout_seconds: float, tell: Tell | None = None, **arguments: Any
     ) -> "concurrent.futures.Future[Any]":
-        """Queue a file; `address`, `out`, and `timeout_seconds` for the whole of it."""
-        return self._threads.submit(self._fetch, timeout_seconds=timeout_seconds, tell=tell, **arguments)
+        """Queue a file, as `Lane.submit` does a job: `address`, `out`, and `timeout_seconds` for the whole of it.
+
+        Raises:
+            BusyError: too many wait already.
+        """
+        with self._lock:
+            if self._num_waiting >= _MOST_WAITING:
+                raise BusyError(f"{self._num_waiting} videos are being fetched already; try again in a moment")
+            self._num_waiting += 1
+        future = self._threads.submit(self._fetch, timeout_seconds=timeout_seconds, tell=tell, **arguments)
+        future.add_done_callback(self._count_down)
+        return future
+
+    def _count_down(self, future: "concurrent.futures.Future[Any]") -> None:
+        with self._lock:
+            self._num_waiting -= 1
 
     def _fetch(self, *, address: str, out: str, timeout_seconds: float, tell: Tell | None) -> None:
         def told(share: float) -> None:

@@ -108,4 +108,4 @@ class Maker:
             if error is not None:
                 self._failed[name] = time.monotonic(), str(error)
         if not done.cancelled() and error is None:
-            self._cache.note_made()
+            self._cache.note_made(name)

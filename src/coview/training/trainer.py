@@ -231,7 +231,6 @@ class Trainer:
         asked = self._stop.signal_number  # may come at any moment, in one process alone: read once
         settings, every = self.config.training, self.config.training.checkpoint_every_steps
         is_due = time.monotonic() - self.saved_at > settings.checkpoint_every_seconds
-        is_due = is_due or (every > 0 and self.position.step % every == 0)
         if self.processes.world_size > 1:
             flags = torch.tensor([asked, int(is_due)], device=self.processes.device)
             distributed.all_reduce(flags, op=distributed.ReduceOp.MAX)
@@ -241,7 +240,7 @@ class Trainer:
             asked, due = agreed.read()
             is_due = bool(due)
         self.stopped_by = asked
-        return is_due
+        return is_due or (every > 0 and self.position.step % every == 0)  # which all know by themselves
 
     def _end_epoch(self, stage: Stage, reporter: Reporter) -> None:
         """Validate, move the plateau schedule, go to the next epoch; asked to stop meanwhile, leave all as it is."""

@@ -9,7 +9,7 @@ from coview.datatypes import ClipBatch
 
 
 def sent_ahead(batches: Iterator[ClipBatch], device: torch.device) -> Iterator[ClipBatch]:
-    """Pass batches on with their clips on the device, each sent before the one ahead of it is asked for to the end.
+    """Pass batches on with their clips on the device: batch k+1 is copied while batch k is computed with.
 
     Clips go through pinned memory on a stream of their own, so that copying and computing overlap; on a CPU batches
     pass as they are.
@@ -25,7 +25,8 @@ def sent_ahead(batches: Iterator[ClipBatch], device: torch.device) -> Iterator[C
     waiting: ClipBatch | None = None
     for batch in batches:
         with torch.cuda.stream(stream):
-            sent = on_device(batch, device)
+            views = {name: clips.pin_memory().to(device, non_blocking=True) for name, clips in batch.views.items()}
+            sent = replace(batch, views=views)
         if waiting is not None:
             yield waiting
         torch.cuda.current_stream(device).wait_stream(stream)
@@ -34,13 +35,3 @@ def sent_ahead(batches: Iterator[ClipBatch], device: torch.device) -> Iterator[C
         waiting = sent
     if waiting is not None:
         yield waiting
-
-
-def on_device(batch: ClipBatch, device: torch.device) -> ClipBatch:
-    """Return a batch whose clips lie on the device; where that is a GPU, they may still be on their way."""
-    is_gpu = device.type == "cuda"
-    sent = {
-        name: (clips.pin_memory() if is_gpu else clips).to(device, non_blocking=is_gpu)
-        for name, clips in batch.views.items()
-    }
-    return replace(batch, views=sent)

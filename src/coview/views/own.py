@@ -88,7 +88,7 @@ class OwnView(View):
             yield np.asarray(resized, np.uint8).reshape(*frame.shape[:2], self.channels)
 
     def cut(self, video: SourceVideo, out: Path, *, num_frames: int) -> None:
-        """Write an array of the stretch beside `out`, as `extract` finds it there; see `View.cut`."""
+        """Write an array of the stretch, which is in memory as a whole, beside `out`; see `View.cut`."""
         blank = itertools.repeat(np.empty((0, 0, 3), np.uint8), num_frames)
         pictures = np.stack([picture for _, picture in self._pictures(blank, video)])
         np.save(out.with_name(f"{out.stem}.{self.name}.npy"), pictures)
