@@ -316,6 +316,38 @@ def test_an_endless_video_is_given_up(source: Path, tmp_path: Path, monkeypatch:
     assert left_aside(tmp_path) == []
 
 
+def test_of_a_video_too_long_to_keep_each_pass_makes_what_it_hands_out(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[bool, bool]] = []
+    decode = video.decode_to_store
+
+    def watch(path: Path, *, wanted: Any, **settings: Any) -> Any:
+        def noted() -> tuple[bool, bool]:
+            made.append(wanted())
+            return made[-1]
+
+        return decode(path, wanted=noted, **settings)
+
+    monkeypatch.setattr(video, "decode_to_store", watch)
+    settings = replace(HERE, views=("rgb", "flow"), options={"flow": {"algorithm": "dis"}})
+    prepare(source, tmp_path / "kept", settings)
+    assert set(made) == {(True, True)}
+    num_frames = len(made)
+    made.clear()
+    monkeypatch.setattr(video, "_KEPT_BYTES", 0)
+    prepare(source, tmp_path / "anew", settings)
+    assert made.count((True, True)) == 6  # the first frame of each
+    assert made.count((False, True)) == num_frames - 6
+    assert made.count((True, False)) == num_frames
+    kept, anew = (
+        {path.relative_to(tmp_path / out): path.read_bytes() for path in (tmp_path / out).rglob("*.mp4")}
+        for out in ("kept", "anew")
+    )
+    assert len(kept) == 12
+    assert kept == anew
+
+
 def test_shares_of_a_job_array_meet_in_one_data_set(source: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     part = prepare(source, out, replace(HERE, shard="2/2"))

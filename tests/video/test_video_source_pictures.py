@@ -34,10 +34,10 @@ def test_pictures_to_store_are_those_that_rgb_would_give(
     if pixel_format == "rgba":
         frames = [np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)]) for frame in frames]
     path = write_video(tmp_path / name, frames, codec=codec, pixel_format=pixel_format, turn=turn)
-    both = list(decode_to_store(path, short_side=short_side, as_rgb=True, as_yuv=True))
+    both = list(decode_to_store(path, short_side=short_side, wanted=lambda: (True, True)))
     assert len(both) == 6
     through_rgb = rgb_pictures(picture.rgb for picture in both if picture.rgb is not None)
-    alone = decode_to_store(path, short_side=short_side, as_rgb=False, as_yuv=True)
+    alone = decode_to_store(path, short_side=short_side, wanted=lambda: (False, True))
     for picture, expected, yuv in zip(both, through_rgb, alone, strict=True):
         assert picture.yuv is not None
         assert yuv.yuv is not None
@@ -53,7 +53,7 @@ def test_pictures_to_store_are_those_that_rgb_would_give(
 def test_the_matrix_that_the_file_states_is_changed_to_the_one_that_is_stored(tmp_path: Path) -> None:
     frames = [np.full((48, 64, 3), (200, 30, 30), np.uint8)] * 2
     path = write_video(tmp_path / "a.mp4", frames, options={"x264-params": "colormatrix=bt709:crf=1"})
-    (picture, _) = decode_to_store(path, short_side=24, as_rgb=True, as_yuv=True)
+    (picture, _) = decode_to_store(path, short_side=24, wanted=lambda: (True, True))
     assert picture.yuv is not None
     assert picture.rgb is not None
     (expected,) = rgb_pictures([picture.rgb])

@@ -21,7 +21,7 @@ from coview.preparation.used_frames import UsedFrames, decode_used, store_used
 from coview.video.decode import decode_to_store, stored_fps
 from coview.video.probe import VideoInfo, probe
 from coview.video.remote import local_copy
-from coview.video.source_pictures import SourcePicture
+from coview.video.source_pictures import Forms, SourcePicture
 from coview.views import VIEWS
 from coview.views.base import SourceVideo, StorageSettings, StoresSource, View
 
@@ -143,15 +143,18 @@ class SourceFrames:
 
     def _decode(self, needs_yuv: bool) -> Iterator[SourcePicture]:
         storage, is_first = self._storage, self.num_frames is None
+        kept: list[SourcePicture] | None = [] if is_first and self._passes_left else None
+
+        def wanted() -> Forms:
+            return (not needs_yuv, needs_yuv) if kept is None else (self._needs_rgb, self._needs_yuv)
+
         decoded = decode_to_store(
             self._path,
             short_side=storage.short_side,
             fps=storage.fps,
             source=storage.source,
-            as_rgb=self._needs_rgb if is_first else not needs_yuv,
-            as_yuv=self._needs_yuv if is_first else needs_yuv,
+            wanted=wanted,
         )
-        kept: list[SourcePicture] | None = [] if is_first and self._passes_left else None
         count = 0
         for picture in decoded:
             self.frame_size = picture.size

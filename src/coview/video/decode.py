@@ -18,7 +18,7 @@ from coview.video.orientation import picture_orientation
 from coview.video.pictures import PictureReader
 from coview.video.probe import VideoInfo
 from coview.video.scaling import NEARLY_SQUARE, scaled_size, shown_size
-from coview.video.source_pictures import Conversion, SourcePicture, convert_to_rgb, convert_to_store
+from coview.video.source_pictures import Conversion, Forms, SourcePicture, convert_to_rgb, convert_to_store
 from coview.video.source_settings import SourceSettings
 from coview.video.streams import remark_choice
 from coview.video.timing import MAX_GAP_SECONDS, JoinedStamps, TimeStampError, resampled
@@ -131,8 +131,7 @@ def decode_to_store(
     short_side: int | None = None,
     fps: float | None = None,
     source: SourceSettings | None = None,
-    as_rgb: bool,
-    as_yuv: bool,
+    wanted: Callable[[], Forms],
 ) -> DecodedFrames[SourcePicture]:
     """Decode all frames as `decode_frames` does, in the forms that views are made of.
 
@@ -141,11 +140,10 @@ def decode_to_store(
         short_side: see there.
         fps: see there.
         source: see there.
-        as_rgb: make the RGB frame.
-        as_yuv: make the picture that the encoder takes, scaled from the decoded one without a detour through RGB
-            where that is possible.
+        wanted: asked for each picture: is the RGB frame wanted, and the picture that the encoder takes? That one is
+            scaled from the decoded one without a detour through RGB where that is possible.
     """
-    conversion = partial(convert_to_store, as_rgb=as_rgb, as_yuv=as_yuv)
+    conversion = partial(convert_to_store, wanted=wanted)
     return DecodedFrames(path, short_side=short_side, fps=fps, source=source or SourceSettings(), conversion=conversion)
 
 

@@ -18,6 +18,9 @@ Made = TypeVar("Made")
 Conversion = Callable[[tuple[int, int], Orientation, bool], Callable[[av.VideoFrame], Made]]
 """(width and height before turning, how to turn, whether HDR is tone-mapped) -> decoded picture -> what is made."""
 
+Forms = tuple[bool, bool]
+"""Whether the RGB frame is wanted, and whether the picture for storage is."""
+
 _DIRECT = frozenset({"yuv420p", "yuvj420p", "nv12"})
 """Formats of which the stored one is a smaller copy: others have colours to be averaged or bits to be rounded first."""
 _EXACT = Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP
@@ -59,7 +62,7 @@ def convert_to_rgb(
 
 
 def convert_to_store(
-    size: tuple[int, int], orientation: Orientation, maps_tones: bool, *, as_rgb: bool, as_yuv: bool
+    size: tuple[int, int], orientation: Orientation, maps_tones: bool, *, wanted: Callable[[], Forms]
 ) -> Callable[[av.VideoFrame], SourcePicture]:
     """Return what makes pictures for storage; yuv420p straight from what was decoded, where that can be.
 
@@ -71,6 +74,7 @@ def convert_to_store(
     def convert(picture: av.VideoFrame) -> SourcePicture:
         is_mapped = maps_tones and int(picture.color_trc) in TRANSFERS
         is_direct = picture.format.name in _DIRECT and orientation == Orientation() and not is_mapped
+        as_rgb, as_yuv = wanted()
         rgb = to_rgb(picture) if as_rgb or not is_direct else None
         yuv = None
         if as_yuv:
