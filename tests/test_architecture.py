@@ -30,10 +30,20 @@ ROAD = [
     "serving",
 ]
 """A folder imports itself and those before it."""
-ANYWHERE = {"config", "compiling", "files", "locks", "stopping", "registry", "datatypes", "errors", "__version__"}
 KNOW_NOTHING_OF_VIDEO = ("losses", "encoders")
 VIDEO = set(ROAD[: ROAD.index("encoders")])
-NO_FOLDER_OF_THE_ROAD = ("config", "compiling", "files", "locks", "stopping", "registry", "datatypes", "errors")
+NO_FOLDER_OF_THE_ROAD = (
+    "compiling",
+    "config",
+    "datatypes",
+    "errors",
+    "files",
+    "locks",
+    "registry",
+    "remote",
+    "stopping",
+)
+ANYWHERE = {*NO_FOLDER_OF_THE_ROAD, "__version__"}
 COMMANDS = ("cli", "__main__", "__init__")
 """These know the whole road."""
 
@@ -83,9 +93,7 @@ LATE = {
     ("collection.heads.head", "collection.prediction.predicting"): "so too",
     ("collection.curated", "collection.duplicates"): "OpenCV and PyAV take half a second to import, so too",
     ("collection.stores", "collection.milvus_store"): "pymilvus is optional, and takes a second to import",
-    ("datasets.shards", "fsspec"): "only tars that lie elsewhere need it",
-    ("video.remote", "fsspec"): "a tenth of a second, and few collections lie elsewhere",
-    ("preparation.shards", "fsspec"): "only tars that lie elsewhere need it",
+    ("remote", "fsspec"): "a tenth of a second, and few collections lie elsewhere",
     ("collection.sharing", "collection.cluster"): "dask is optional",
     ("collection.sharing", "training.distributed"): "torch takes two seconds to import, and a merge needs none",
     ("collection.sharing", "preparation.settings"): "so too",

@@ -100,15 +100,22 @@ def this_host() -> str:
     return re.sub(r"[^A-Za-z0-9_.]", "_", socket.gethostname())[:40] or "host"
 
 
+def part_path(path: Path) -> Path:
+    """Return a temporary name beside `path`.
+
+    It tells host and process, so that the next start can tell what a dead process has left (`remove_parts`).
+    """
+    return path.with_name(f".part-{this_host()}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary name beside `path`; on leaving without an error the file written there takes its place.
 
-    The file reaches the disk before it is renamed. The temporary name tells host and process, so that the next
-    start can tell what a dead process has left (`remove_parts`).
+    The file reaches the disk before it is renamed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".part-{this_host()}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+    aside = part_path(path)
     try:
         yield aside
         to_disk(aside)
@@ -151,11 +158,14 @@ def make_folder(folder: Path) -> None:
 def require_writable(path: Path) -> None:
     """Make sure that a file can be written at `path`: before hours of work for it, not after them.
 
+    What killed commands left half-written beside it is removed.
+
     Raises:
         UserError: its folder is not there and cannot be made, or takes no files.
     """
     make_folder(path.parent)
     try:
+        remove_parts(path.parent)
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
@@ -302,10 +312,13 @@ def _remove_if_abandoned(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         # Another machine's process cannot be asked; a number may have been given to a new process. Both are judged
         # by the clock: whoever still writes has written within the hour.
-        idle_seconds = time.time() - path.stat().st_mtime
+        idle_seconds = time.time() - max(part.lstat().st_mtime for part in (path, *path.rglob("*")))
         may_write = match["host"] != this_host() or is_running(int(match["pid"]))
         if not may_write or idle_seconds > _ABANDONED_SECONDS:
-            path.unlink()
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()
 
 
 def is_running(pid: int) -> bool:

@@ -14,6 +14,7 @@ from coview.clips.frame_cache import FrameCache
 from coview.clips.samples import ClipSamples
 from coview.config import ClipSettings
 from coview.errors import UserError, VideoError
+from coview.files import this_host, write_bytes
 
 
 class StoredView(NumberedView):
@@ -83,6 +84,13 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureF
         assert read(cache, view, path, [0, 2]) == [30, 32]
         assert (content == kept.read_bytes()) != ("is damaged: made anew" in caplog.text)
     assert len(list((tmp_path / "cache").rglob("*"))) == 2  # the view's folder and the file
+
+
+def test_what_killed_processes_left_half_written_is_removed(tmp_path: Path) -> None:
+    half = tmp_path / "cache" / "stored" / f".part-{this_host()}-{2**22 + 1}-01234567.npy"
+    write_bytes(half, b"frames")
+    FrameCache(tmp_path / "cache")
+    assert not half.exists()
 
 
 def test_keypoints_are_read_as_they_are(tmp_path: Path) -> None:

@@ -268,9 +268,9 @@ def test_a_folder_that_is_taken_stays_as_it_is(small, tmp_path):
 
 
 def test_what_a_killed_export_left_is_removed_by_the_next(small, tmp_path):
-    left = [tmp_path / f".hub.{this_host()}-{number}-01234567.tmp" for number in (2**22 + 1, os.getpid())]
+    left = [tmp_path / f".part-{this_host()}-{number}-01234567" for number in (2**22 + 1, os.getpid())]
     for folder in left:
-        folder.mkdir()
+        (folder / "hub").mkdir(parents=True)
     coview.export(small.run, tmp_path / "hub", format="hf")
     assert sorted(path.name for path in tmp_path.iterdir()) == [left[1].name, "hub"]
 

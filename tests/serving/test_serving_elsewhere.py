@@ -9,8 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 import coview
+from coview.remote import fetch
 from coview.serving import create_app, desk, films_api
-from coview.video.remote import fetch
 from served_index import XVID
 
 
@@ -102,6 +102,5 @@ def test_one_that_has_gone_is_named(shown, bucket):
     [({"largest_bytes": 10}, "more than the 10"), ({"timeout_seconds": -1.0}, "took longer")],
 )
 def test_fetching_is_bounded(bucket, tmp_path, bounds, words):
-    given = {"largest_bytes": 10**6, "timeout_seconds": 60.0, **bounds}
     with pytest.raises(coview.UserError, match=words):
-        fetch("memory://elsewhere/fast/v1.mp4", tmp_path / "out", tell=lambda share: None, **given)
+        fetch("memory://elsewhere/fast/v1.mp4", tmp_path / "out", tell=lambda share: None, **bounds)

@@ -1,6 +1,5 @@
 """Saliency drawn over frames: as pictures, and as a small video beside the frames as they are."""
 
-import os
 import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from coview.analysis.result import FOLDER
 from coview.clips.sampling import Indices
 from coview.datatypes import Frame, VideoEntry
 from coview.errors import UserError
+from coview.files import atomic_path
 from coview.video.encode import Encoding, encode_pictures, rgb_pictures
 
 WARM = np.array((235, 40, 20), np.float32)
@@ -110,7 +110,6 @@ def _write(context: AnalysisContext, one: Overlaid, path: Path) -> None:
     pictures = [np.concatenate(pair, axis=1) for pair in zip(frames, shown, strict=True)]
     step = max(1, int(one.frame_indices[-1] - one.frame_indices[0]) // max(1, len(one.frame_indices) - 1))
     fps = max(SLOWEST_FPS, (one.entry.fps or 25.0) / step)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     coding = Encoding(fps=fps, gop=8, crf=VIDEO_CRF, tune="", color_range=ColorRange.MPEG)
-    encode_pictures(rgb_pictures(pictures), aside, coding)
-    aside.replace(path)
+    with atomic_path(path) as aside:
+        encode_pictures(rgb_pictures(pictures), aside, coding)

@@ -1,10 +1,8 @@
 """Decoded frames of whole videos on disk: many times the size of the stored views, and far faster to read at random."""
 
-import contextlib
 import logging
 import os
 import struct
-import threading
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
@@ -16,6 +14,7 @@ from numpy.typing import NDArray
 
 from coview.clips.sampling import Indices
 from coview.datasets.prepared import stored_checksum
+from coview.files import atomic_path, remove_parts
 from coview.views.base import View
 
 logger = logging.getLogger(__name__)
@@ -62,6 +61,8 @@ class FrameCache:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.is_writable = True
+        for parts in folder.glob("*/"):  # of processes that were killed
+            remove_parts(parts)
 
     def read(self, view: View, path: Path, frame_indices: Indices, *, num_frames: int) -> NDArray[Any]:
         """Return frames of a stored file, as `view.read(path, frame_indices)` does, and raise as it does.
@@ -92,10 +93,8 @@ class FrameCache:
 
     def _fill(self, kept: Path, view: View, path: Path, *, num_frames: int) -> bool:
         """Decode a whole video into the cache; return whether that could be written."""
-        aside = kept.with_name(f".{kept.name}.{os.getpid()}-{threading.get_ident()}.tmp")
         try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            with aside.open("wb") as file:
+            with atomic_path(kept) as aside, aside.open("wb") as file:
                 header, sums = b"", np.zeros(num_frames, "<u4")
                 for start in range(0, num_frames, _AT_ONCE):
                     frames = view.read(path, np.arange(start, min(start + _AT_ONCE, num_frames)))
@@ -107,18 +106,12 @@ class FrameCache:
                     file.write(frames.data)
                 table = sums.tobytes()
                 file.write(table + _END.pack(_MARK, len(header), zlib.crc32(header), zlib.crc32(table)))
-                file.flush()
-                os.fsync(file.fileno())
-            aside.replace(kept)
         except OSError as error:
             self.is_writable = False
             logger.warning(
                 "the frame cache %s cannot be written (%s): going on without it", self.folder, error.strerror or error
             )
             return False
-        finally:
-            with contextlib.suppress(OSError):
-                aside.unlink(missing_ok=True)
         return True
 
 

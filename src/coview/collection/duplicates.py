@@ -23,7 +23,7 @@ from coview.collection.pictures import COARSE_RATE, Pictures, describe_pictures,
 from coview.collection.store import Floats, VideoRow
 from coview.datatypes import ProgressSink
 from coview.errors import UserError
-from coview.video.remote import local_copy
+from coview.remote import local_copy
 
 log = logging.getLogger(__name__)
 

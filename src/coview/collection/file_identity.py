@@ -4,7 +4,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from coview.video.remote import is_remote, remote_stamp
+from coview.remote import is_remote, remote_stamp
 
 _SAMPLED_BYTES = 2**16
 

@@ -14,7 +14,7 @@ from coview.datasets.listing import Listing, is_video_name, unique_ids
 from coview.datasets.prepared import INFO_NAME
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
-from coview.video.remote import is_remote, list_remote
+from coview.remote import is_remote, list_remote
 from coview.views import VIEWS
 
 Source = Path | str | PreparedDataset | Sequence[Path | str]

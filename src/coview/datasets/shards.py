@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from coview.datasets.sealed_table import read_sealed
 from coview.errors import UserError, VideoError
+from coview.remote import is_remote, read_part
 
 INDEX_NAME = "shards.parquet"
 FOLDER = "shards"
@@ -104,22 +105,18 @@ class Shards:
         path = self.shard_path(member.shard)
         try:
             data = self._read(path, member)
-        except Exception as error:  # noqa: BLE001  (stores raise errors of their own kinds)
-            raise VideoError("unreadable", Path(path), str(error) or type(error).__name__) from error
+        except (OSError, UserError) as error:
+            raise VideoError("unreadable", path, str(error)) from error
         if len(data) != member.size:
-            raise VideoError("corrupt", Path(path), f"it ends before byte {member.offset + member.size}")
+            raise VideoError("corrupt", path, f"it ends before byte {member.offset + member.size}")
         return data
 
     def _read(self, path: str, member: Member) -> bytes:
-        if not self._is_remote:
-            with open(path, "rb") as file:  # noqa: PTH123
-                file.seek(member.offset)
-                return file.read(member.size)
-        from fsspec.core import url_to_fs
-
-        system, name = url_to_fs(path)
-        found: bytes = system.cat_file(name, start=member.offset, end=member.offset + member.size)
-        return found
+        if is_remote(path):
+            return read_part(path, offset=member.offset, size=member.size)
+        with open(path, "rb") as file:  # noqa: PTH123
+            file.seek(member.offset)
+            return file.read(member.size)
 
     @contextmanager
     def file(self, view: str, video_id: str, suffix: str) -> Iterator[Path]:
@@ -138,7 +135,7 @@ class Shards:
 
     def shard_path(self, name: str) -> str:
         """Return where a tar lies."""
-        return f"{self.place}/{name}" if self._is_remote else str(self.root / self.place / name)
+        return f"{self.place}/{name}" if is_remote(self.place) else str(self.root / self.place / name)
 
     @property
     def names(self) -> Sequence[str]:
@@ -148,7 +145,3 @@ class Shards:
     @cached_property
     def _keys(self) -> Any:
         return self._table["key"].combine_chunks()
-
-    @property
-    def _is_remote(self) -> bool:
-        return "://" in self.place

@@ -1,9 +1,6 @@
 """`coview export`: a run -> ONNX, a torch.export program or a folder for a model hub, compared with the run itself."""
 
 import contextlib
-import os
-import re
-import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +21,7 @@ from coview.exports.files import PROGRAM_NAME, write_onnx, write_program
 from coview.exports.graph import ClassProbabilities, ClipGraph, GraphInput, ViewGraph, WindowFeatures
 from coview.exports.hub_folder import write_hub_folder
 from coview.exports.parity import Parity, answer_eagerly, check_parity, random_clips, real_clips
-from coview.files import as_path, disk_errors, is_running, require_writable, this_host, write_json, write_sums
+from coview.files import as_path, disk_errors, part_path, require_writable, write_json, write_sums
 from coview.registry import did_you_mean
 from coview.views.opened import open_views
 
@@ -175,15 +172,6 @@ def _require_same(run: Run, copy: Run, description: Description) -> None:
         raise UserError("the written folder does not answer as the run does; nothing is kept. Please report it")
 
 
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what processes of this machine that were killed left of an export to the same folder."""
-    mine = re.compile(re.escape(f".{folder.name}.{this_host()}-") + r"(\d+)-[0-9a-f]{8}\.tmp")
-    for path in folder.parent.iterdir() if folder.parent.is_dir() else ():
-        match = mine.fullmatch(path.name)
-        if match is not None and not is_running(int(match[1])):
-            shutil.rmtree(path, ignore_errors=True)
-
-
 @contextlib.contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
     """Give a folder beside `folder` to write into; at the end it takes that name, and on an error it is removed.
@@ -194,10 +182,9 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty; choose another folder (--out)")
     require_writable(folder)
-    aside = folder.with_name(f".{folder.name}.{this_host()}-{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    aside = part_path(folder)
     try:
         with disk_errors(folder):
-            _remove_abandoned(folder)
             aside.mkdir()
             named = aside / folder.name  # so that what is written speaks of it by its own name
             named.mkdir()

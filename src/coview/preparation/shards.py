@@ -18,7 +18,7 @@ from coview.datatypes import ProgressSink, VideoEntry
 from coview.errors import UserError
 from coview.files import as_path, atomic_path, disk_errors, hash_file, make_folder, read_json, write_json
 from coview.locks import folder_lock
-from coview.video.remote import is_remote
+from coview.remote import is_remote, send
 from coview.views import VIEWS
 
 _WORK, _LOCK = ".shards", ".shards.lock"
@@ -139,16 +139,9 @@ def _one_shard(
         with atomic_path(out / FOLDER / name) as aside:
             members = _write_tar(data, part, aside)
     else:
-        from fsspec.core import url_to_fs
-
         aside = out / _WORK / name
         members = _write_tar(data, part, aside)
-        try:
-            system, folder = url_to_fs(place)
-            system.makedirs(folder, exist_ok=True)
-            system.put_file(str(aside), f"{folder}/{name}")
-        except Exception as error:
-            raise UserError(f"{place} cannot be written: {error or type(error).__name__}") from error
+        send(aside, f"{place}/{name}")
         aside.unlink()
     write_json(noted, {"members": members})
     return {(view, video): Member(name, offset, size) for view, video, offset, size in members}

@@ -18,9 +18,9 @@ from coview.errors import VideoError
 from coview.files import atomic_path, disk_errors
 from coview.preparation.outcomes import VideoOutcome, source_stamp
 from coview.preparation.used_frames import UsedFrames, decode_used, store_used
+from coview.remote import local_copy
 from coview.video.decode import decode_to_store, stored_fps
 from coview.video.probe import VideoInfo, probe
-from coview.video.remote import local_copy
 from coview.video.source_pictures import Forms, SourcePicture
 from coview.views import VIEWS
 from coview.views.base import SourceVideo, StorageSettings, StoresSource, View
@@ -57,16 +57,19 @@ def paths_to_make(task: VideoTask) -> dict[str, Path]:
     return {name: stored_path(task.out, name, task.entry.id, VIEWS.load(name).suffix) for name in task.missing}
 
 
-def no_frame_made() -> None:
-    """Stand where nobody counts frames."""
+def nobody_told() -> None:
+    """Stand where nobody counts frames or waits for signs of life."""
 
 
-def prepare_video(task: VideoTask, *, on_frame: Callable[[], None] = no_frame_made) -> VideoOutcome:
+def prepare_video(
+    task: VideoTask, *, on_frame: Callable[[], None] = nobody_told, on_piece: Callable[[], None] = nobody_told
+) -> VideoOutcome:
     """Store the missing views of one video.
 
     Args:
         task: what to do.
         on_frame: called for every frame that goes into a view; for views of the moment as it is decoded, too.
+        on_piece: called whenever more of a video that lies elsewhere has come.
 
     Returns:
         The outcome: ready, or failed with "kind: cause" when the video itself is at fault.
@@ -75,7 +78,7 @@ def prepare_video(task: VideoTask, *, on_frame: Callable[[], None] = no_frame_ma
         UserError: the disk is full or refuses; other videos would fare no better.
     """
     try:
-        with disk_errors(task.out), local_copy(task.entry.path) as path:
+        with disk_errors(task.out), local_copy(task.entry.path, on_piece=on_piece) as path:
             return _prepare(replace(task, entry=replace(task.entry, path=str(path))), on_frame)
     except VideoError as error:
         return failed(task, error.kind, error.cause)

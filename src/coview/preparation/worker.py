@@ -63,15 +63,19 @@ def _work(task: VideoTask, pipe: Connection) -> None:
     reported_at = time.monotonic()
 
     def on_frame() -> None:
-        nonlocal frames, reported_at
+        nonlocal frames
         frames += 1
+        report()
+
+    def report() -> None:
+        nonlocal reported_at
         now = time.monotonic()
         if now - reported_at > _REPORT_SECONDS:
             reported_at = now
             pipe.send(("frames", frames))
 
     try:
-        outcome = prepare_video(task, on_frame=on_frame)
+        outcome = prepare_video(task, on_frame=on_frame, on_piece=report)
     except UserError as error:
         pipe.send(("stop", str(error)))
     except Exception:

@@ -1,21 +1,24 @@
 """What the routes of the page share: the index, its videos, searches, uploads, and the processes that make films."""
 
+import asyncio
+import concurrent.futures
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from coview.collection.index import Index
 from coview.collection.store import VideoRow
 from coview.errors import UserError
+from coview.remote import is_remote
 from coview.serving.cache import Cache
-from coview.serving.fetching import FETCH_SECONDS, LARGEST_BYTES, Fetcher, fetched_name
+from coview.serving.fetching import LARGEST_BYTES, Fetcher, fetched_name
 from coview.serving.jobs import Lane
 from coview.serving.labelling import Workbench
 from coview.serving.making import Maker, content_key
 from coview.serving.searching import Searches
 from coview.serving.shelf import Shelf
 from coview.serving.uploads import Uploads
-from coview.video.remote import is_remote
 
 
 @dataclass
@@ -67,23 +70,24 @@ class Desk:
         """Return the name in the cache of a video that lies elsewhere, None for a file of this machine."""
         return fetched_name(content_key(row), row.facts.path) if is_remote(row.facts.path) else None
 
-    def begin_fetching(self, row: VideoRow, *, largest_bytes: int = LARGEST_BYTES) -> bool:
-        """Begin to fetch what lies elsewhere; say whether the file is here.
+    def begin_fetching(
+        self, row: VideoRow, *, largest_bytes: int = LARGEST_BYTES
+    ) -> "concurrent.futures.Future[Any] | None":
+        """Begin to fetch what lies elsewhere; None where the file is here.
 
         Raises:
             UserError: nothing may be fetched; it is larger, or could not be fetched a moment ago.
         """
         name = self.fetched(row)
         if name is None or self.cache.find(name) is not None:
-            return True
+            return None
         if self.fetcher is None:
             raise UserError(f"it lies at {row.facts.path}; to fetch and show it: coview serve INDEX --fetch")
         if row.facts.size > largest_bytes:
             raise UserError(
                 f"it lies elsewhere and has {row.facts.size:,} bytes; {largest_bytes:,} are fetched at most"
             )
-        seconds, address = FETCH_SECONDS, row.facts.path
-        return self.maker.begin(name, self.fetcher, "fetch", timeout_seconds=seconds, address=address) is None
+        return self.maker.begin(name, partial(self.fetcher.submit, row.facts.path))
 
     async def file(self, row: VideoRow, *, largest_bytes: int = LARGEST_BYTES) -> Path:
         """Return the file to show of a video, fetched first where it lies elsewhere.
@@ -91,13 +95,11 @@ class Desk:
         Raises:
             UserError: it is not where it was, is larger, or cannot be fetched.
         """
+        future = self.begin_fetching(row, largest_bytes=largest_bytes)
+        if future is not None:
+            await asyncio.shield(asyncio.wrap_future(future))
         name = self.fetched(row)
-        if name is None:
-            return self.shelf.file(row)
-        if not self.begin_fetching(row, largest_bytes=largest_bytes) and self.fetcher is not None:
-            seconds, address = FETCH_SECONDS, row.facts.path
-            await self.maker.make(name, self.fetcher, "fetch", timeout_seconds=seconds, address=address)
-        return self.cache.path(name)
+        return self.shelf.file(row) if name is None else self.cache.path(name)
 
     @property
     def views_to_show(self) -> tuple[str, ...]:

@@ -4,12 +4,11 @@ import concurrent.futures
 import re
 import threading
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from coview.errors import UserError
 from coview.files import atomic_path, disk_errors
+from coview.remote import fetch
 from coview.serving.jobs import BusyError, Tell
-from coview.video.remote import fetch
 
 LARGEST_BYTES = 2 * 2**30
 """Of a video that is opened."""
@@ -30,36 +29,32 @@ class Fetcher:
         self._ends = threading.Event()
         self._lock, self._num_waiting = threading.Lock(), 0
 
-    def submit(
-        self, job: str, *, timeout_seconds: float, tell: Tell | None = None, **arguments: Any
-    ) -> "concurrent.futures.Future[Any]":
-        """Queue a file, as `Lane.submit` does a job: `address`, `out`, and `timeout_seconds` for the whole of it.
+    def submit(self, address: str, *, out: str, tell: Tell) -> "concurrent.futures.Future[None]":
+        """Queue the file at an address, to be written to `out`.
 
         Raises:
-            BusyError: too many wait already.
+            BusyError: too many wait already. The future raises `UserError` where it cannot be fetched.
         """
         with self._lock:
             if self._num_waiting >= _MOST_WAITING:
                 raise BusyError(f"{self._num_waiting} videos are being fetched already; try again in a moment")
             self._num_waiting += 1
-        future = self._threads.submit(self._fetch, timeout_seconds=timeout_seconds, tell=tell, **arguments)
+        future = self._threads.submit(self._fetch, address, Path(out), tell)
         future.add_done_callback(self._count_down)
         return future
 
-    def _count_down(self, future: "concurrent.futures.Future[Any]") -> None:
+    def _count_down(self, future: "concurrent.futures.Future[None]") -> None:
         with self._lock:
             self._num_waiting -= 1
 
-    def _fetch(self, *, address: str, out: str, timeout_seconds: float, tell: Tell | None) -> None:
-        def told(share: float) -> None:
-            if self._ends.is_set():
-                raise UserError("the server is ending")
-            if tell is not None:
-                tell(share)
+    def _fetch(self, address: str, out: Path, tell: Tell) -> None:
+        bounds = {"largest_bytes": LARGEST_BYTES, "timeout_seconds": FETCH_SECONDS}
+        with disk_errors(out.parent), atomic_path(out) as aside:
+            fetch(address, aside, tell=tell, meanwhile=self._raise_if_ending, **bounds)
 
-        path = Path(out)
-        with disk_errors(path.parent), atomic_path(path) as aside:
-            fetch(address, aside, largest_bytes=LARGEST_BYTES, timeout_seconds=timeout_seconds, tell=told)
+    def _raise_if_ending(self) -> None:
+        if self._ends.is_set():
+            raise UserError("the server is ending")
 
     def close(self) -> None:
         """End for good; what is half there is removed."""

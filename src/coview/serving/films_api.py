@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Query
@@ -58,8 +59,9 @@ def films_router(desk: Desk) -> APIRouter:
         seconds = round(length / 3 if at is None else min(at, max(length - 0.05, 0.0)) if length else at, 1)
         name = f"{content_key(row)}-{size}-{round(seconds * 10)}.jpg"
         file = await desk.file(row, largest_bytes=LARGEST_GLANCED_BYTES)
-        arguments = {"path": str(file), "at": seconds, "height": _SIDES[size]}
-        path = await desk.maker.make(name, desk.pictures, "poster", timeout_seconds=POSTER_SECONDS, **arguments)
+        arguments: dict[str, Any] = {"path": str(file), "at": seconds, "height": _SIDES[size]}
+        poster = partial(desk.pictures.submit, "poster", timeout_seconds=POSTER_SECONDS, **arguments)
+        path = await desk.maker.make(name, poster)
         return FileResponse(path, media_type="image/jpeg", headers=_caching(row, v))
 
     @router.get("/film/state")
@@ -81,8 +83,8 @@ def films_router(desk: Desk) -> APIRouter:
                 return FilmState(state="ready", share=1.0, **given)
             name = f"{content_key(row)}-copy.mp4"
             if begin:
-                path = await desk.file(row)
-                desk.maker.begin(name, desk.films, "copy", timeout_seconds=COPY_SECONDS, path=str(path))
+                path = str(await desk.file(row))
+                desk.maker.begin(name, partial(desk.films.submit, "copy", timeout_seconds=COPY_SECONDS, path=path))
             share = desk.maker.share(name)
             return FilmState(state="ready" if share == 1.0 else "making", share=share or 0.0, is_copy=True, **given)
         except UserError as error:
@@ -116,8 +118,9 @@ def films_router(desk: Desk) -> APIRouter:
             raise UserError(f"end is {until:g} s and start {start:g} s; the end must come after the start")
         until = min(until, start + LONGEST_VIEW)
         name = f"{content_key(row)}-{view}-{desk.run_key}-{round(start * 100)}-{round(until * 100)}.mp4"
-        arguments = {"path": str(await desk.file(row)), "view": view, "start": start, "end": until}
-        path = await desk.maker.make(name, desk.films, "view", timeout_seconds=VIEW_SECONDS, **arguments)
+        arguments: dict[str, Any] = {"path": str(await desk.file(row)), "view": view, "start": start, "end": until}
+        film = partial(desk.films.submit, "view", timeout_seconds=VIEW_SECONDS, **arguments)
+        path = await desk.maker.make(name, film)
         return FileResponse(path, media_type="video/mp4", headers=_caching(row, v))
 
     return router

@@ -4,6 +4,7 @@ Each begins its work when it is first asked for, and is asked again until "state
 """
 
 import json
+from functools import partial
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -115,7 +116,8 @@ def findings_router(desk: Desk) -> APIRouter:
         """Return how far the work is, and what was found where it is done."""
         name = f"{kind}-{desk.shelf.fingerprint}-{desk.run_key}.json"
         try:
-            if desk.maker.begin(name, desk.over, "look_over", timeout_seconds=_SILENT_SECONDS, kind=kind) is not None:
+            begin = partial(desk.over.submit, "look_over", timeout_seconds=_SILENT_SECONDS, kind=kind)
+            if desk.maker.begin(name, begin) is not None:
                 return {"state": "making", "share": desk.maker.share(name) or 0.0}, None
         except UserError as error:
             return {"state": "failed", "share": 0.0, "reason": plain(desk.explain(error))}, None

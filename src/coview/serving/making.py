@@ -6,13 +6,12 @@ import hashlib
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from coview.collection.store import VideoRow
 from coview.errors import UserError
 from coview.serving.cache import Cache
-from coview.serving.fetching import Fetcher
-from coview.serving.jobs import Lane
+from coview.serving.jobs import Tell
 
 _FAILURE_SECONDS = 60.0
 """So long a file that could not be made is not tried again."""
@@ -22,6 +21,13 @@ def content_key(row: VideoRow) -> str:
     """Return a name for what a video's file holds."""
     facts = row.facts
     return hashlib.sha256(f"{facts.path}\n{facts.size}\n{facts.content}".encode("utf-8", "replace")).hexdigest()[:24]
+
+
+class Begin(Protocol):
+    """Begins to write a file: a job of a `Lane`, a file of a `Fetcher`."""
+
+    def __call__(self, *, out: str, tell: Tell) -> "concurrent.futures.Future[Any]":
+        """Return what is done when the file is there."""
 
 
 class Maker:
@@ -38,9 +44,7 @@ class Maker:
         self._shares: dict[str, float] = {}
         self._failed: dict[str, tuple[float, str]] = {}
 
-    def begin(
-        self, name: str, lane: Lane | Fetcher, job: str, *, timeout_seconds: float, **arguments: Any
-    ) -> "concurrent.futures.Future[Any] | None":
+    def begin(self, name: str, begin: Begin) -> "concurrent.futures.Future[Any] | None":
         """Begin to make a file, unless it is there (then None) or being made.
 
         Raises:
@@ -51,9 +55,7 @@ class Maker:
                 return None
             self._raise_if_failed(name)
             if name not in self._at_work:
-                out = str(self._cache.path(name))
-                tell = self._teller(name)
-                future = lane.submit(job, timeout_seconds=timeout_seconds, tell=tell, out=out, **arguments)
+                future = begin(out=str(self._cache.path(name)), tell=self._teller(name))
                 self._at_work[name] = future
                 is_new = True
             else:
@@ -62,15 +64,13 @@ class Maker:
             future.add_done_callback(lambda done: self._note(name, done))
         return future
 
-    async def make(
-        self, name: str, lane: Lane | Fetcher, job: str, *, timeout_seconds: float, **arguments: Any
-    ) -> Path:
+    async def make(self, name: str, begin: Begin) -> Path:
         """Return a file, made first where it is not there.
 
         Raises:
             UserError: it cannot be made.
         """
-        future = self.begin(name, lane, job, timeout_seconds=timeout_seconds, **arguments)
+        future = self.begin(name, begin)
         if future is not None:
             await asyncio.shield(asyncio.wrap_future(future))
         return self._cache.path(name)
@@ -94,7 +94,7 @@ class Maker:
                 raise UserError(failed[1])
             del self._failed[name]
 
-    def _teller(self, name: str) -> Any:
+    def _teller(self, name: str) -> Tell:
         def tell(share: float) -> None:
             self._shares[name] = min(share, 0.99)
 

@@ -23,8 +23,8 @@ from coview.errors import UserError
 from coview.files import atomic_path, disk_errors, read_line, require_writable, seal_line
 from coview.locks import folder_lock
 from coview.preparation.settings import share_of
+from coview.remote import is_remote
 from coview.stopping import Interrupted
-from coview.video.remote import is_remote
 
 Kind = Literal["videos", "segments", "windows"]
 
