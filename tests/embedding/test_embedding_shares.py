@@ -31,7 +31,7 @@ def embedded(run: Run, source: Any, path: Path, shards: list[str]) -> Embeddings
 
 
 def join(run: Run, source: Any, path: Path, shard: str) -> Embeddings:
-    with in_shares(path, shard, lambda: run.embed_share(source, shard)) as joined:
+    with in_shares(path, shard, lambda: run.embed_share(source, shard), whole=run.identity_with(source)) as joined:
         return joined
 
 
@@ -62,7 +62,8 @@ def test_shares_of_different_runs_are_not_joined(small_run: Any, tmp_path: Path)
     path = tmp_path / "v.parquet"
     with pytest.raises(ShareKept):
         join(first, small_run.data, path, "1/2")
-    with pytest.raises(UserError, match="different runs, settings or videos"):
+    last.embed_share = None  # type: ignore[assignment,method-assign]  # nothing is made before it is told
+    with pytest.raises(UserError, match=r"different runs, settings or videos; delete .*\.v\.\*"):
         join(last, small_run.data, path, "2/2")
 
 
@@ -71,8 +72,32 @@ def test_shares_of_different_videos_are_not_joined(small_run: Any, tmp_path: Pat
     run, data, path = load(small_run.run), PreparedDataset.open(small_run.data), tmp_path / "v.parquet"
     with pytest.raises(ShareKept):
         join(run, replace(data, entries=data.ready[:4]), path, "1/2")
+    run.embed_share = None  # type: ignore[assignment,method-assign]
     with pytest.raises(UserError, match="different runs, settings or videos"):
         join(run, data, path, "2/2")
+
+
+def test_shares_of_different_videos_that_were_made_at_the_same_time_are_told(small_run: Any, tmp_path: Path) -> None:
+    run, data, path = load(small_run.run), PreparedDataset.open(small_run.data), tmp_path / "v.parquet"
+
+    def make() -> Any:
+        with pytest.raises(ShareKept):
+            join(run, replace(data, entries=data.ready[:4]), path, "1/2")
+        return run.embed_share(data, "2/2")
+
+    with (
+        pytest.raises(UserError, match="different runs, settings or videos"),
+        in_shares(path, "2/2", make, whole=run.identity_with(data)),
+    ):
+        pass
+
+
+def test_shares_of_an_earlier_try_with_another_number_go_at_the_end(small_run: Any, tmp_path: Path) -> None:
+    run, data, path = load(small_run.run), PreparedDataset.open(small_run.data), tmp_path / "v.parquet"
+    with pytest.raises(ShareKept):
+        join(run, data, path, "1/3")
+    embedded(run, data, path, ["1/2", "2/2"])
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_share_may_be_without_videos(small_run: Any, tmp_path: Path) -> None:
@@ -87,7 +112,15 @@ def test_shares_are_there_until_the_whole_is_written(small_run: Any, tmp_path: P
     run, path = load(small_run.run), tmp_path / "v.parquet"
     with pytest.raises(ShareKept):
         join(run, small_run.data, path, "1/2")
-    with pytest.raises(OSError), in_shares(path, "2/2", lambda: run.embed_share(small_run.data, "2/2")):  # noqa: PT011
+    with (
+        pytest.raises(OSError, match="no space left"),
+        in_shares(
+            path,
+            "2/2",
+            lambda: run.embed_share(small_run.data, "2/2"),
+            whole=run.identity_with(small_run.data),
+        ),
+    ):
         raise OSError("no space left")
     run.embed_share = None  # type: ignore[assignment,method-assign]
     assert len(join(run, small_run.data, path, "2/2")) > 1

@@ -58,7 +58,7 @@ class Embed(Command):
             else:
                 how = partial(run.embed_share, self.videos, shard, device=device, progress=progress)
                 try:
-                    with in_shares(self.out, shard, how) as vectors:
+                    with in_shares(self.out, shard, how, whole=run.identity_with(self.videos)) as vectors:
                         vectors.save(self.out, full_paths=self.full_paths)
                 except ShareKept as kept:
                     print(f"{kept}; the last one to be done writes {self.out}")

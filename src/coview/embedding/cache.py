@@ -131,7 +131,7 @@ def remembered_of(
 
     found = _found(path)
     if found is None:
-        with in_shares(path, shard, make_share) as found:
+        with in_shares(path, shard, make_share, whole=path.stem) as found:
             found.save(path)
     return found
 

@@ -21,8 +21,8 @@ from coview.datatypes import ProgressSink, VideoEntry
 from coview.embedding.embeddings import Embeddings
 from coview.embedding.extract import embed_entries
 from coview.embedding.precision import usable_dtypes
-from coview.embedding.shares import WHOLE, own_places
-from coview.embedding.sources import VideoSource, is_prepared, prepare_source
+from coview.embedding.shares import own_places
+from coview.embedding.sources import VideoSource, is_prepared, list_source, prepare_source
 from coview.encoders import Encoder
 from coview.encoders.file import save_encoder
 from coview.errors import UserError
@@ -199,11 +199,19 @@ class Run:
             if is_prepared(source):  # and whole
                 places = own_places(len(data.ready), shard)
                 entries = [data.ready[place] for place in places]
-            everyone = data.ready if is_prepared(source) else data.entries
-            told = [hash_file(self.checkpoint / WEIGHTS), *(entry.id for entry in everyone)]
-            whole = {WHOLE: hashlib.sha256(json.dumps(told).encode()).hexdigest()}
-            made = self.embed_entries(data, entries, device=device, progress=progress)
-            return dataclasses.replace(made, description={**made.description, **whole}), places
+            return self.embed_entries(data, entries, device=device, progress=progress), places
+
+    def identity_with(self, source: VideoSource) -> str:
+        """Return a word for the weights and what videos there are, before anything is made of them.
+
+        Args:
+            source: as for `embed`, but for arrays.
+
+        Raises:
+            UserError: no such file or folder, or no video in it.
+        """
+        told = [hash_file(self.checkpoint / WEIGHTS), *list_source(source)]
+        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
     def embed_entries(
         self,

@@ -1,6 +1,7 @@
 """Vectors made in shares, by the jobs of an array or the processes of torchrun; whichever ends last joins them."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -17,8 +18,7 @@ from coview.preparation.settings import share_of
 
 _PLACES, _OWN = "places", ("failed", "windows", "places")
 """Of a description: where in the whole each row stands, and what differs from share to share."""
-WHOLE = "whole"
-"""Of a description: what tells the videos and weights of all shares from others."""
+_OTHERS = "there are shares of {path} of different runs, settings or videos; delete {shares}, or choose another place"
 Made = TypeVar("Made")
 
 
@@ -62,7 +62,9 @@ def own_places(count: int, shard: str | None) -> range:
 
 
 @contextmanager
-def in_shares(path: Path, shard: str, make: Callable[[], tuple[Embeddings, Sequence[int]]]) -> Iterator[Embeddings]:
+def in_shares(
+    path: Path, shard: str, make: Callable[[], tuple[Embeddings, Sequence[int]]], *, whole: str
+) -> Iterator[Embeddings]:
     """Make a share, or take it as an earlier call kept it, and give all of them joined once they are there.
 
     The block writes the whole. The shares are removed after it, so that a kill before leaves all of them.
@@ -71,42 +73,54 @@ def in_shares(path: Path, shard: str, make: Callable[[], tuple[Embeddings, Seque
         path: of the whole; shares lie beside it until it is written.
         shard: "i/n".
         make: gives the vectors of the share, and the place of each of its videos in the whole.
+        whole: a word for the weights and videos of all shares, other for others; the shares carry it in their names.
 
     Yields:
         The whole, where this share was the last one.
 
     Raises:
         ShareKept: others are not done yet.
-        UserError: shares of different runs, settings or videos lie there.
+        UserError: shares of different runs, settings or videos lie there; told before this one is made where it can be.
     """
     _, shares = share_of(shard)
-    own = _part(path, shard)
+    own = _part(path, shard, whole)
     make_folder(path.parent)
+    _refuse_others(path, whole)
     if not own.is_file():
         made, places = make()
         replace(made, description={**made.description, _PLACES: list(places)}).save(own, full_paths=True)
-    parts = [_part(path, f"{number}/{shares}") for number in range(1, shares + 1)]
+    parts = [_part(path, f"{number}/{shares}", whole) for number in range(1, shares + 1)]
     lock = path.with_name(f".{path.name}.lock")
     with folder_lock(lock, otherwise=f"another command joins the shares of {path}", wait_seconds=600.0):
+        _refuse_others(path, whole)  # that were made at the same time
         there = [part for part in parts if part.is_file()]
         if len(there) < shares:
             raise ShareKept(f"share {shard} is done; {len(there)} of {shares} are there")
         yield _join([Embeddings.load(part) for part in parts], path)
-        for file in (*parts, lock):
+        for file in (*_parts(path), lock):  # those of another number of shares, which are left of an earlier try, too
             file.unlink(missing_ok=True)
 
 
-def _part(path: Path, shard: str) -> Path:
-    return path.with_name(f".{path.stem}.{shard.replace('/', 'of')}.parquet")
+def _part(path: Path, shard: str, whole: str) -> Path:
+    return path.with_name(f".{path.stem}.{whole}.{shard.replace('/', 'of')}.parquet")
+
+
+def _parts(path: Path) -> Iterator[Path]:
+    """Yield all shares that lie beside the place of a whole, of whatever runs and videos."""
+    name = re.compile(re.escape(f".{path.stem}.") + r"\w+\.\d+of\d+\.parquet")
+    return (file for file in path.parent.iterdir() if name.fullmatch(file.name))
+
+
+def _refuse_others(path: Path, whole: str) -> None:
+    if any(file.name.split(".")[-3] != whole for file in _parts(path)):
+        raise UserError(_OTHERS.format(path=path, shares=path.with_name(f".{path.stem}.*")))
 
 
 def _join(parts: Sequence[Embeddings], path: Path) -> Embeddings:
     common = [{key: value for key, value in part.description.items() if key not in _OWN} for part in parts]
     places = [place for part in parts for place in part.description[_PLACES]]
     if any(one != common[0] for one in common):
-        raise UserError(
-            f"the shares of {path} were made of different runs, settings or videos; delete {path.parent}/.{path.stem}.*"
-        )
+        raise UserError(_OTHERS.format(path=path, shares=path.with_name(f".{path.stem}.*")))
     if not places:
         raise UserError(f"not one video of the shares of {path} could be read; delete {path.parent}/.{path.stem}.*")
     order = np.argsort(places, kind="stable")
@@ -116,7 +130,7 @@ def _join(parts: Sequence[Embeddings], path: Path) -> Embeddings:
         return tuple(everyone[place] for place in order)
 
     description: Mapping[str, Any] = {
-        **{key: value for key, value in common[0].items() if key != WHOLE},
+        **common[0],
         "failed": {video: reason for part in parts for video, reason in part.description.get("failed", {}).items()},
         "windows": sum(part.description.get("windows", 0) for part in parts),
     }

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from coview.datasets import LAYOUTS
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ProgressSink
 from coview.errors import UserError
@@ -94,6 +95,19 @@ def prepare_source(
         if arrays:  # their files are gone when the caller looks
             data = replace(data, entries=tuple(replace(entry, path="") for entry in data.entries))
         yield data
+
+
+def list_source(source: VideoSource) -> tuple[str, ...]:
+    """Return the ids of all videos that a source names, arrays excepted.
+
+    Raises:
+        UserError: no such file or folder, or no video in it.
+    """
+    if is_prepared(source):
+        return tuple(entry.id for entry in PreparedDataset.open(source).ready)  # type: ignore[arg-type]
+    with temporary_folder() as folder:
+        path, layout, _ = _listed(source, folder)  # type: ignore[arg-type]
+        return tuple(entry.id for entry in LAYOUTS.load(layout)(path, lists=None).entries)
 
 
 def is_prepared(source: object) -> bool:
