@@ -53,8 +53,11 @@ def _set_columns(width: str | None) -> None:
 
 
 def _in_one_line(box: str, name: str) -> str:
-    """Return what tyro's box says."""
-    parts = list(_parts(box))
+    """Return what tyro's box says; the words of one that is not known are tyro's own.
+
+    What tyro hands to programs instead of text is private to it, and changes from version to version.
+    """
+    parts = _parts(box)
     message, rest = parts[0][0], [line for part in parts[1:] for line in part]
     if found := re.match(r"Error parsing (\S+?): (.*)", message):
         wanted = next((line.removeprefix(found[1]).strip() for line in rest if line.startswith(found[1])), "")
@@ -67,30 +70,29 @@ def _in_one_line(box: str, name: str) -> str:
         known = [one for one in re.findall(r"'(.*?)'", found[3]) if one != "None"]
         hint = did_you_mean(found[1], known) or "."
         return f"{found[2]} is {_shown(found[1])}{hint} Known: {', '.join(known)}"
-    if found := re.match(r"Missing value for argument '(.*)'", message):
+    if found := re.match(r"Missing value for argument '(?:\('|)(.*?)(?:',\)|)'", message):
         return f"{found[1]} needs a value"
-    if message.startswith("Missing from"):
-        return f"coview {name} needs {'; '.join(_needed(parts[0][1:]))}"
+    if message.startswith("Missing from") and (needed := list(_needed(parts[0][1:]))):
+        return f"coview {name} needs {'; '.join(needed)}"
     if found := re.match(r"Unrecognized options: (.*)", message):
         meant = [line.split()[0].strip(",") for line in rest if line.startswith("--")]
         hint = f"; did you mean {' or '.join(dict.fromkeys(meant))}?" if meant else ""
         return f"not understood: {_shown(found[1], quoted=False)}{hint}"
-    return _shown(" ".join(parts[0]), quoted=False)
+    return " ".join(" ".join([*parts[0], *rest]).split()) or "not understood"
 
 
-def _parts(box: str) -> Iterator[list[str]]:
-    """Yield the lines between the rules of a box."""
-    part: list[str] = []
+def _parts(box: str) -> list[list[str]]:
+    """Return the lines between the rules of a box; one empty line where there are none."""
+    parts: list[list[str]] = [[]]
     for line in box.splitlines():
         text = line.strip("│╭╮╰╯ ")
         if line.startswith(("╭", "╰")):
             continue
         if text and not text.strip("─"):
-            yield part
-            part = []
+            parts.append([])
         elif text:
-            part.append(text)
-    yield part or [" ".join(box.split())]
+            parts[-1].append(text)
+    return list(filter(None, parts)) or [[""]]
 
 
 def _needed(lines: Sequence[str]) -> Iterator[str]:
