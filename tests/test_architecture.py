@@ -42,6 +42,7 @@ NO_FOLDER_OF_THE_ROAD = (
     "registry",
     "remote",
     "stopping",
+    "wording",
 )
 ANYWHERE = {*NO_FOLDER_OF_THE_ROAD, "__version__"}
 COMMANDS = ("cli", "__main__", "__init__")

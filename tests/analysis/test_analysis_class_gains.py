@@ -52,7 +52,7 @@ def test_findings_of_two_runs():
     found = ClassGains(ClassGainsSettings(most=2)).analyse(stand_in(entries, features))
     (figure,) = found.figures
     assert figure.name == "rgb-other"
-    assert "1 classes of smaller differences left out" in figure.caption
+    assert "1 class of smaller differences left out" in figure.caption
     assert found.tables[0].columns == ("class", "videos", "this run", "other", "gain")
     (values,) = found.values.values()
     total = sum(v["videos"] * (v["own"] - v["other"]) for v in values.values()) / 24

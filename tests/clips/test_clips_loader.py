@@ -76,7 +76,7 @@ def test_validation_takes_every_video_in_even_batches() -> None:
 def test_sizes_that_processes_cannot_share_are_errors() -> None:
     with pytest.raises(UserError, match="batch_size 5 cannot be shared equally by 2"):
         epoch_batches(20, batch_size=5, seed=0, epoch=0, world_size=2)
-    with pytest.raises(UserError, match="1 videos cannot be shared by 2"):
+    with pytest.raises(UserError, match="1 video cannot be shared by 2"):
         epoch_batches(1, batch_size=4, seed=0, epoch=0, world_size=2)
 
 

@@ -333,7 +333,7 @@ def test_own_fields(index, videos, tmp_path):
     for text, message in [
         ("name,x\na,b\n", "expected 'path' or 'id'"),
         ("id,label\na,b\n", "filters already"),
-        ("id,camera\nnobody,b\n", "not one of the 1 videos"),
+        ("id,camera\nnobody,b\n", "not one of the 1 video of"),
     ]:
         (tmp_path / "wrong.csv").write_text(text)
         with pytest.raises(UserError, match=message):

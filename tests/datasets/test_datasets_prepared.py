@@ -107,7 +107,7 @@ def test_a_split_that_is_not_there_is_an_error_that_says_how_to_get_one(tmp_path
 
 def test_nothing_ready_is_said(tmp_path):
     data = prepared(tmp_path, [VideoEntry("a", "/a.mp4", status="failed")])
-    with pytest.raises(UserError, match="none of the 1 videos of .* is ready"):
+    with pytest.raises(UserError, match="none of the 1 video of .* is ready"):
         data.part(None, "train")
 
 

@@ -103,7 +103,7 @@ def test_errors_say_what_to_do(tmp_path):
         read_ucf101(source, lists=tmp_path)
     lists = write(tmp_path / "other", trainlist01=[DRUM])
     with pytest.raises(
-        UserError, match=rf"none of the 1 videos .*looked for files such as {DRUM} .*found 1 other such as {BIKE}"
+        UserError, match=rf"none of the 1 video .*looked for files such as {DRUM} .*found 1 other such as {BIKE}"
     ):
         read_ucf101(source, lists=lists)
     with pytest.raises(UserError, match="the folder .* does not exist"):

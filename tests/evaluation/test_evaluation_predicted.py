@@ -64,7 +64,7 @@ def test_the_command_writes_a_page(tables, capsys):
     assert run_arguments(["score", str(tables / "timeline.csv"), str(tables / "truth.csv")]) == 0
     said = capsys.readouterr().out
     assert "mAP at IoU 0.3: 0.75" in said
-    assert "1 videos were predicted of which" in said
+    assert "1 video predicted of which" in said
     assert "note:" not in said
     (tables / "timeline.csv").write_text(SEGMENTS.format(tables) + f"{tables}/v.mp4,2,3,c,0.5\n")
     assert run_arguments(["score", str(tables / "timeline.csv"), str(tables / "truth.csv")]) == 0

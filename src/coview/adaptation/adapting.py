@@ -35,6 +35,7 @@ from coview.stopping import Interrupted
 from coview.training.pretrain import pretrain
 from coview.training.runfolder import CONFIG, RESOLVED
 from coview.training.sizing import EPOCHS, fit_epochs
+from coview.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -198,11 +199,11 @@ def _ask(
         return _ask_unlabelled(base, runs, data, costs, device=device, progress=progress)
     entries = videos.entries
     features: dict[str, Any] = {}
-    with measured(f"{FROZEN}: {len(entries)} videos", costs) as meter:
+    with measured(f"{FROZEN}: {counted(len(entries), 'video')}", costs) as meter:
         told = meter.watch(progress)
         features[FROZEN] = _joined(embed_with_baseline(base, run, data, entries, device=device, progress=told))
     for name, own in runs.items():
-        with measured(f"{name}: {len(entries)} videos", costs) as meter:
+        with measured(f"{name}: {counted(len(entries), 'video')}", costs) as meter:
             told = meter.watch(progress)
             features[name] = _joined(cached_embeddings(own, data, entries, device=device, progress=told))
     ordered = {name: features[name] for name in (SCRATCH, FROZEN, ADAPTED) if name in features}
@@ -231,11 +232,11 @@ def _ask_unlabelled(
     remarks = [] if kept else ["these videos were trained on: the data set has no test part (coview prepare --folds K)"]
     entries = tuple(kept) or data.ready
     made: dict[str, Embeddings] = {}
-    with measured(f"{FROZEN}: {len(entries)} videos", costs) as meter:
+    with measured(f"{FROZEN}: {counted(len(entries), 'video')}", costs) as meter:
         told = meter.watch(progress)
         made[FROZEN] = embed_with_baseline(base, run, data, entries, per_window=True, device=device, progress=told)
     for name, own in runs.items():
-        with measured(f"{name}: {len(entries)} videos", costs) as meter:
+        with measured(f"{name}: {counted(len(entries), 'video')}", costs) as meter:
             told = meter.watch(progress)
             made[name] = own.embed_entries(data, entries, per_window=True, device=device, progress=told)
     rows = {name: _first_and_last(own) for name, own in made.items()}

@@ -13,6 +13,7 @@ from coview.evaluation.metrics.base import training_classes
 from coview.evaluation.metrics.linear import linear_accuracy
 from coview.evaluation.query_gallery import EvaluationVideos, QueryGallerySplit
 from coview.evaluation.statistics import paired_intervals
+from coview.wording import counted
 
 Features = Mapping[str, NDArray[np.float32]]
 """Name of a contestant -> (n, D) unit rows, in the order of the videos."""
@@ -122,10 +123,8 @@ def _few_labels(
         for name, rows in features.items():
             found = linear_accuracy(rows, videos.labels, few, seed=seed).predicted
             hits[name] += np.array(found) == wanted
-    plural = "s" if count > 1 else ""
-    return Question(
-        f"top-1 at {count} label{plural} a class", {name: own / DRAWS for name, own in hits.items()}, groups
-    )
+    question = f"top-1 at {counted(count, 'label')} a class"
+    return Question(question, {name: own / DRAWS for name, own in hits.items()}, groups)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from coview.analysis.neighbours import nearest_videos
 from coview.config import Positive
 from coview.datasets.splits import group_of
 from coview.errors import UserError
+from coview.wording import counted
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ class ClassGains(Analysis):
             title=f"gains by class, {view}: this run against {name}",
             caption=context.about(view=view)
             + " · videos in brackets; the nearest of other recordings"
-            + (f"; {left_out} classes of smaller differences left out" if left_out else ""),
+            + (f"; {counted(left_out, 'class')} of smaller differences left out" if left_out else ""),
             size=(6.2, 1.3 + 0.2 * len(shown)),
             paint=paint,
         )
@@ -138,7 +139,9 @@ def _sentence(name: str, view: str, gains: Sequence[ClassGain]) -> str:
         f"{100 * mean_gain(gains):+.1f} points over all videos"
     )
     ends = [gain for gain in (gains[0], gains[-1]) if gain.difference]
-    named = [f"{gain.name} {100 * gain.difference:+.0f} ({gain.videos} videos)" for gain in dict.fromkeys(ends)]
+    named = [
+        f"{gain.name} {100 * gain.difference:+.0f} ({counted(gain.videos, 'video')})" for gain in dict.fromkeys(ends)
+    ]
     return f"{text}; the ends: {', '.join(named)}." if named else f"{text}."
 
 

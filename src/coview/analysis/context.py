@@ -18,6 +18,7 @@ from coview.embedding.frames import ClipFeatures, clip_features
 from coview.embedding.run import Run
 from coview.evaluation.ensembles import DEFAULT_WEIGHTS, choose_ensembles
 from coview.views.opened import open_views
+from coview.wording import counted
 
 OWN, RANDOM = "this run", "random weights"
 Rows = NDArray[np.float32]
@@ -209,7 +210,7 @@ class AnalysisContext:
     def about(self, *, view: str | None = None, settings: Any = None, whose: str | None = None) -> str:
         """Say what a figure shows: which videos, view, run and settings; its caption."""
         where = f"{self.part} of {self.split}" if self.split else self.part
-        parts = [f"{len(self.entries):,} videos ({where}) of {self.data.name}"]
+        parts = [f"{counted(len(self.entries), 'video')} ({where}) of {self.data.name}"]
         parts += [view] if view else []
         parts.append(f"{whose or self.run.name} at {self.run.checkpoint.name}" if whose in (None, OWN) else whose)
         parts += [settings_in_words(settings)] if settings is not None else []

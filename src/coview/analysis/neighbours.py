@@ -18,6 +18,7 @@ from coview.datasets.splits import group_of
 from coview.datatypes import VideoEntry
 from coview.embedding.search import NOBODY, nearest
 from coview.errors import UserError
+from coview.wording import counted
 
 SHARED_AMONG = 5
 """Neighbours over which views are compared."""
@@ -117,8 +118,8 @@ class Neighbours(Analysis):
         unknown = [name for name in map(str, self.settings.videos) if name not in places]
         if unknown:
             raise UserError(
-                f"--neighbours.videos names {', '.join(unknown)}, not among the {len(places)} videos that take part "
-                f"({context.part}), such as {', '.join(list(places)[:3])}"
+                f"--neighbours.videos names {', '.join(unknown)}, not among the {counted(len(places), 'video')} that "
+                f"take part ({context.part}), such as {', '.join(list(places)[:3])}"
             )
         return [places[str(name)] for name in self.settings.videos]
 
@@ -168,8 +169,8 @@ def _sentences(context: AnalysisContext, found: Mapping[str, Nearest], right: Ma
     if right:
         shares = ", ".join(f"{name} {100 * share:.0f}%" for name, share in right.items())
         sentences.append(
-            f"The nearest of {len(context.entries):,} videos ({context.part}; its own recording left out) shows the "
-            f"same class in: {shares}."
+            f"The nearest of {counted(len(context.entries), 'video')} ({context.part}; its own recording left out) "
+            f"shows the same class in: {shares}."
         )
     else:
         sentences.append("No video has a label: nobody can say which neighbours are right.")

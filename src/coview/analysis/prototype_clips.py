@@ -19,6 +19,7 @@ from coview.embedding.cache import FOLDER, identity_of, remembered
 from coview.embedding.embeddings import Embeddings
 from coview.errors import UserError
 from coview.evaluation.protocols.clusters import HasPrototypes
+from coview.wording import counted
 
 SHUFFLES = 20
 
@@ -136,7 +137,7 @@ class PrototypeClips(Analysis):
                 is_right = entry.label == name if name and entry.label else None
                 tiles.append(Tile(strips.of(entry), f"{entry.label or entry.id} {found.cosines[place]:.2f}", is_right))
             told = f", {share:.0%} {name}" if name else ""
-            rows.append(WallRow(f"prototype {prototype}: {len(members)} videos{told}", tiles))
+            rows.append(WallRow(f"prototype {prototype}: {counted(len(members), 'video')}{told}", tiles))
         marks = "framed by whether they are of its most frequent class; " if context.is_labelled else ""
         return wall_figure(
             file_word(view),
@@ -188,8 +189,8 @@ def _sentences(context: AnalysisContext, found: Mapping[str, Assigned]) -> list[
     sentences = []
     for view, one in found.items():
         text = (
-            f"{view}: {one.num_used} of {one.count} prototypes are nearest to any of the {len(one.nearest):,} videos, "
-            f"as if {one.effective_number:.1f} were used alike"
+            f"{view}: {one.num_used} of {counted(one.count, 'prototype')} are nearest to any of the "
+            f"{counted(len(one.nearest), 'video')}, as if {one.effective_number:.1f} were used alike"
         )
         if context.is_labelled:
             labels, seed = context.labels, context.run.config.seed

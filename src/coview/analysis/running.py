@@ -24,6 +24,7 @@ from coview.evaluation.pixel_baselines import cached_pixels
 from coview.evaluation.results.provenance import describe_origin
 from coview.files import short
 from coview.registry import did_you_mean
+from coview.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -310,7 +311,7 @@ def _material_for(kind: type[Analysis], name: str, context: AnalysisContext) -> 
         return context
     if not context.is_labelled:
         raise UserError(
-            f"{name} compares classes, and none of the {len(context.entries)} videos has a label; "
+            f"{name} compares classes, and none of the {counted(len(context.entries), 'video')} has a label; "
             "labels come from class folders or the lists given to coview prepare"
         )
     return context.labelled()

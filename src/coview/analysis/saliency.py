@@ -25,6 +25,7 @@ from coview.datatypes import VideoEntry
 from coview.embedding.extract import window_features
 from coview.errors import UserError
 from coview.training.distributed import choose_device
+from coview.wording import counted
 
 FIGURE_FRAMES, FIGURE_SIDE = 8, 96
 
@@ -190,7 +191,7 @@ def _place_of(context: AnalysisContext, name: Any, setting: str) -> int:
     places = {entry.id: place for place, entry in enumerate(context.entries)}
     if str(name) not in places:
         raise UserError(
-            f"--saliency.{setting} names {name}, not among the {len(places)} videos that take part "
+            f"--saliency.{setting} names {name}, not among the {counted(len(places), 'video')} that take part "
             f"({context.part}), such as {', '.join(list(places)[:3])}"
         )
     return places[str(name)]
@@ -211,7 +212,8 @@ def _sentences(found: Sequence[Looked]) -> tuple[str, ...]:
             share, area = float(np.mean(shares)), float(np.mean(areas))
             sentences.append(
                 f"{view}: {100 * share:.0f}% of what makes a clip like its neighbour lies on the person, who covers "
-                f"{100 * area:.0f}% of the clip ({len(shares)} clips): {share / area:.1f} times as much as by chance."
+                f"{100 * area:.0f}% of the clip ({counted(len(shares), 'clip')}): {share / area:.1f} times as much as "
+                "by chance."
             )
     return tuple(sentences) or (
         "Red marks what makes a clip like its neighbour. Whether that is the person cannot be counted without masks "

@@ -8,6 +8,7 @@ from coview.datatypes import VideoEntry
 from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.evaluation.query_gallery import LEAVE_GROUP_OUT, SPLIT, choose_videos
+from coview.wording import counted
 
 Part = Literal["auto", "test", "train", "all"]
 
@@ -48,7 +49,8 @@ def who_takes_part(run: Run, data: PreparedDataset, *, split: str | None, part: 
         data.require_split(chosen)
     entries = tuple(data.ready if settled == "all" else data.part(chosen, settled))
     if not entries:
-        raise UserError(f"none of the {len(data.entries)} videos of {data.root} is ready; see videos.parquet")
+        videos = counted(len(data.entries), "video")
+        raise UserError(f"none of the {videos} of {data.root} is ready; see videos.parquet")
     labelled = _embedded_by_evaluations(data, chosen)
     known = {entry.id for entry in labelled}
     groups = (labelled if any(entry.id in known for entry in entries) else (), _others(entries, known))

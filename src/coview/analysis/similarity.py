@@ -13,6 +13,7 @@ from coview.analysis.figure import Figure, draw
 from coview.analysis.pair_cosines import PairCosines, area_under_curve, pair_cosines
 from coview.datasets.splits import group_of
 from coview.errors import UserError
+from coview.wording import counted
 
 SAME, OTHER = "#3b82d6", "#d64545"
 CURVE_BINS, MANY_PAIRS = 64, 5000
@@ -54,8 +55,8 @@ class Similarity(Analysis):
         labels = context.labels
         if len(set(labels)) < 2 or len(set(labels)) == len(labels):
             raise UserError(
-                f"{len(labels)} videos of {len(set(labels))} classes make no pairs of both kinds, of one class and of "
-                "two; give data with two classes or more and several videos of each"
+                f"{counted(len(labels), 'video')} of {counted(len(set(labels)), 'class')} make no pairs of "
+                "both kinds, of one class and of two; give data with two classes or more and several videos of each"
             )
         groups = [group_of(entry) for entry in context.entries]
         found = []

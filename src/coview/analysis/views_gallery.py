@@ -21,6 +21,7 @@ from coview.views.base import View
 from coview.views.flow.colour_wheel import colour_flow
 from coview.views.opened import open_views
 from coview.views.persons.heatmaps import draw_heatmaps
+from coview.wording import counted
 
 HEIGHT = 72
 WHEEL_VIEW = "flow"
@@ -57,8 +58,8 @@ class ViewsGallery(Analysis):
         ]
         return Findings(
             sentences=(
-                f"{len(videos)} videos in {', '.join(views)}: the same frames below each other. A view that shows "
-                "nothing, or something else, teaches nothing.",
+                f"{counted(len(videos), 'video')} in {', '.join(views)}: the same frames below each other. A view that "
+                "shows nothing, or something else, teaches nothing.",
                 *_empty(shares),
             ),
             tables=(_table(shares),),

@@ -46,6 +46,7 @@ class Embed(Command):
         from coview.embedding.shares import ShareKept, in_shares, own_shard
         from coview.files import require_writable
         from coview.training.distributed import choose_device
+        from coview.wording import counted
 
         require_writable(check_file_name(self.out))  # before an hour of work, not after it
         shard = own_shard(self.shard)
@@ -64,7 +65,7 @@ class Embed(Command):
                     print(f"{kept}; the last one to be done writes {self.out}")
                     return 0
         views = ", ".join(f"{view} ({vectors[view].shape[1]}-d)" for view in run.views)
-        print(f"{len(vectors)} videos, views {views}: {self.out}")
+        print(f"{counted(len(vectors), 'video')}, views {views}: {self.out}")
         for video, reason in vectors.description["failed"].items():
             print(f"not embedded: {video}: {reason}")
         return 0

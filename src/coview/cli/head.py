@@ -45,6 +45,7 @@ class HeadCommand(Command):
         from coview.collection.heads.file import check_place
         from coview.evaluation.heads import judge_head
         from coview.reports.heads import write_head_report
+        from coview.wording import counted
 
         check_place(self.out, overwrite=self.overwrite)
         index = coview.open_index(self.index)
@@ -70,7 +71,8 @@ class HeadCommand(Command):
             low, high = quality.classes.interval
             print(
                 f"macro-F1 {quality.classes.macro_f1:.2f} (95% {low:.2f} to {high:.2f}), calibration error "
-                f"{quality.reliability.error:.3f}, on {quality.windows:,} windows of recordings that were left out"
+                f"{quality.reliability.error:.3f}, on {counted(quality.windows, 'window')} of recordings that were "
+                "left out"
             )
             for remark in quality.remarks:
                 print(one_line(f"note: {remark}"))

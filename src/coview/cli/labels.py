@@ -14,6 +14,7 @@ from coview.errors import UserError
 
 if TYPE_CHECKING:
     from coview.collection.labels import Label
+    from coview.wording import counted
 
 Action = Annotated[Literal["import", "export", "show", "undo"], tyro.conf.Positional, tyro.conf.arg(metavar="ACTION")]
 File = Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
@@ -62,11 +63,11 @@ class LabelsCommand(Command):
             return 0
         if self.action == "import" and self.file is not None:
             count = labels.import_file(self.file, format=self.format, replace_differing=self.replace)
-            print(f"{count:,} new labels from {self.file}; {len(labels):,} in all")
+            print(f"{counted(count, 'new label')} from {self.file}; {len(labels):,} in all")
             print(f"next: coview head {self.index} --out {self.index}-head")
         elif self.action == "export" and self.file is not None:
             count = labels.export_file(self.file, format=self.format)
-            print(f"{count:,} {'label' if count == 1 else 'labels'} written to {self.file}")
+            print(f"{counted(count, 'label')} written to {self.file}")
         else:
             _show(labels.rows())
         return 0
@@ -84,4 +85,4 @@ def _show(rows: "Sequence[Label]") -> None:
             [{"class": name, "labels": f"{len(own):,}", "videos": f"{len(set(own)):,}"} for name, own in ordered]
         )
     lost = sum(label.video is None for label in rows)
-    print(f"{len(rows):,} labels" + (f", {lost:,} of videos that are not in the index now" if lost else ""))
+    print(counted(len(rows), "label") + (f", {lost:,} of videos that are not in the index now" if lost else ""))

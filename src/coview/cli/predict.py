@@ -58,6 +58,7 @@ class Predict(Command):
         from coview.collection.prediction import predict_to_file
         from coview.collection.prediction.classifier import open_classifier
         from coview.preparation.settings import share_of
+        from coview.wording import counted
 
         if len(self.places) < 2:
             raise UserError("coview predict needs HEAD VIDEOS: a head or a fine-tuned run, and what to predict")
@@ -81,7 +82,7 @@ class Predict(Command):
             )
         for path, reason in written.failed:
             print(one_line(f"not predicted: {path}: {reason}"))
-        print(f"{written.videos:,} videos predicted, {len(written.failed):,} failed: {written.path}")
+        print(f"{counted(written.videos, 'video')} predicted, {len(written.failed):,} failed: {written.path}")
         if written.joined is not None:
             print(f"all shares are done, joined: {written.joined}")
         if written.videos and (self.shard is None or written.joined is not None):

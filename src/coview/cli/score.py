@@ -39,6 +39,7 @@ class Score(Command):
         """Score, print, write."""
         from coview.evaluation.predicted import score_predictions
         from coview.reports.heads import write_prediction_report
+        from coview.wording import counted
 
         out = self.out or self.predictions.with_suffix(".html")
         if out.suffix.lower() != ".html":
@@ -51,13 +52,13 @@ class Score(Command):
         low, high = quality.classes.interval
         print(
             f"macro-F1 {quality.classes.macro_f1:.2f} (95% {low:.2f} to {high:.2f}), calibration error "
-            f"{quality.reliability.error:.3f}, {quality.kind} of {quality.videos:,} videos"
+            f"{quality.reliability.error:.3f}, {quality.kind} of {counted(quality.videos, 'video')}"
         )
         if quality.segments:
             print(", ".join(f"mAP at IoU {tiou}: {found['']:.2f}" for tiou, found in quality.segments.items()))
         if quality.unjudged or quality.missing:
             print(
-                f"{quality.unjudged:,} videos were predicted of which {self.truth} says nothing, and "
+                f"{counted(quality.unjudged, 'video')} predicted of which {self.truth} says nothing, and "
                 f"{quality.missing:,} that it names have no prediction"
             )
         if quality.unnamed:

@@ -40,6 +40,7 @@ class Shards(Command):
     def run(self, settings: Settings) -> int:
         """Write the tars."""
         from coview.preparation.shards import write_shards
+        from coview.wording import counted
 
         with progress_bar("shards", unit="videos") as progress:
             made = write_shards(
@@ -51,5 +52,5 @@ class Shards(Command):
                 progress=progress,
             )
         assert made.shards is not None
-        print(f"{len(made)} videos in {len(made.shards.names)} shards: {self.out}")
+        print(f"{counted(len(made), 'video')} in {counted(len(made.shards.names), 'shard')}: {self.out}")
         return 0

@@ -19,6 +19,7 @@ from coview.datatypes import VideoEntry
 from coview.errors import UserError
 from coview.views.base import View
 from coview.views.opened import open_views
+from coview.wording import counted
 
 Item = dict[str, Any]
 
@@ -116,7 +117,7 @@ class ClipDataset(Dataset[Item]):
     def __repr__(self) -> str:
         clip = self._samples.clip
         return (
-            f"ClipDataset({str(self.data.root)!r}, {len(self)} videos, views={list(self.views)}, "
+            f"ClipDataset({str(self.data.root)!r}, {counted(len(self), 'video')}, views={list(self.views)}, "
             f"frames={clip.num_frames}, stride={clip.frame_stride})"
         )
 

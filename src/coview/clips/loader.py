@@ -13,6 +13,7 @@ from coview.clips.threads import threaded_batches
 from coview.clips.workers import worker_loader
 from coview.datatypes import ClipBatch, random_generator
 from coview.errors import UserError
+from coview.wording import counted
 
 ORDER_DRAWS = 2
 """Last key of the generator that draws the order of an epoch."""
@@ -77,7 +78,8 @@ def _check_sizes(num_videos: int, *, batch_size: int, world_size: int) -> None:
     if batch_size % world_size:
         raise UserError(f"training.batch_size {batch_size} cannot be shared equally by {world_size} processes")
     if num_videos < world_size:
-        raise UserError(f"{num_videos} videos cannot be shared by {world_size} processes; use fewer of either")
+        videos = counted(num_videos, "video")
+        raise UserError(f"{videos} cannot be shared by {world_size} processes; use fewer of either")
 
 
 class TrainingLoader:

@@ -18,6 +18,7 @@ from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.preparation.settings import share_of
 from coview.stopping import Interrupted
+from coview.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -144,7 +145,7 @@ class OwnFields:
         found = {getattr(row.facts, key): row.facts.path for row in rows}
         if not found:
             raise UserError(
-                f"not one of the {len(wanted):,} videos of {self.table} is in {folder}; see its column {key!r}"
+                f"not one of the {counted(len(wanted), 'video')} of {self.table} is in {folder}; see its column {key!r}"
             )
         if len(found) < len(wanted):
             log.warning("%s: %s of %s videos are not in the index", self.table, len(wanted) - len(found), len(wanted))

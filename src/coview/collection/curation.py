@@ -17,6 +17,7 @@ from coview.collection.filters import Filter
 from coview.collection.findings import Findings
 from coview.collection.store import Floats, Store, VideoRow
 from coview.errors import UserError
+from coview.wording import counted
 
 _ROWS_AT_ONCE = 1024
 _MOST_CLUSTERED = 20_000
@@ -93,7 +94,7 @@ class Clusters(Findings[Cluster]):
     def cells(self, one: Cluster) -> dict[str, str]:
         """Return what is shown of a cluster."""
         share = "" if one.label is None else f"{one.label} {100 * (one.label_share or 0):.0f}%"
-        size = f"{one.size:,} videos"
+        size = counted(one.size, "video")
         return {"": f"{one.number}.", "size": size, "label": share, "central": ", ".join(one.central)}
 
     def rows(self) -> list[dict[str, object]]:
@@ -192,7 +193,7 @@ def list_outliers(among: Selection, *, top: int, neighbours: int) -> Outliers:
     """Name the videos that stand apart; see `Index.outliers`."""
     count = len(among.videos)
     if count < 2:
-        return Outliers([], title=f"outliers of {count} videos")
+        return Outliers([], title=f"outliers of {counted(count, 'video')}")
     order, distances, scores, nearest = rank_outliers(among.rows, neighbours=neighbours)
     found = []
     for rank, place in enumerate(order[:top], 1):
@@ -200,7 +201,7 @@ def list_outliers(among: Selection, *, top: int, neighbours: int) -> Outliers:
         other = among.videos[nearest[place]].facts.id
         known = (facts.id, among.paths[place], facts.label)
         found.append(Outlier(rank, *known, float(distances[place]), float(scores[place]), other))
-    return Outliers(found, title=f"outliers of {count:,} videos")
+    return Outliers(found, title=f"outliers of {counted(count, 'video')}")
 
 
 def list_clusters(among: Selection, *, min_size: int, central: int) -> Clusters:
@@ -208,7 +209,7 @@ def list_clusters(among: Selection, *, min_size: int, central: int) -> Clusters:
     found = find_clusters(among.rows, min_size=min_size)
     left = len(among.videos) - sum(len(places) for places in found)
     clusters = [_describe_cluster(number, places, among, central=central) for number, places in enumerate(found, 1)]
-    return Clusters(clusters, title=f"clusters of {len(among.videos):,} videos, {left:,} in none")
+    return Clusters(clusters, title=f"clusters of {counted(len(among.videos), 'video')}, {left:,} in none")
 
 
 def list_sample(among: Selection, count: int) -> Sample:
@@ -218,7 +219,7 @@ def list_sample(among: Selection, count: int) -> Sample:
     for rank, (place, distance) in enumerate(zip(places, distances, strict=True), 1):
         facts = among.videos[place].facts
         found.append(Chosen(rank, facts.id, among.paths[place], facts.label, distance))
-    return Sample(found, title=f"of {len(among.videos):,} videos")
+    return Sample(found, title=f"of {counted(len(among.videos), 'video')}")
 
 
 def nearest_neighbours(rows: Floats, count: int) -> tuple[Floats, NDArray[np.int64]]:

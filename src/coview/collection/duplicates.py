@@ -24,6 +24,7 @@ from coview.collection.store import Floats, VideoRow
 from coview.datatypes import ProgressSink
 from coview.errors import UserError
 from coview.remote import local_copy
+from coview.wording import counted
 
 log = logging.getLogger(__name__)
 
@@ -251,7 +252,7 @@ def list_duplicates(
         threads=threads or min(4, os.cpu_count() or 1),
         progress=progress,
     )
-    return Duplicates(found, title=f"pairs among {len(among.videos):,} videos")
+    return Duplicates(found, title=f"pairs among {counted(len(among.videos), 'video')}")
 
 
 def find_duplicates(

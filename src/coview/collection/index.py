@@ -25,6 +25,7 @@ from coview.collection.queries import Query, choose_views, find_videos, resolve_
 from coview.collection.store import Candidate, Floats, Store
 from coview.collection.stores import open_store
 from coview.errors import UserError
+from coview.wording import counted
 
 if TYPE_CHECKING:
     from coview.collection.heads import Head
@@ -56,7 +57,8 @@ class Index(CuratedCollection):
     def __repr__(self) -> str:
         videos, windows, failed = self._store.totals()
         bad = f" ({failed:,} more failed)" if failed else ""
-        return f"Index({str(self.path)!r}, {videos:,} videos{bad}, {windows:,} windows, views: {', '.join(self.views)})"
+        counts = f"{counted(videos, 'video')}{bad}, {counted(windows, 'window')}"
+        return f"Index({str(self.path)!r}, {counts}, views: {', '.join(self.views)})"
 
     @property
     def run_identity(self) -> str:

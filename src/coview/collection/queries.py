@@ -14,6 +14,7 @@ from coview.collection.store import Candidate, Floats, Store, VideoRow, VideoVec
 from coview.errors import UserError
 from coview.files import as_path
 from coview.registry import did_you_mean
+from coview.wording import counted
 
 Embed = Callable[[Path, float | None, float | None], Mapping[str, Floats]]
 """(video file, start, end in seconds) -> view name -> (D,) unit vector."""
@@ -136,7 +137,7 @@ def unknown_video(name: str, store: Store, folder: Path) -> UserError:
     """Return the error that names what an index does not hold."""
     ids = [row.facts.id for row in store.rows(status="ready")]
     hint = did_you_mean(name, ids) or "."
-    return UserError(f"{name!r} is neither a file nor one of the {len(ids):,} videos of {folder}{hint}")
+    return UserError(f"{name!r} is neither a file nor one of the {counted(len(ids), 'video')} of {folder}{hint}")
 
 
 def check_segment(start: float | None, end: float | None) -> None:

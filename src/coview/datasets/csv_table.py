@@ -10,11 +10,9 @@ from coview.datasets.listing import (
     MISSING_REASON,
     PLAIN_SPLIT,
     Listing,
-    counted,
     is_video_name,
     missing_remarks,
     part_words,
-    some,
     split_part,
     unique_ids,
     with_example,
@@ -23,6 +21,7 @@ from coview.datasets.manifest import SPLIT_PREFIX
 from coview.datasets.table import ListTable, read_table
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
+from coview.wording import counted, some
 
 _COLUMNS = "path, and where known: label, group, split (or several: split1, split2, ...)"
 
@@ -57,8 +56,8 @@ def read_csv(source: Path, *, lists: Path | None = None) -> Listing:
     )
     if all(entry.status == "missing" for entry in entries):
         raise UserError(
-            f"none of the {len(entries):,} videos of {path} exists; looked for {entries[0].path} and so on. Paths in "
-            f"the table start from {base}"
+            f"none of the {counted(len(entries), 'video')} of {path} exists; looked for {entries[0].path} and so on. "
+            f"Paths in the table start from {base}"
         )
     return Listing(entries, tuple(_remarks(table, entries, repeated)))
 

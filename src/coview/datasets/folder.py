@@ -9,7 +9,6 @@ from coview.datasets.listing import (
     MISSING_REASON,
     PLAIN_SPLIT,
     Listing,
-    counted,
     group_in_name,
     refuse_lists,
     split_part,
@@ -18,6 +17,7 @@ from coview.datasets.listing import (
 )
 from coview.datasets.video_files import VideoFiles, find_videos
 from coview.datatypes import VideoEntry
+from coview.wording import counted
 
 Folders = tuple[str, ...]
 

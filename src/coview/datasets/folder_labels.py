@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-from coview.datasets.listing import Listing, counted, some
+from coview.datasets.listing import Listing
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
+from coview.wording import counted, some
 
 LabelRule = Literal["auto", "folders", "none"]
 """auto: folders are classes where that is evident, lists always; folders: they are; none: no labels at all."""

@@ -11,16 +11,15 @@ from coview.datasets.listing import (
     PLAIN_SPLIT,
     Listing,
     composed,
-    counted,
     missing_remarks,
     part_of_name,
-    some,
     with_example,
 )
 from coview.datasets.official_lists import add_part, find_lists, read_lines
 from coview.datasets.video_files import check_folder, find_folders
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
+from coview.wording import counted, some
 
 _NUMBERED = re.compile(
     r"(?P<prefix>.*?)(?P<number>\d{1,10})(?P<suffix>\.(?:jpe?g|png|bmp|webp|tiff?|ppm))", re.IGNORECASE
@@ -127,7 +126,8 @@ def _listed(root: Path, names: Sequence[str], lists: Path) -> Listing:
             )
         )
     if all(entry.status == "missing" for entry in entries):
-        raise UserError(f"none of the {len(entries):,} folders that {lists} lists is below {root}; found {some(names)}")
+        listed = counted(len(entries), "folder")
+        raise UserError(f"none of the {listed} that {lists} lists is below {root}; found {some(names)}")
     unlisted = sorted(set(names) - {entry.id for entry in entries})
     remarks = [f"{counted(len(unlisted), 'folder')} without a row in the lists, left out ({some(unlisted)})"]
     return Listing(tuple(entries), (*missing_remarks(entries), *(remarks if unlisted else [])))

@@ -8,10 +8,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from coview.datasets.listing import PLAIN_SPLIT, Listing, counted, part_of_name, part_words, split_part, with_example
+from coview.datasets.listing import PLAIN_SPLIT, Listing, part_of_name, part_words, split_part, with_example
 from coview.datasets.official_lists import Listed, bring_together, find_lists, read_lines
 from coview.datasets.table import read_table
 from coview.errors import UserError
+from coview.wording import counted
 
 _COLUMNS = ("youtube_id", "time_start", "time_end")
 _PATTERNS = ("*.csv", *(f"*{part}*.{kind}" for part in ("train", "val", "test") for kind in ("json", "txt")))

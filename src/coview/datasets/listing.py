@@ -11,6 +11,7 @@ from typing import Literal, Protocol, TypeVar
 
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
+from coview.wording import counted, some
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -156,21 +157,10 @@ def unique_ids(relative_paths: Sequence[str]) -> list[str]:
         ids = [path if name in clashing else name for path, name in zip(relative_paths, ids, strict=True)]
 
 
-def some(names: Sequence[str], count: int = 3) -> str:
-    """Return the first few names, for messages: "a, b, c and 4 more"."""
-    rest = len(names) - count
-    return ", ".join(names[:count]) + (f" and {rest:,} more" if rest > 0 else "")
-
-
 def group_in_name(stem: str) -> str | None:
     """Return the group of a clip that is named as UCF101 names its own: "v_Biking_g01_c02" is of group "Biking_g01"."""
     match = _GROUP.fullmatch(stem)
     return match["group"] if match else None
-
-
-def counted(count: int, noun: str) -> str:
-    """Return such as "1 file" or "1,200 files"."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def missing_remarks(entries: Sequence[VideoEntry]) -> list[str]:

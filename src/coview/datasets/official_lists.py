@@ -5,10 +5,11 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from coview.datasets.listing import MISSING_REASON, Listing, composed, counted, missing_remarks, some, without_suffix
+from coview.datasets.listing import MISSING_REASON, Listing, composed, missing_remarks, without_suffix
 from coview.datasets.video_files import VideoFiles, check_folder, find_videos
 from coview.datatypes import VideoEntry
 from coview.errors import UserError
+from coview.wording import counted, some
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def _remarks(files: VideoFiles, entries: Sequence[VideoEntry], used: set[str], s
 
 def _why_no_match(source: Path, listed: Sequence[Listed], files: VideoFiles, lists: Path) -> str:
     return (
-        f"none of the {len(listed):,} videos that {lists} lists is below {source}; looked for files such as "
+        f"none of the {counted(len(listed), 'video')} that {lists} lists is below {source}; looked for files such as "
         f"{listed[0].place} (any extension), found {counted(len(files.names), 'other')} such as {files.names[0]}. "
         "Give the folder of the videos that belong to these lists, or other --lists"
     )

@@ -20,6 +20,7 @@ from coview.datatypes import VideoEntry
 from coview.errors import UserError, VideoError
 from coview.files import as_path, check_format, hash_file
 from coview.registry import did_you_mean
+from coview.wording import counted
 
 FORMAT = 1
 """The "format" of dataset.yaml; raised when older versions of coview could no longer read the folder."""
@@ -127,7 +128,7 @@ class PreparedDataset:
             f" ({len(self.entries) - len(self.ready)} more not ready)" if len(self.ready) < len(self.entries) else ""
         )
         views = ", ".join(self.view_options)
-        return f"PreparedDataset({str(self.root)!r}, {len(self.ready)} videos{unready}, views: {views})"
+        return f"PreparedDataset({str(self.root)!r}, {counted(len(self.ready), 'video')}{unready}, views: {views})"
 
     def __len__(self) -> int:
         return len(self.ready)
@@ -310,7 +311,8 @@ class PreparedDataset:
             UserError: no such split or part, or none of its videos is ready; says what there is.
         """
         if not self.ready:
-            raise UserError(f"none of the {len(self.entries)} videos of {self.root} is ready; see {MANIFEST_NAME}")
+            videos = counted(len(self.entries), "video")
+            raise UserError(f"none of the {videos} of {self.root} is ready; see {MANIFEST_NAME}")
         if split is None or self.split_of_run(split) is None and not is_fold(split):
             if part == "train":
                 return self.ready

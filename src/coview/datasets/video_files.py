@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from coview.datasets.listing import VIDEO_SUFFIXES, counted, is_video_name, some
+from coview.datasets.listing import VIDEO_SUFFIXES, is_video_name
 from coview.datasets.moving_pictures import PERHAPS_MOVING, is_moving
 from coview.datasets.prepared import INFO_NAME, VIEWS_FOLDER, WORK_FOLDER
 from coview.errors import UserError
 from coview.registry import did_you_mean
+from coview.wording import counted, some
 
 _PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm")
 _NOT_THE_USERS = frozenset(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from coview.datasets.manifest import CHECKSUM_PREFIX, COUNT_PREFIX, SPLIT_PREFIX, as_table, entries_of, values_of
 from coview.datatypes import VideoEntry
+from coview.wording import counted
 
 _AT_ONCE = 4096
 """Rows that are made together where many are asked for in turn."""
@@ -72,7 +73,7 @@ class VideoRows(Sequence[VideoEntry]):
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"VideoRows({len(self):,} videos)"
+        return f"VideoRows({counted(len(self), 'video')})"
 
     @cached_property
     def places(self) -> NDArray[np.int64]:

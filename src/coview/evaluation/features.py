@@ -23,6 +23,7 @@ from coview.evaluation.pretrained_baseline import describe_baseline, embed_with_
 from coview.evaluation.protocols.base import FeatureSettings, Task
 from coview.evaluation.query_gallery import EvaluationVideos
 from coview.evaluation.results.result import RowKind
+from coview.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ def _pixels_table(task: Task, videos: EvaluationVideos, settings: FeatureSetting
 def _pretrained_table(task: Task, videos: EvaluationVideos, folder: Path) -> FeatureTable:
     parts, costs = [], list[Cost]()
     for data, entries in videos.by_data(task.data):
-        with measured(f"{folder.resolve().name}, frozen: {len(entries):,} videos", costs) as meter:
+        with measured(f"{folder.resolve().name}, frozen: {counted(len(entries), 'video')}", costs) as meter:
             told = meter.watch(task.progress)
             parts.append(embed_with_baseline(folder, task.run, data, entries, device=task.device, progress=told))
     features = _concatenated(parts)

@@ -21,6 +21,7 @@ from coview.preparation.prepare import prepare
 from coview.stopping import Interrupted
 from coview.training.pretrain import pretrain
 from coview.training.runfolder import RESOLVED
+from coview.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -104,8 +105,8 @@ def list_moments(labels: Path) -> list[Moment]:
     classes_found = {one.label for one in by_moment.values()}
     if len(classes_found) < 2:
         raise UserError(
-            f"the labels of {labels} are of {len(classes_found)} class ({', '.join(classes_found) or 'none'}); to tell "
-            "apart, label at least two"
+            f"the labels of {labels} are of {counted(len(classes_found), 'class')} "
+            f"({', '.join(classes_found) or 'none'}); to tell apart, label at least two"
         )
     return list(by_moment.values())
 

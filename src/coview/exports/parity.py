@@ -19,6 +19,7 @@ from coview.errors import UserError
 from coview.exports.description import Description
 from coview.exports.frames import cropped_windows
 from coview.views.opened import open_views
+from coview.wording import counted
 
 TOLERANCE = 1e-4
 """The largest difference in any number of a unit vector, or of probabilities."""
@@ -51,12 +52,11 @@ class Parity:
 
     def describe(self) -> str:
         """Say it in a line or two."""
-        plural = "s" if self.threads != 1 else ""
         return (
             f"parity: largest difference {self.difference:.1e} on {self.clips} clips, batches of "
             f"{', '.join(map(str, self.batches))} (allowed: {TOLERANCE:.0e})\n"
             f"speed: {self.eager_ms:.0f} ms a clip in PyTorch, {self.exported_ms:.0f} ms exported: "
-            f"{self.eager_ms / self.exported_ms:.1f}x on {self.threads} thread{plural}"
+            f"{self.eager_ms / self.exported_ms:.1f}x on {counted(self.threads, 'thread')}"
         )
 
 

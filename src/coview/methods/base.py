@@ -13,6 +13,7 @@ from coview.config.parsing import parse
 from coview.datatypes import VideoEntry, ViewBatch
 from coview.encoders.base import Encoder
 from coview.errors import UserError
+from coview.wording import counted
 
 ClassificationHead = Literal["features", "context"]
 """features: the encoder's pooled feature; context: that of an aggregation over the blocks of a clip."""
@@ -302,7 +303,7 @@ class Method(nn.Module, abc.ABC):
             shape, wanted = tuple(batch.clips[view].shape), self.clips_per_video
             if wanted is not None and shape[1] != wanted:
                 raise UserError(
-                    f"{type(self).__name__} takes {wanted} clip(s) of a video: clips of {view} must be "
+                    f"{type(self).__name__} takes {counted(wanted, 'clip')} of a video: clips of {view} must be "
                     f"(B, {wanted}, C, T, size, size), got {shape}"
                 )
         return batch, progress

@@ -45,6 +45,7 @@ from coview.preparation.video import VideoTask, prepare_video
 from coview.stopping import Interrupted
 from coview.video.synthetic_files import write_synthetic
 from coview.views.base import StorageSettings, View, with_preset
+from coview.wording import counted
 
 __all__ = ["PrepareSettings", "prepare"]
 
@@ -212,7 +213,7 @@ def _work(
                 report.add_video(outcome)
         except KeyboardInterrupt as stop:
             raise Interrupted(
-                f"interrupted with {len(tasks) - len(done)} videos left; finished ones are kept. "
+                f"interrupted with {counted(len(tasks) - len(done), 'video')} left; finished ones are kept. "
                 "The same command goes on from here",
                 by=stop,
             ) from None
@@ -261,4 +262,4 @@ def _nothing_ready(entries: Sequence[VideoEntry], out: Path) -> str:
     reasons = Counter(entry.reason.partition(":")[0] or entry.status for entry in entries)
     counts = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in reasons.most_common())
     example = next((f"; for example {entry.path}: {entry.reason}" for entry in entries if entry.reason), "")
-    return f"not one of {len(entries)} videos could be prepared in {out}: {counts}{example}"
+    return f"not one of {counted(len(entries), 'video')} could be prepared in {out}: {counts}{example}"

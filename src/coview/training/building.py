@@ -18,6 +18,7 @@ from coview.methods import METHODS
 from coview.methods.base import Method, Sizes
 from coview.training.chunked_encoding import encode_in_chunks
 from coview.training.schedules import scaled_learning_rates
+from coview.wording import counted
 
 
 def build_method(config: RunConfig, channels: Mapping[str, int]) -> Method:
@@ -100,8 +101,8 @@ def _check_clips(kind: type[Method], clip: ClipSettings, *, name: str) -> None:
     wanted = kind.clips_per_video
     if wanted is not None and clip.clips_per_video != wanted:
         raise UserError(
-            f"clip.clips_per_video is {clip.clips_per_video}: {name} takes {wanted} clip(s) of a video in a step; set "
-            f"it to {wanted}"
+            f"clip.clips_per_video is {clip.clips_per_video}: {name} takes {counted(wanted, 'clip')} of a video in a "
+            f"step; set it to {wanted}"
         )
     if not kind.takes_blocks and clip.num_blocks != 1:
         raise UserError(

@@ -12,6 +12,7 @@ import torch
 from coview.config import RunConfig
 from coview.config.files import load_config
 from coview.preparation.settings import usable_cores
+from coview.wording import counted
 
 CONFIG_NAME, GPU_CONFIG_NAME = "joint", "medium"
 """What every choice starts from, without and with a GPU."""
@@ -141,7 +142,7 @@ def _reasons(config: RunConfig, footage: Footage, machine: Machine) -> list[Choi
             f"{clip.num_blocks * clip.block_length} frames, every {clip.frame_stride}",
             f"{span:.1f} s at {footage.fps:.3g} frames/s; videos last about {footage.seconds:.3g} s",
         ),
-        Choice("batch", f"{videos} videos{fewer}", memory),
+        Choice("batch", f"{counted(videos, 'video')}{fewer}", memory),
         Choice("precision", config.training.precision, "measured when training begins, gradients checked")
         if config.training.precision == "auto"
         else Choice("precision", config.training.precision, "as set"),

@@ -15,7 +15,6 @@ import yaml
 from coview.config import RunConfig, ViewInput, as_plain
 from coview.datasets.folder import read_folder
 from coview.datasets.folder_labels import decide_labels
-from coview.datasets.listing import counted
 from coview.datasets.prepared import INFO_NAME, PreparedDataset
 from coview.errors import UserError, VideoError
 from coview.training.building import build_method
@@ -27,6 +26,7 @@ from coview.video.probe import probe
 from coview.views import VIEWS
 from coview.views.base import StorageSettings
 from coview.views.flow.functions import dis_flow, tvl1_flow
+from coview.wording import counted
 
 PROBED = 20
 """Videos whose header is read, spread over the folder."""

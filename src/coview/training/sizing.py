@@ -17,6 +17,7 @@ from coview.errors import UserError
 from coview.training.building import select_videos
 from coview.training.choices import Choice, Footage, Machine, choose_config
 from coview.training.pretrain import pretrain
+from coview.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -104,8 +105,11 @@ def reckon_epochs(config: RunConfig, seconds: float, num_videos: int, *, minutes
     """
     per_epoch = steps_per_epoch(num_videos, batch_size=config.training.batch_size)
     epochs = max(1, round(60 * minutes / seconds / per_epoch))
-    steps = f"{per_epoch} step{'s' if per_epoch > 1 else ''}"
-    choice = Choice("epochs", f"{epochs} of {steps}", f"what fits into {minutes:g} min at {seconds:.2f} s a step")
+    choice = Choice(
+        "epochs",
+        f"{epochs} of {counted(per_epoch, 'step')}",
+        f"what fits into {minutes:g} min at {seconds:.2f} s a step",
+    )
     return load_config(config, {EPOCHS: epochs}), choice
 
 

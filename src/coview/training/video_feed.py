@@ -21,6 +21,7 @@ from coview.errors import UserError
 from coview.training.distributed import Processes
 from coview.training.transfer import sent_ahead
 from coview.views import View
+from coview.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -94,13 +95,14 @@ class VideoFeed:
         size = min(asked, len(self.train))
         fewer = f" (training.batch_size is {asked}, more than there are videos)" if size < asked else ""
         return (
-            f"{len(self.train)} videos to train on, {len(self.held_out)} held out; {self.steps_per_epoch} batches of "
-            f"{size}{fewer} an epoch; clips of {clip.num_blocks} x {clip.block_length} frames, every "
-            f"{clip.frame_stride}; {self._describe_workers()}"
+            f"{counted(len(self.train), 'video')} to train on, {len(self.held_out)} held out; "
+            f"{counted(self.steps_per_epoch, 'batch')} of {size}{fewer} an epoch; clips of "
+            f"{clip.num_blocks} x {clip.block_length} frames, every {clip.frame_stride}; {self._describe_workers()}"
         )
 
     def _describe_workers(self) -> str:
-        who = f"{self.workers} {self.kind.removesuffix('s')}(s) for decoding" if self.workers else "decoding as needed"
+        worker = "thread" if self.kind == "threads" else "process"
+        who = f"{counted(self.workers, worker)} for decoding" if self.workers else "decoding as needed"
         return who if self.frame_memory is None else f"{who}, frames once decoded are kept"
 
     def held_bytes(self) -> int:

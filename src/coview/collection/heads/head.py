@@ -17,6 +17,7 @@ from coview.collection.heads.training_set import join_views
 from coview.collection.store import Floats
 from coview.errors import UserError
 from coview.files import as_path
+from coview.wording import counted
 
 if TYPE_CHECKING:
     from coview.collection.index import Index
@@ -80,7 +81,8 @@ class Head:
 
     def __repr__(self) -> str:
         kind = "several at once" if self.is_multi_label else "one at a time"
-        return f"Head({len(self.classes)} classes, {kind}: {', '.join(self.classes)}; views: {', '.join(self.views)})"
+        classes = counted(len(self.classes), "class")
+        return f"Head({classes}, {kind}: {', '.join(self.classes)}; views: {', '.join(self.views)})"
 
     @property
     def is_multi_label(self) -> bool:

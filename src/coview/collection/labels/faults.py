@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from coview.errors import UserError
+from coview.wording import counted
 
 _MOST_NAMED = 20
 
@@ -50,4 +51,5 @@ class Faults:
         named = "".join(f"\n  {one}" for one in ordered[:_MOST_NAMED])
         more = len(self._found) - _MOST_NAMED
         rest = f"\n  and {more:,} more" if more > 0 else ""
-        raise UserError(f"{self.source}: {len(self._found):,} mistakes, nothing was taken from it:{named}{rest}")
+        mistakes = counted(len(self._found), "mistake")
+        raise UserError(f"{self.source}: {mistakes}, nothing was taken from it:{named}{rest}")

@@ -19,6 +19,7 @@ from coview.collection.queries import unknown_video
 from coview.collection.store import Store, VideoRow
 from coview.errors import UserError
 from coview.files import as_path, write_text
+from coview.wording import counted
 
 
 class Labels:
@@ -45,7 +46,7 @@ class Labels:
     def __repr__(self) -> str:
         found = self.rows()
         videos = len({label.path for label in found})
-        return f"Labels({len(found):,} of {videos:,} videos, classes: {', '.join(self.classes) or 'none yet'})"
+        return f"Labels({len(found):,} of {counted(videos, 'video')}, classes: {', '.join(self.classes) or 'none yet'})"
 
     def close(self) -> None:
         """Close its connection."""

@@ -25,6 +25,7 @@ from coview.locks import folder_lock
 from coview.preparation.settings import share_of
 from coview.remote import is_remote
 from coview.stopping import Interrupted
+from coview.wording import counted
 
 Kind = Literal["videos", "segments", "windows"]
 
@@ -187,8 +188,8 @@ def _fill(
             tell(0)
     except KeyboardInterrupt as stop:
         raise Interrupted(
-            f"interrupted; {finished:,} of {len(work.entries):,} videos are done, which is kept. The same command goes "
-            "on from there",
+            f"interrupted; {finished:,} of {counted(len(work.entries), 'video')} are done, which is kept. The same "
+            "command goes on from there",
             by=stop,
         ) from None
 

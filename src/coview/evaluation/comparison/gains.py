@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from coview.evaluation.results.predictions import Predictions
 from coview.evaluation.statistics import LEVEL, holm, mcnemar, paired_intervals
+from coview.wording import counted
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,9 @@ class RowGains:
         better, worse = (a, b) if gain.gain >= 0 else (b, a)
         low, high = (gain.low, gain.high) if gain.gain >= 0 else (-gain.high, -gain.low)
         numbers = (
-            f"{self.name}: {better} is right about {100 * abs(gain.gain):.1f} points more of the {gain.videos} videos "
-            f"than {worse} (95% interval {100 * low:+.1f} to {100 * high:+.1f}; McNemar p = {show_p(gain.p_value)})"
+            f"{self.name}: {better} is right about {100 * abs(gain.gain):.1f} points more of the "
+            f"{counted(gain.videos, 'video')} than {worse} "
+            f"(95% interval {100 * low:+.1f} to {100 * high:+.1f}; McNemar p = {show_p(gain.p_value)})"
         )
         verdicts = {
             True: "the difference between these two is real",

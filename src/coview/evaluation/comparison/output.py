@@ -16,6 +16,7 @@ from coview.evaluation.comparison.gains import Gain, RowGains, show_p
 from coview.evaluation.results.result import describe_counts
 from coview.evaluation.results.tables import Table
 from coview.files import write_json, write_text
+from coview.wording import counted
 
 _MOST_LINES, _MOST_BARS = 24, 40
 _ENDINGS = (".json", ".csv", ".svg")
@@ -41,7 +42,7 @@ def _class_table(comparison: Comparison, row: RowGains) -> Table:
     note = "p: McNemar's, adjusted (Holm) for as many tests as classes"
     shown = _choose_extremes(row.classes, _MOST_LINES)
     if len(shown) < len(row.classes):
-        note += f"; {len(row.classes) - len(shown)} classes in between are not shown"
+        note += f"; {counted(len(row.classes) - len(shown), 'class')} in between are not shown"
     lines = [[gain.name, str(gain.videos), *_cells(gain, gain.p_adjusted, digits=0)] for gain in shown]
     title = f"{row.name}: gain of {comparison.a} over {comparison.b} in each class"
     return Table(title, pd.DataFrame(lines, columns=["class", "videos", *_COLUMNS]), note)

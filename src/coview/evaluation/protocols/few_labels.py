@@ -19,6 +19,7 @@ from coview.evaluation.protocols.finetuning import STARTS, FinetuneSettings, Sta
 from coview.evaluation.protocols.inference import classify_videos
 from coview.evaluation.query_gallery import EvaluationVideos, QueryGallerySplit, choose_videos
 from coview.evaluation.results.result import RowKind, ScoreRow
+from coview.wording import counted
 
 _TOP_1 = "top-1"
 _Found = dict[str, dict[int, list[float]]]
@@ -124,7 +125,7 @@ def _mean_rows(kind: RowKind, found: _Found, descriptions: Mapping[str, str]) ->
 
 def _metric_name(count: int) -> str:
     """Return "top-1 at 1 label" or "top-1 at 5 labels"."""
-    return f"{_TOP_1} at {count} label{'' if count == 1 else 's'}"
+    return f"{_TOP_1} at {counted(count, 'label')}"
 
 
 def _draw_labels(
