@@ -30,7 +30,7 @@ import coview
 from coview.collection import local_store
 from coview.collection.index import Index
 from coview.collection.store import NewVideo, VideoFacts, VideoVectors
-from coview.collection.vectors import cosines, cosines_at
+from coview.collection.vectors import Product, cosines, cosines_at
 from coview.config import ClipSettings, TrainingSettings, ViewInput
 
 SIZE, WINDOWS_A_VIDEO, LABELS = 512, 20, 20
@@ -120,6 +120,7 @@ def sort(folder: Path, windows: int) -> dict[str, float]:
     started, processor = time.perf_counter(), time.process_time()
     with store.writing():
         store.sort()
+        store.check_table()
     seconds = time.perf_counter() - started
     bytes_of_cells = (folder / "idx" / "ann" / "cells.safetensors").stat().st_size
     return {
@@ -186,7 +187,7 @@ def recall(folder: Path, windows: int) -> dict[str, float]:
     for name, chosen in (("all", np.ones(windows, bool)), ("with_filter", labels == 3)):
         shares, looked = [], []
         for query in new_queries(100):
-            best = np.argsort(-cosines(rows, query, chosen))[:10]
+            best = np.argsort(-cosines([Product(rows, query, chosen)])[0])[:10]
             places = held.cells["rgb"].choose(query, chosen)
             own = places[np.argsort(-cosines_at(rows, query, places))[:10]]
             shares.append(len(np.intersect1d(best, own)) / 10)

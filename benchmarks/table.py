@@ -34,7 +34,7 @@ from coview.augmentation.batch import augment
 from coview.clips.frame_memory import FrameMemory
 from coview.clips.loader import TrainingLoader
 from coview.clips.samples import ClipSample, ClipSamples, collate
-from coview.collection.vectors import cosines
+from coview.collection.vectors import Product, cosines
 from coview.config import AugmentSettings, ClipSettings, RunConfig, ViewInput, parse
 from coview.datasets.prepared import PreparedDataset
 from coview.encoders import ENCODERS, chain
@@ -267,7 +267,7 @@ def search_rows(scale: Scale) -> Iterator[Row]:
     matrix /= np.linalg.norm(matrix, axis=1, keepdims=True)
     half, query, chosen = matrix.astype(np.float16), matrix[7], np.ones(scale.windows, dtype=bool)
     works: dict[str, Work] = {
-        "coview": lambda: cosines(half, query, chosen),
+        "coview": lambda: cosines([Product(half, query, chosen)])[0],
         "NumPy, float32 product": lambda: matrix @ query,
         "bytes": lambda: half.view(np.uint64).max(),
     }

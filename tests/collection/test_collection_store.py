@@ -6,19 +6,21 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from coview.collection import local_store, sealed_tables
+from coview.collection import local_store, sealed_tables, vectors
 from coview.collection.catalogue import Catalogue
-from coview.collection.filters import Filter
+from coview.collection.filters import Filter, Range
 from coview.collection.labels import Labels
 from coview.collection.local_store import LocalStore
 from coview.collection.store import NewVideo, Store, VideoFacts
-from coview.collection.vectors import cosines
+from coview.collection.vectors import Product, cosines
 from coview.errors import UserError
 from small_index import random_video
 
@@ -329,7 +331,7 @@ def test_rows_are_compared_once_after_a_change(store, monkeypatch):
     assert len(compared) == 1
     with store.writing():
         store.remove([1])
-        store.sort()  # as `coview index` does in the end
+        store.check_table()  # as `coview index` does in the end
     assert len(compared) == 2
     store = reopened(store)
     assert len(compared) == 2
@@ -360,7 +362,7 @@ def test_what_was_written_in_every_way_is_sound(store):
 
 
 def test_a_video_that_the_table_lacks_is_told(store):
-    for ask in (store.video, store.get, store.check):
+    for ask in (store.video, store.get, lambda number: store.check([number])):
         with pytest.raises(UserError, match="it has no video 99"):
             ask(99)
 
@@ -383,8 +385,6 @@ def test_a_full_row_count_needs_no_python_loop(store):
 
 @pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
 def test_the_compiled_product_equals_numpys(share, monkeypatch):
-    from coview.collection import vectors
-
     generator = np.random.default_rng(0)
     rows = generator.standard_normal((40_000, 24)).astype(np.float16)
     rows[0], rows[1] = 6e-8, 65504  # the least and the largest there is
@@ -393,15 +393,57 @@ def test_the_compiled_product_equals_numpys(share, monkeypatch):
     chosen[:3] = share > 0
     query = generator.standard_normal(24).astype(np.float32)
     monkeypatch.setattr(vectors, "_FEW_NUMBERS", 10**9)
-    plain = cosines(rows, query, chosen)
+    (plain,) = cosines([Product(rows, query, chosen)])
     monkeypatch.setattr(vectors, "_FEW_NUMBERS", 0)
-    compiled = cosines(rows, query, chosen)
+    (compiled,) = cosines([Product(rows, query, chosen)])
     np.testing.assert_allclose(compiled, plain, rtol=1e-3, atol=1e-5)
     assert (np.isneginf(plain) == ~chosen).all()
     if share > 0:
         assert plain[2] == compiled[2] == np.inf
         place = 3 + int(chosen[3:].argmax())
         assert plain[place] == pytest.approx(float(rows[place].astype(np.float32) @ query), rel=1e-4)
+
+
+def test_searches_of_many_threads_at_once_find_what_each_finds_alone(store, monkeypatch):
+    monkeypatch.setattr(vectors, "_FEW_NUMBERS", 0)
+    generator = np.random.default_rng(0)
+    made = [random_video(generator, f"v{number}", windows=9, label=f"l{number % 3}") for number in range(300)]
+    add(store, *made)
+    filters = (EVERYTHING, Filter(texts={"label": ("l1",)}), Filter(time=Range(2.0, 4.0)))
+    asked = [
+        (video.vectors.windows["rgb"][3], {"where": where, "top": top})
+        for video in made[:20]
+        for where in filters
+        for top in (1, 30)
+    ]
+    alone = [search(store, vector, **settings) for vector, settings in asked]
+    with ThreadPoolExecutor(12) as threads:
+        together = list(threads.map(lambda one: search(store, one[0], **one[1]), asked))
+    assert together == alone
+
+
+def test_a_search_while_another_thread_adds_sees_whole_videos(store):
+    generator = np.random.default_rng(0)
+    made = [random_video(generator, f"v{number}", windows=3 + number % 4) for number in range(120)]
+    add(store, *made[:20])
+    query, ends = made[0].vectors.windows["rgb"][0], threading.Event()
+
+    def look():
+        found = []
+        while not ends.is_set():
+            found.append(search(store, query, top=500, per_video=100))
+        return found
+
+    with ThreadPoolExecutor(3) as threads:
+        looking = [threads.submit(look) for _ in range(3)]
+        for at in range(20, 120, 5):
+            add(store, *made[at : at + 5])
+        ends.set()
+        seen = [hits for one in looking for hits in one.result()]
+    assert all(hits[0].number == 1 for hits in seen)
+    assert {len({hit.number for hit in hits}) % 5 for hits in seen} == {0}, (
+        "what is confirmed together is seen together"
+    )
 
 
 def test_sqlite_holds_what_people_may_read(store):
@@ -416,7 +458,8 @@ def test_times_of_windows_take_little_and_are_named_where_they_are_damaged(store
     video = random_video(np.random.default_rng(0), "a", windows=1000)
     add(store, replace(video, vectors=replace(video.vectors, starts=starts, ends=starts + 0.64)))
     number = store.rows()[0].number
-    kept = store.catalogue.times(number)
+    (kept,) = store.catalogue.times_of([number])
+    np.testing.assert_array_equal(store.catalogue.times(), kept)
     np.testing.assert_allclose(kept, np.stack([starts, starts + 0.64], axis=1), atol=1e-6)
     ((size,),) = store.catalogue.query("SELECT LENGTH(times) FROM videos")
     assert size < 2 * len(starts)

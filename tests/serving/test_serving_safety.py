@@ -113,10 +113,10 @@ def test_an_upload_that_takes_too_long_is_given_up(place):
     uploads = Uploads(lane, embed_seconds=0.01)
     upload = asyncio.run(uploads.receive(chunks(place.new.read_bytes()), name="new.mp4"))
     with pytest.raises(UserError, match="took longer"):
-        uploads.embed(upload, None, None)
+        asyncio.run(uploads.embed(upload, None, None))
     patient = Uploads(lane, embed_seconds=120)
     again = asyncio.run(patient.receive(chunks(place.new.read_bytes()), name="new.mp4"))
-    assert set(patient.embed(again, None, None)) == {"rgb", "flow"}, "the next process does the next job"
+    assert set(asyncio.run(patient.embed(again, None, None))) == {"rgb", "flow"}, "the next process does the next job"
     for one in (uploads, patient):
         one.close()
     lane.close()

@@ -90,7 +90,7 @@ def add_source(
 
 def forget_damaged(store: Store) -> None:
     """Take out the videos whose vectors are damaged, so that they are embedded again."""
-    damaged = [store.video(number) for number in store.damaged()]
+    damaged = list(store.videos(store.damaged()).values())
     for row in damaged:
         log.warning("%s: its vectors are damaged; it is embedded again where a source has it", row.facts.path)
     store.update({row.number: replace(row.facts, content="damaged") for row in damaged})

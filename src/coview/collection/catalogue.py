@@ -114,12 +114,19 @@ class Catalogue:
         with self._told():
             return self._open.execute(query, values).fetchall()
 
-    def _one(self, query: str, number: int) -> Any:
-        """Return the row of a video that must be there."""
-        found = self._all(query, [number])
-        if not found:
-            raise self._damaged(f"it has no video {number}")
-        return found[0]
+    def _each(self, columns: str, numbers: Iterable[int]) -> dict[int, list[Any]]:
+        """Return number -> columns of videos that must be there, in the order of `numbers`."""
+        wanted = list(dict.fromkeys(numbers))
+        found: dict[int, list[Any]] = {}
+        for at in range(0, len(wanted), _PARAMETERS_AT_ONCE):
+            some = wanted[at : at + _PARAMETERS_AT_ONCE]
+            marks = ", ".join("?" * len(some))
+            rows = self._all(f"SELECT number, {columns} FROM videos WHERE number IN ({marks})", some)
+            found.update((number, rest) for number, *rest in rows)
+        missing = [number for number in wanted if number not in found]
+        if missing:
+            raise self._damaged(f"it has no video {missing[0]}")
+        return {number: found[number] for number in wanted}
 
     def query(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
         """Return the rows that a query finds."""
@@ -238,22 +245,23 @@ class Catalogue:
             found += self._all(query, [*given, *some])
         return [VideoRow(number, VideoFacts(*facts), count) for number, count, *facts in found]
 
-    def video(self, number: int) -> VideoRow:
-        """Return one video, whatever its status."""
-        query = f"SELECT number, num_windows, {_COLUMNS} FROM videos WHERE number = ?"
-        number, count, *facts = self._one(query, number)
-        return VideoRow(number, VideoFacts(*facts), count)
+    def videos(self, numbers: Iterable[int]) -> dict[int, VideoRow]:
+        """Return number -> video, whatever its status."""
+        found = self._each(f"num_windows, {_COLUMNS}", numbers)
+        return {number: VideoRow(number, VideoFacts(*facts), count) for number, (count, *facts) in found.items()}
 
     def places(self) -> NDArray[np.int64]:
         """Return (V, 4) row, number, first window, windows of all videos that have vectors, gone ones too, by row."""
         query = "SELECT row, number, first_window, num_windows FROM videos WHERE row IS NOT NULL ORDER BY row"
         return np.array(self._all(query), dtype=np.int64).reshape(-1, 4)
 
-    def place(self, number: int) -> tuple[int, int, int, dict[str, list[int]]]:
-        """Return (row, first window, windows, checksums) of a video that has vectors."""
-        query = "SELECT row, first_window, num_windows, checksums FROM videos WHERE number = ?"
-        row, first, count, checksums = self._one(query, number)
-        return row, first, count, self.read_values(checksums)
+    def places_of(self, numbers: Iterable[int]) -> dict[int, tuple[int, int, int, dict[str, list[int]]]]:
+        """Return number -> (row, first window, windows, checksums) of videos that have vectors."""
+        found = self._each("row, first_window, num_windows, checksums", numbers)
+        return {
+            number: (row, first, count, self.read_values(checksums))
+            for number, (row, first, count, checksums) in found.items()
+        }
 
     def read_values(self, text: str) -> Any:
         """Return what a column holds as JSON.
@@ -272,25 +280,31 @@ class Catalogue:
         found = self._all(query, [window])
         return str(found[0][0]) if found else ""
 
-    def times(self, number: int | None = None) -> NDArray[np.float64]:
-        """Return (W, 2) start and end in seconds of the windows of a video; of all, gone ones too, where none is named.
+    def times(self) -> NDArray[np.float64]:
+        """Return (N, 2) start and end in seconds of all windows, those of gone videos too.
 
         Raises:
             UserError: they are damaged.
         """
-        which = "row IS NOT NULL" if number is None else "number = ?"
-        values = [] if number is None else [number]
         with self._told():
-            cursor = self._open.execute(
-                f"SELECT path, num_windows, times FROM videos WHERE {which} ORDER BY row", values
-            )
-            found = [np.empty((0, 2))]
-            for path, count, packed in cursor:
-                times = _unpack_times(packed)
-                if times is None or len(times) != count:
-                    raise UserError(f"{self.path} is damaged: the times of {path} are lost; make the index again")
-                found.append(times)
-        return np.concatenate(found)
+            query = "SELECT num_windows, times, path FROM videos WHERE row IS NOT NULL ORDER BY row"
+            every = [self._unpack(*one) for one in self._open.execute(query)]
+        return np.concatenate([np.empty((0, 2)), *every])
+
+    def times_of(self, numbers: Iterable[int]) -> Iterator[NDArray[np.float64]]:
+        """Yield (W, 2) start and end in seconds of the windows of each of these videos.
+
+        Raises:
+            UserError: they are damaged.
+        """
+        found = self._each("num_windows, times, path", numbers)
+        return (self._unpack(*one) for one in found.values())
+
+    def _unpack(self, count: int, packed: bytes, path: str) -> NDArray[np.float64]:
+        times = _unpack_times(packed)
+        if times is None or len(times) != count:
+            raise UserError(f"{self.path} is damaged: the times of {path} are lost; make the index again")
+        return times
 
     def select(self, where: Filter) -> NDArray[np.int64]:
         """Return the rows (n,) of ready videos that meet a filter; its time is about windows and not looked at."""
@@ -353,5 +367,8 @@ def _unpack_times(packed: bytes) -> NDArray[np.float64] | None:
         steps = np.frombuffer(zlib.decompress(packed), "<i8").reshape(2, -1)
     except (zlib.error, TypeError, ValueError):
         return None
-    starts, lengths = np.cumsum(steps, axis=1)
-    return np.asarray(np.stack([starts, starts + lengths], axis=1) / 1e6, dtype=np.float64)
+    starts, lengths = steps.cumsum(axis=1)
+    times = np.empty((len(starts), 2))
+    times[:, 0], times[:, 1] = starts, starts + lengths
+    times /= 1e6
+    return times

@@ -105,7 +105,15 @@ class CatalogueStore(abc.ABC):
 
     def video(self, number: int) -> VideoRow:
         """Return one video."""
-        return self.catalogue.video(number)
+        return self.videos([number])[number]
+
+    def check_table(self) -> None:
+        """Look over the table; see `Store.check_table`."""
+        self.catalogue.check()
+
+    def videos(self, numbers: Iterable[int]) -> dict[int, VideoRow]:
+        """Return number -> video."""
+        return self.catalogue.videos(numbers)
 
     def update(self, facts: Mapping[int, VideoFacts], *, ready: Iterable[int] = ()) -> None:
         """Write anew what is known of videos besides their vectors, and bring back those that were gone."""
@@ -134,8 +142,8 @@ class CatalogueStore(abc.ABC):
 
     def get(self, number: int) -> VideoVectors:
         """Return the vectors of a video; see `Store.get`."""
-        times = self.catalogue.times(number)
-        rows = self.check(number)
+        (times,) = self.catalogue.times_of([number])
+        rows = self.check([number])[number]
         return VideoVectors(
             windows={view: rows[view, "windows"].astype(np.float32) for view in self.views},
             starts=times[:, 0],
@@ -143,19 +151,26 @@ class CatalogueStore(abc.ABC):
             whole={view: rows[view, "videos"][0].astype(np.float32) for view in self.views},
         )
 
-    def check(self, number: int) -> dict[tuple[str, Part], NDArray[np.float16]]:
-        """Compare the vectors of a video with the checksums that were noted when they were written; return them.
+    def check(self, numbers: Iterable[int]) -> dict[int, dict[tuple[str, Part], NDArray[np.float16]]]:
+        """Compare the vectors of videos with the checksums that were noted when they were written; return them.
 
         Raises:
             UserError: they differ; names the place.
         """
-        row, first, count, checksums = self.catalogue.place(number)
+        return {
+            number: self._check(number, row, first, count, checksums)
+            for number, (row, first, count, checksums) in self.catalogue.places_of(numbers).items()
+        }
+
+    def _check(
+        self, number: int, row: int, first: int, count: int, checksums: Mapping[str, Sequence[int]]
+    ) -> dict[tuple[str, Part], NDArray[np.float16]]:
         places: dict[Part, tuple[int, int]] = {"windows": (first, count), "videos": (row, 1)}
         found = {}
         for view in self.views:
             for part, noted in zip(PARTS, checksums[view], strict=True):
                 rows = found[view, part] = self.read(view, part, *places[part])
-                if zlib.crc32(rows.astype("<f2").tobytes()) != noted:
+                if _crc(rows) != noted:
                     raise UserError(
                         f"{self.place(view, part)} is damaged where it holds {self.video(number).facts.path}; "
                         "embed again what is damaged: coview index RUN SOURCE INDEX --verify"
@@ -167,12 +182,12 @@ class CatalogueStore(abc.ABC):
         found = []
         for row in self.rows(status="ready"):
             try:
-                self.check(row.number)
+                self.check([row.number])
             except UserError:
                 found.append(row.number)
         return found
 
 
-def _crc(rows: Floats) -> int:
+def _crc(rows: Floats | NDArray[np.float16]) -> int:
     """Return the checksum of rows as they are stored."""
-    return zlib.crc32(rows.astype("<f2").tobytes())
+    return zlib.crc32(np.ascontiguousarray(rows, dtype="<f2").data)

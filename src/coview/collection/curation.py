@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.collection.file_identity import shown_path
+from coview.collection.file_identity import shown_paths
 from coview.collection.filters import Filter
 from coview.collection.findings import Findings
 from coview.collection.store import Floats, Store, VideoRow
@@ -179,7 +179,7 @@ def select_videos(
     table = store.table(part, where)
     known = {row.number: row for row in store.rows(status="ready")}
     videos = [known[number] for number in table.numbers.tolist()]
-    paths = [shown_path(row.facts.path, folder) for row in videos]
+    paths = shown_paths((row.facts.path for row in videos), folder)
     return Selection(videos, paths, join_views(table.rows, views), table.counts)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from coview.remote import is_remote, remote_stamp
@@ -32,9 +33,13 @@ def stored_path(path: Path | str, folder: Path) -> str:
 
 def shown_path(stored: str, folder: Path) -> str:
     """Return the absolute path, or the address, of what an index keeps."""
-    if is_remote(stored):
-        return stored
-    return os.path.normpath(folder.resolve() / stored)
+    return shown_paths([stored], folder)[0]
+
+
+def shown_paths(stored: Iterable[str], folder: Path) -> list[str]:
+    """Return the absolute paths, or the addresses, of what an index keeps; links on the way to it are followed once."""
+    root = str(folder.resolve())
+    return [one if is_remote(one) else os.path.normpath(os.path.join(root, one)) for one in stored]  # noqa: PTH118
 
 
 def file_stamp(path: Path | str) -> tuple[int, int, str]:

@@ -1,4 +1,4 @@
-"""One product over a million rows of 16-bit numbers, compiled: widened to 32 bits in registers, summed in 32 bits.
+"""Products over a million rows of 16-bit numbers, compiled: widened to 32 bits in registers, summed in 32 bits.
 
 Only half the bytes of a float32 matrix come from memory, which is what such a product waits for. NumPy widens half
 numbers one by one, ten times slower than the product itself.
@@ -30,16 +30,31 @@ def _widen(context: Any, half: Any) -> Any:
     return numba.float32(numba.uint16), generate
 
 
-def _product(
-    rows: NDArray[np.uint16], chosen: NDArray[np.bool_], query: NDArray[np.float32], out: NDArray[np.float32]
+_ROWS_KEPT = 1024
+"""Rows that stay in a core's own cache while one query after another passes over them."""
+
+
+def _products(
+    rows: NDArray[np.uint16], chosen: NDArray[np.bool_], queries: NDArray[np.float32], out: NDArray[np.float32]
 ) -> None:
-    """Write the dot product of every chosen row (n, D) with the query (D,) into `out` (n,); others stay as they are."""
-    for place in range(rows.shape[0]):
-        if chosen[place]:
-            row, total = rows[place], np.float32(0)
-            for column in range(query.shape[0]):
-                total += _widen(row[column]) * query[column]
-            out[place] = total
+    """Write the dot products of rows with several queries; those that a query has not chosen stay as they are.
+
+    Args:
+        rows: (n, D).
+        chosen: (Q, n).
+        queries: (Q, D).
+        out: (Q, n).
+    """
+    for first in range(0, rows.shape[0], _ROWS_KEPT):
+        stop = min(first + _ROWS_KEPT, rows.shape[0])
+        for number in range(queries.shape[0]):
+            query = queries[number]
+            for place in range(first, stop):
+                if chosen[number, place]:
+                    row, total = rows[place], np.float32(0)
+                    for column in range(query.shape[0]):
+                        total += _widen(row[column]) * query[column]
+                    out[number, place] = total
 
 
 def _gathered(
@@ -56,10 +71,10 @@ def _gathered(
 # Sums may be taken in another order, but what is no number must stay one: not the whole of "fastmath".
 _options: dict[str, Any] = {"nogil": True, "fastmath": {"reassoc", "contract"}, "error_model": "numpy"}
 try:
-    half_product = numba.njit(**_options, cache=True)(_product)
+    half_products = numba.njit(**_options, cache=True)(_products)
     gathered_half_product = numba.njit(**_options, cache=True)(_gathered)
 except RuntimeError:  # no folder in which compiled code could be kept
-    half_product = numba.njit(**_options)(_product)
+    half_products = numba.njit(**_options)(_products)
     gathered_half_product = numba.njit(**_options)(_gathered)
 
 

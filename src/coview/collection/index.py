@@ -16,7 +16,7 @@ from coview.collection.catalogue import Catalogue
 from coview.collection.catalogue_store import Part
 from coview.collection.curated import CuratedCollection
 from coview.collection.curation import Selection, select_videos
-from coview.collection.file_identity import shown_path
+from coview.collection.file_identity import shown_path, shown_paths
 from coview.collection.filters import parse_filter
 from coview.collection.hits import IndexHit, IndexHits
 from coview.collection.labels import Labels
@@ -166,6 +166,7 @@ class Index(CuratedCollection):
                 self._store.set_fields(own.of_videos(self._store, folder=self.path))
             if shard is None:
                 self._store.sort()
+            self._store.check_table()
         return done
 
     def merge(self, *others: "Index") -> Added:
@@ -184,6 +185,7 @@ class Index(CuratedCollection):
             for other in others:
                 done += take_in(self._store, other.store, folder=self.path, other_folder=other.path)
             self._store.sort()
+            self._store.check_table()
         return done
 
     def remove(self, videos: str | Iterable[str]) -> int:
@@ -200,15 +202,16 @@ class Index(CuratedCollection):
 
     def verify(self) -> list[str]:
         """Read all vectors; return the ids of the videos whose vectors are damaged."""
-        return [self._store.video(number).facts.id for number in self._store.damaged()]
+        return [row.facts.id for row in self._store.videos(self._store.damaged()).values()]
 
     def rows(self) -> list[dict[str, Any]]:
         """Return a row a video that is not gone: what is known of it, as plain values by name."""
         names = ("id", "label", "group", "status", "reason", "fps", "duration_seconds")
+        rows = self._store.rows()
+        paths = shown_paths((row.facts.path for row in rows), self.path)
         return [
-            {"path": shown_path(row.facts.path, self.path), "windows": row.num_windows}
-            | {name: getattr(row.facts, name) for name in names}
-            for row in self._store.rows()
+            {"path": path, "windows": row.num_windows} | {name: getattr(row.facts, name) for name in names}
+            for path, row in zip(paths, rows, strict=True)
         ]
 
     def search(
@@ -266,7 +269,7 @@ class Index(CuratedCollection):
             where=conditions,
             per_video=per_video,
         )
-        return IndexHits([self._hit(rank, one, resolved) for rank, one in enumerate(found, 1)], title=resolved.words)
+        return IndexHits(self._hits(found, resolved), title=resolved.words)
 
     def head(
         self,
@@ -323,8 +326,20 @@ class Index(CuratedCollection):
 
         return embed_query(self.run, path, start_seconds=start, end_seconds=end, device=device)
 
-    def _hit(self, rank: int, found: Candidate, query: Query) -> IndexHit:
-        facts = self._store.video(found.number).facts
-        path = shown_path(facts.path, self.path)
-        times = found.start_seconds, found.end_seconds
-        return IndexHit(rank, facts.id, path, facts.label, found.cosine, found.cosines, *times, query.is_in(found))
+    def _hits(self, found: Sequence[Candidate], query: Query) -> list[IndexHit]:
+        rows = self._store.videos(one.number for one in found)
+        paths = dict(zip(rows, shown_paths((row.facts.path for row in rows.values()), self.path), strict=True))
+        return [
+            IndexHit(
+                rank,
+                rows[one.number].facts.id,
+                paths[one.number],
+                rows[one.number].facts.label,
+                one.cosine,
+                one.cosines,
+                one.start_seconds,
+                one.end_seconds,
+                query.is_in(one),
+            )
+            for rank, one in enumerate(found, 1)
+        ]

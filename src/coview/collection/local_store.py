@@ -8,7 +8,6 @@ moment, what the table does not name is no part of the index, and the next proce
 
 import heapq
 import logging
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -21,10 +20,12 @@ from coview.collection.catalogue_store import PARTS, CatalogueStore, Part
 from coview.collection.cell_file import CellFile, SortedWindows
 from coview.collection.cells import Cells, build_cells
 from coview.collection.filters import Filter
+from coview.collection.joint_products import JointProducts
 from coview.collection.moments import find_moments
+from coview.collection.placement import Placement
 from coview.collection.ranking import best_of_each, best_places, join_parts, join_rows, mean_of_views
 from coview.collection.store import Candidate, Floats, VideoTable, VideoVectors
-from coview.collection.vectors import VectorFile, cosines, cosines_at
+from coview.collection.vectors import Product, VectorFile, cosines, cosines_at
 from coview.errors import MissingExtraError, UserError
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,6 @@ FEWEST_SORTED = 300_000
 """Windows from which on they are sorted into cells."""
 _MOST_UNSORTED = 0.1
 """Share of windows that may have come since."""
-_KEPT_SELECTIONS = 16
 
 
 class LocalStore(CatalogueStore):
@@ -61,10 +61,8 @@ class LocalStore(CatalogueStore):
             for view, size in views.items()
             for part in PARTS
         }
-        self._known: tuple[int, int] | None = None
-        self._places = np.empty((0, 4), np.int64)
-        self._times: NDArray[np.float64] | None = None
-        self._selections: OrderedDict[str, NDArray[np.int64]] = OrderedDict()
+        self._placement: Placement | None = None
+        self._products = JointProducts()
         self._cell_file = CellFile(folder, self.views, self._vouch)
 
     def append(self, view: str, videos: Sequence[VideoVectors], *, windows: int, rows: int) -> None:
@@ -84,29 +82,15 @@ class LocalStore(CatalogueStore):
         """Return the path of the file."""
         return str(self._files[view, part].path)
 
-    def _refresh(self) -> None:
-        """Read anew where the vectors of videos lie, where anything has changed."""
-        state = self.catalogue.state()
-        if state != self._known:
-            self._places, self._times, self._known = self.catalogue.places(), None, state
-            self._selections.clear()
-
-    def _select(self, where: Filter) -> NDArray[np.int64]:
-        """Return the rows of the videos that a filter lets through, as of the last `_refresh`."""
-        key = repr(where)
-        if key not in self._selections:
-            selected = self.catalogue.select(where)
-            self._selections[key] = selected[selected < len(self._places)]  # a writer may have added some in between
-            if len(self._selections) > _KEPT_SELECTIONS:
-                self._selections.popitem(last=False)
-        return self._selections[key]
+    def _place_videos(self) -> Placement:
+        """Return where the vectors of videos lie, read anew where anything has changed."""
+        placement = self._placement
+        if placement is None or placement.state != self.catalogue.state():
+            placement = self._placement = Placement(self.catalogue)
+        return placement
 
     def sort(self) -> None:
-        """Sort windows into cells where they are many, and check the table, for the next process; see `Store.sort`."""
-        self._sort_windows()
-        self.catalogue.check()
-
-    def _sort_windows(self) -> None:
+        """Sort windows into cells where they are many; see `Store.sort`."""
         windows, _ = self.catalogue.counts()
         if windows < FEWEST_SORTED:
             return
@@ -148,57 +132,59 @@ class LocalStore(CatalogueStore):
         per_video: int,
     ) -> list[Candidate]:
         """Find what is most like a query; see `Store.search`."""
-        self._refresh()
-        allowed = np.zeros(len(self._places), dtype=bool)
-        allowed[self._select(where)] = True
+        placement = self._place_videos()
         if kind == "moments":
-            found = self._search_moments(query, allowed, top=top, where=where, per_video=per_video)
+            found = self._search_moments(query, placement, top=top, where=where, per_video=per_video)
         else:
             if where.time is not None:
                 raise UserError("a filter by time is about moments; leave it out, or search for moments")
-            found = self._search_videos(query, allowed, top=top)
-        for number in dict.fromkeys(candidate.number for candidate in found):
-            self.check(number)
+            found = self._search_videos(query, placement, top=top, where=where)
+        self.check([candidate.number for candidate in found])
         return found
 
     def table(self, part: Part, where: Filter) -> VideoTable:
         """Return the vectors of many videos; see `Store.table`."""
-        self._refresh()
-        places = self._places[self._select(where)]  # (V, 4)
-        total = int(self._places[:, 3].sum()) if part == "windows" else len(self._places)
-        counts = places[:, 3] if part == "windows" else np.ones(len(places), np.int64)
-        chosen = np.zeros(total, dtype=bool)
-        if part == "videos":
-            chosen[places[:, 0]] = True
-        else:
-            chosen = np.repeat(np.isin(self._places[:, 0], places[:, 0]), self._places[:, 3])
-        every = chosen.all()
-        rows = {view: self._files[view, part].rows(total) for view in self.views}
-        return VideoTable(places[:, 1], counts, rows if every else {view: rows[view][chosen] for view in rows})
+        placement = self._place_videos()
+        selected = placement.select(where)
+        is_chosen, counts = selected, np.ones(int(selected.sum()), np.int64)
+        if part == "windows":
+            is_chosen, counts = np.repeat(selected, placement.counts), placement.counts[selected]
+        rows = {view: self._files[view, part].rows(len(is_chosen)) for view in self.views}
+        every = is_chosen.all()
+        return VideoTable(
+            placement.numbers[selected], counts, rows if every else {view: rows[view][is_chosen] for view in rows}
+        )
 
-    def _search_videos(self, query: Mapping[str, Floats], allowed: NDArray[np.bool_], *, top: int) -> list[Candidate]:
-        rows = {view: self._files[view, "videos"].rows(len(allowed)) for view in query}
-        by_view = {view: cosines(rows[view], vector, allowed) for view, vector in query.items()}
+    def _cosines(
+        self, query: Mapping[str, Floats], part: Part, chosen: NDArray[np.bool_]
+    ) -> dict[str, NDArray[np.float32]]:
+        """Return view name -> (n,), -inf where a row is not chosen."""
+        products = [Product(self._files[view, part].rows(len(chosen)), query[view], chosen) for view in query]
+        return dict(zip(query, self._products.cosines(products), strict=True))
+
+    def _search_videos(
+        self, query: Mapping[str, Floats], placement: Placement, *, top: int, where: Filter
+    ) -> list[Candidate]:
+        by_view = self._cosines(query, "videos", placement.select(where))
         total = mean_of_views(by_view)
         return [
-            Candidate(int(self._places[row, 1]), float(total[row]), {view: float(by_view[view][row]) for view in query})
+            Candidate(
+                int(placement.numbers[row]), float(total[row]), {view: float(by_view[view][row]) for view in query}
+            )
             for row in best_places(total, top)
         ]
 
     def _search_moments(
-        self, query: Mapping[str, Floats], allowed: NDArray[np.bool_], *, top: int, where: Filter, per_video: int
+        self, query: Mapping[str, Floats], placement: Placement, *, top: int, where: Filter, per_video: int
     ) -> list[Candidate]:
-        numbers, firsts, counts = self._places[:, 1], self._places[:, 2], self._places[:, 3]
-        chosen = np.repeat(allowed, counts)  # (N,)
-        if where.time is not None:
-            times = self._all_times()[: len(chosen)]
-            chosen &= (times[:, 1] > where.time.low) & (times[:, 0] < where.time.high)
+        numbers, firsts, counts = placement.numbers, placement.firsts, placement.counts
+        chosen = placement.select_windows(where)  # (N,)
         if not chosen.any():
             return []
         rows = {view: self._files[view, "windows"].rows(len(chosen)) for view in query}
         cells = self._cells([*query], len(chosen))
         if cells is None:
-            by_view = {view: cosines(rows[view], vector, chosen) for view, vector in query.items()}
+            by_view = self._cosines(query, "windows", chosen)
             looked_at, values = None, mean_of_views(by_view)
         else:
             looked_at = cells.choose(join_parts([query[view] for view in self.views if view in query]), chosen)
@@ -207,23 +193,19 @@ class LocalStore(CatalogueStore):
         best_of_video = best_of_each(values, firsts, looked_at)  # (V,)
         found: list[Candidate] = []
         best: list[float] = []  # a heap of the `top` best cosines
-        for row in best_places(best_of_video, top):
+        best_videos = best_places(best_of_video, top)
+        for row, times in zip(best_videos, self.catalogue.times_of(numbers[best_videos].tolist()), strict=True):
             if looked_at is None and len(best) == top and best_of_video[row] < best[0]:
                 break  # this video has no moment that is better, nor have those after it
             windows = slice(int(firsts[row]), int(firsts[row] + counts[row]))
-            times = self.catalogue.times(int(numbers[row]))
             if looked_at is None:
                 of_views = {view: by_view[view][windows] for view in query}
             else:
-                of_views = {view: cosines(rows[view][windows], query[view], chosen[windows]) for view in query}
+                parts = [Product(rows[view][windows], query[view], chosen[windows]) for view in query]
+                of_views = dict(zip(query, cosines(parts), strict=True))
             total = mean_of_views(of_views)
             for window, start, end in find_moments(total, times[:, 0], times[:, 1], most=per_video):
                 cosine_of = {view: float(of_views[view][window]) for view in query}
                 found.append(Candidate(int(numbers[row]), float(total[window]), cosine_of, start, end))
                 (heapq.heappushpop if len(best) == top else heapq.heappush)(best, found[-1].cosine)
         return sorted(found, key=lambda one: (-one.cosine, one.number))[:top]
-
-    def _all_times(self) -> NDArray[np.float64]:
-        if self._times is None:
-            self._times = self.catalogue.times()
-        return self._times

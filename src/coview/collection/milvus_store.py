@@ -118,8 +118,7 @@ class MilvusStore(CatalogueStore):
         return found
 
     def sort(self) -> None:
-        """Check the table, for the next process; Milvus keeps an index of its own."""
-        self.catalogue.check()
+        """Do nothing: Milvus keeps an index of its own."""
 
     def table(self, part: Part, where: Filter) -> VideoTable:
         """Return the vectors of many videos; see `Store.table`."""
@@ -170,13 +169,13 @@ class MilvusStore(CatalogueStore):
     ) -> Iterator[Candidate]:
         """Yield a video, or its moments, ranked by the vectors themselves, which are checked."""
         number = int(place[1])
-        rows = self.check(number)
+        rows = self.check([number])[number]
         by_view = {view: rows[view, part].astype(np.float32) @ vector for view, vector in query.items()}
         total = mean_of_views(by_view)
         if part == "videos":
             yield Candidate(number, float(total[0]), {view: float(values[0]) for view, values in by_view.items()})
             return
-        times = self.catalogue.times(number)
+        (times,) = self.catalogue.times_of([number])
         if where.time is not None:
             total[(times[:, 1] <= where.time.low) | (times[:, 0] >= where.time.high)] = -np.inf
         for window, start, end in find_moments(total, times[:, 0], times[:, 1], most=per_video):

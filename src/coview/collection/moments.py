@@ -26,36 +26,44 @@ def find_moments(
     Returns:
         (index of the best window, start, end in seconds) of each moment.
     """
-    free = np.isfinite(cosines)
-    if not free.any():  # a damaged vector stands at infinity and is to be named, not passed over
+    is_finite = np.isfinite(cosines)
+    if not is_finite.any():  # a damaged vector stands at infinity and is to be named, not passed over
         best = int(cosines.argmax())
         return [(best, float(starts[best]), float(ends[best]))] if cosines[best] > 0 else []
-    level = float(np.median(cosines[free]))
+    level = _median(cosines[is_finite])
+    left = np.where(is_finite, cosines, np.float32(-np.inf))  # (W,) what is in no moment yet
     found: list[tuple[int, float, float]] = []
-    while len(found) < most and free.any():
-        best = int(np.where(free, cosines, -np.inf).argmax())
-        bound = level + (float(cosines[best]) - level) / 2
+    while len(found) < most:
+        best = int(left.argmax())
+        height = float(left[best])
+        if height == -np.inf:
+            break
+        bound = level + (height - level) / 2
         first = last = best
-        for place in _outwards(best, -1, cosines, free, bound):
+        for place in _outwards(best, -1, left, bound):
             if ends[place] < starts[first] - _TOUCH_SECONDS:
                 break
             first = place
-        for place in _outwards(best, 1, cosines, free, bound):
+        for place in _outwards(best, 1, left, bound):
             if starts[place] > ends[last] + _TOUCH_SECONDS:
                 break
             last = place
         start, end = float(starts[first]), float(ends[first : last + 1].max())
         found.append((best, start, end))
-        free &= (ends <= start + _TOUCH_SECONDS) | (starts >= end - _TOUCH_SECONDS)
-        free[best] = False
+        left[(ends > start + _TOUCH_SECONDS) & (starts < end - _TOUCH_SECONDS)] = -np.inf
+        left[best] = -np.inf
     return found
 
 
-def _outwards(
-    best: int, step: int, cosines: NDArray[np.float32], free: NDArray[np.bool_], bound: float
-) -> Iterator[int]:
+def _median(values: NDArray[np.float32]) -> float:
+    """Return what `np.median` does, without what it takes for a few numbers."""
+    ordered, middle = np.sort(values), len(values) // 2
+    return float(ordered[middle] if len(values) % 2 else (ordered[middle - 1] + ordered[middle]) / np.float32(2))
+
+
+def _outwards(best: int, step: int, left: NDArray[np.float32], bound: float) -> Iterator[int]:
     """Yield the windows before or after a peak that belong to it by their height."""
     place = best + step
-    while 0 <= place < len(cosines) and free[place] and cosines[place] >= bound:
+    while 0 <= place < len(left) and left[place] >= bound:
         yield place
         place += step

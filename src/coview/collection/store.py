@@ -170,6 +170,13 @@ class Store(Protocol):
             UserError: the disk is full or refuses.
         """
 
+    def check_table(self) -> None:
+        """Look over what is known of videos after a change, so that the next process to open the store need not.
+
+        Raises:
+            UserError: it is damaged.
+        """
+
     def remove(self, numbers: Iterable[int]) -> None:
         """Mark videos gone: they are not found any more."""
 
@@ -188,6 +195,9 @@ class Store(Protocol):
 
     def video(self, number: int) -> VideoRow:
         """Return a video, whatever its status."""
+
+    def videos(self, numbers: Iterable[int]) -> dict[int, VideoRow]:
+        """Return number -> video, whatever its status, in the order that they are named in."""
 
     def update(self, facts: Mapping[int, VideoFacts], *, ready: Iterable[int] = ()) -> None:
         """Write anew what is known of videos besides their vectors and status; `ready` ones are no longer gone."""

@@ -1,8 +1,10 @@
 """Vectors in a file: float16 rows, appended and never changed, read by mapping the file into memory."""
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +31,7 @@ class VectorFile:
 
     def __init__(self, path: Path, size: int) -> None:
         self.path, self.size = path, size
-        self._rows: NDArray[np.float16] | None = None
+        self._rows: NDArray[np.float16] | None = None  # a plain array: parts of a memmap are slow to take
 
     def append(self, rows: Sequence[NDArray[np.float32]], *, count: int) -> None:
         """Write rows behind the first `count` and wait until they are on the disk; whatever stood there is dropped."""
@@ -65,14 +67,15 @@ class VectorFile:
         Raises:
             UserError: the file is gone or too short.
         """
-        if self._rows is None or len(self._rows) != count:
+        rows = self._rows  # another thread may map another number of them meanwhile
+        if rows is None or len(rows) != count:
             if count == 0:
                 return np.empty((0, self.size), np.float16)
             found = self.path.stat().st_size if self.path.is_file() else 0
             if found < self._bytes(count):
                 raise self._too_short(found, count)
-            self._rows = np.memmap(self.path, dtype="<f2", mode="r", shape=(count, self.size))
-        return self._rows
+            rows = self._rows = np.asarray(np.memmap(self.path, dtype="<f2", mode="r", shape=(count, self.size)))
+        return rows
 
     def some(self, first: int, count: int) -> NDArray[np.float16]:
         """Return rows (count, D) from `first` on, mapped.
@@ -80,7 +83,9 @@ class VectorFile:
         Raises:
             UserError: the file is gone or too short.
         """
-        held = self._rows if self._rows is not None and len(self._rows) >= first + count else self.rows(first + count)
+        held = self._rows
+        if held is None or len(held) < first + count:
+            held = self.rows(first + count)
         return held[first : first + count]
 
     def _bytes(self, count: int) -> int:
@@ -94,35 +99,59 @@ class VectorFile:
         )
 
 
-def cosines(rows: NDArray[np.float16], query: NDArray[np.float32], chosen: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Return the dot product of chosen rows with a query, -inf for the others, block by block.
+@dataclass(frozen=True)
+class Product:
+    """What one search asks of many rows: the dot product of the chosen ones with its query.
 
-    Args:
+    Attributes:
         rows: (n, D).
         query: (D,).
         chosen: (n,).
-
-    Returns:
-        (n,) float32.
     """
-    found = np.full(len(rows), -np.inf, dtype=np.float32)
-    starts = range(0, len(rows), _BLOCK_ROWS)
+
+    rows: NDArray[np.float16]
+    query: NDArray[np.float32]
+    chosen: NDArray[np.bool_]
+
+
+def cosines(products: Sequence[Product]) -> list[NDArray[np.float32]]:
+    """Return each product (n,) float32, -inf for rows that are not chosen.
+
+    Those over the same rows are done together, for rows come from memory once; what comes of each is the same, to the
+    bit, as if it had been alone.
+    """
+    together: dict[int, list[int]] = {}
+    for place, one in enumerate(products):
+        together.setdefault(id(one.rows), []).append(place)
+    found: dict[int, NDArray[np.float32]] = {}
+    for places in together.values():
+        found.update(zip(places, _over_same_rows([products[place] for place in places]), strict=True))
+    return [found[place] for place in range(len(products))]
+
+
+def _over_same_rows(products: Sequence[Product]) -> NDArray[np.float32]:
+    """Return (Q, n)."""
+    rows = products[0].rows
+    found = np.full((len(products), len(rows)), -np.inf, dtype=np.float32)
     if rows.size > _FEW_NUMBERS:
-        from coview.collection.half_product import half_product, is_fast_here
+        from coview.collection.half_product import half_products, is_fast_here
 
         if is_fast_here():
             bits = np.asarray(rows).view(np.uint16)
+            chosen = np.stack([one.chosen for one in products])  # (Q, n)
+            queries = np.stack([one.query for one in products])  # (Q, D)
 
             def multiply(start: int) -> None:
-                stop = start + _BLOCK_ROWS
-                half_product(bits[start:stop], chosen[start:stop], query, found[start:stop])
+                part = slice(start, start + _BLOCK_ROWS)
+                half_products(bits[part], chosen[:, part], queries, found[:, part])
 
-            _each(multiply, starts)
+            _each(multiply, range(0, len(rows), _BLOCK_ROWS))
             return _without_nan(found)
-    for start in starts:
-        places = start + np.flatnonzero(chosen[start : start + _BLOCK_ROWS])
-        if len(places):
-            found[places] = np.asarray(rows[places]).astype(np.float32) @ query
+    for one, values in zip(products, found, strict=True):
+        for start in range(0, len(rows), _BLOCK_ROWS):
+            places = start + np.flatnonzero(one.chosen[start : start + _BLOCK_ROWS])
+            if len(places):
+                values[places] = np.asarray(rows[places]).astype(np.float32) @ one.query
     return _without_nan(found)
 
 
@@ -160,8 +189,17 @@ def cosines_at(rows: NDArray[np.float16], query: NDArray[np.float32], places: ND
 
 def _each(multiply: Callable[[int], None], starts: range) -> None:
     """Do the blocks that begin at `starts` on the cores of this machine."""
-    with ThreadPoolExecutor(min(4, _usable_cores())) as threads:
-        list(threads.map(multiply, starts))
+    list(_threads().map(multiply, starts))
+
+
+@functools.cache
+def _threads() -> ThreadPoolExecutor:
+    """Return threads that wait for the next search: to start some takes longer than many a product."""
+    return ThreadPoolExecutor(min(4, _usable_cores()), thread_name_prefix="products")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # threads stay behind in the parent
 
 
 def _without_nan(found: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,6 +1,5 @@
 """Videos, searches and uploads: /api/..."""
 
-import asyncio
 import time
 from typing import Annotated, Any, Literal
 
@@ -220,8 +219,7 @@ def collection_router(desk: Desk) -> APIRouter:
     async def search(question: Question) -> Answer:
         """Find what is most like an example."""
         started = time.perf_counter()
-        found = await asyncio.to_thread(
-            desk.searches.search,
+        found = await desk.searches.search(
             question.query.example(),
             views=question.views,
             top=question.top,
@@ -248,8 +246,7 @@ def collection_router(desk: Desk) -> APIRouter:
     @router.post("/heat")
     async def heat(question: HeatQuestion) -> Heat:
         """How like the query is each window of one video? For a strip over its length."""
-        example, views = question.query.example(), question.views
-        return Heat(**await asyncio.to_thread(desk.searches.heat, example, question.video, views=views))
+        return Heat(**await desk.searches.heat(question.query.example(), question.video, views=question.views))
 
     @router.post("/uploads", status_code=201)
     async def upload(request: Request, name: Annotated[str, Query(max_length=1000)] = "") -> Dropped:

@@ -121,6 +121,7 @@ class Desk:
             lane.close()
         if self.fetcher is not None:
             self.fetcher.close()
+        self.searches.close()
         self.bench.close()
         self.uploads.close()
         self.cache.close()

@@ -1,9 +1,10 @@
 """Searches of the page: by a video of the index, some seconds of one, or a file that was dropped; answers are kept."""
 
+import asyncio
 import dataclasses
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +12,15 @@ import numpy as np
 
 from coview.collection.hits import IndexHit, IndexHits
 from coview.collection.index import Index
-from coview.collection.queries import Query, check_segment, copies, stored_vectors
-from coview.collection.store import Candidate
+from coview.collection.queries import Query, check_segment, stored_vectors
+from coview.collection.store import Candidate, Floats
 from coview.errors import UserError
 from coview.serving.shelf import Shelf
 from coview.serving.uploads import Uploads
 
 _KEPT_ANSWERS = 512
+_AT_ONCE = 8
+"""Searches worked on at a time, whose products are done together; more of them would stand in each other's way."""
 
 
 def _marked(hit: IndexHit, number: int | None, query: Query) -> IndexHit:
@@ -39,14 +42,14 @@ class Example:
 
 
 class Searches:
-    """Searches one after the other: each uses all that the machine has."""
+    """Searches in a few threads of their own, so that what else the page asks for does not wait behind them."""
 
     def __init__(self, index: Index, shelf: Shelf, uploads: Uploads) -> None:
         self._index, self._shelf, self._uploads = index, shelf, uploads
-        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="searches")
         self._answers: OrderedDict[str, IndexHits] = OrderedDict()
 
-    def search(
+    async def search(
         self,
         example: Example,
         *,
@@ -62,57 +65,19 @@ class Searches:
             UserError: no such video or upload, or conditions that do not fit.
         """
         key = repr((self._shelf.state, example, tuple(views), top, moments, per_video, sorted(where.items())))
-        with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return self._answers[key]
-        query = self._resolve(example)  # may wait for a file to be embedded
-        with self._lock:
-            found = self._index.search(
-                query.vectors,
-                top=top,
-                view=tuple(views) or None,
-                where=where,
-                moments=moments,
-                per_video=per_video,
-            )
-            numbers = self._shelf.numbers([hit.id for hit in found])
-            hits = [_marked(hit, number, query) for hit, number in zip(found, numbers, strict=True)]
-            self._answers[key] = answer = IndexHits(hits, title=query.words)
-            if len(self._answers) > _KEPT_ANSWERS:
-                self._answers.popitem(last=False)
+        if key in self._answers:
+            self._answers.move_to_end(key)
+            return self._answers[key]
+        wanted = {"top": top, "view": tuple(views) or None, "where": where, "moments": moments, "per_video": per_video}
+        dropped = await self._embed_dropped(example)
+        loop = asyncio.get_running_loop()
+        answer = await loop.run_in_executor(self._threads, self._search, example, dropped, wanted)
+        self._answers[key] = answer
+        if len(self._answers) > _KEPT_ANSWERS:
+            self._answers.popitem(last=False)
         return answer
 
-    def _resolve(self, example: Example) -> Query:
-        """Return the vectors of what is searched for, and which videos are the same file.
-
-        Raises:
-            UserError: neither or both of a video and an upload, or one that is not there or has no vectors.
-        """
-        check_segment(example.start, example.end)
-        if (example.video is None) == (example.upload is None):
-            raise UserError("name what to search for: the number of a video, or the token of an upload")
-        between = f" [{example.start or 0:g} s to {'the end' if example.end is None else f'{example.end:g} s'}]"
-        words = "" if example.start is None and example.end is None else between
-        store = self._index.store
-        if example.upload is not None:
-            upload = self._uploads.find(example.upload)
-            same = copies(store, upload.size, upload.content)
-            if same:
-                vectors = stored_vectors(same[0], example.start, example.end, store)
-            else:
-                vectors = self._uploads.embed(upload, example.start, example.end)
-            own = frozenset(row.number for row in same)
-            return Query(f"{upload.name}{words}", vectors, own, example.start, example.end)
-        assert example.video is not None
-        row = self._shelf.video(example.video)
-        if row.facts.status != "ready":
-            raise UserError(f"{row.facts.id} is in the index without vectors: {row.facts.reason}")
-        vectors = stored_vectors(row, example.start, example.end, store)
-        own = frozenset([row.number, *(one.number for one in copies(store, row.facts.size, row.facts.content))])
-        return Query(f"{row.facts.id}{words}", vectors, own, example.start, example.end)
-
-    def heat(self, example: Example, number: int, *, views: Sequence[str]) -> dict[str, list[float]]:
+    async def heat(self, example: Example, number: int, *, views: Sequence[str]) -> dict[str, list[float]]:
         """Return how like the query each window of a video is.
 
         Returns:
@@ -127,7 +92,63 @@ class Searches:
             raise UserError(f"the index has no view {unknown[0]!r}; it has: {', '.join(self._index.views)}")
         if row.facts.status != "ready":
             raise UserError(f"{row.facts.id} is in the index without vectors: {row.facts.reason}")
-        query = self._resolve(example)
-        vectors = self._index.store.get(row.number)
-        cosines = np.mean([vectors.windows[view] @ query.vectors[view] for view in chosen], axis=0)
+        dropped = await self._embed_dropped(example)
+        return await asyncio.to_thread(self._compare, example, dropped, number, chosen)
+
+    def close(self) -> None:
+        """Give up searches that wait."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _embed_dropped(self, example: Example) -> Mapping[str, Floats] | None:
+        """Return the vectors of an upload of which the index has no copy; None where there is none.
+
+        Raises:
+            UserError: neither or both of a video and an upload, one that is gone, or one that cannot be read.
+        """
+        check_segment(example.start, example.end)
+        if (example.video is None) == (example.upload is None):
+            raise UserError("name what to search for: the number of a video, or the token of an upload")
+        if example.upload is None:
+            return None
+        upload = self._uploads.find(example.upload)
+        if self._shelf.copies(upload.size, upload.content):
+            return None
+        return await self._uploads.embed(upload, example.start, example.end)
+
+    def _search(self, example: Example, dropped: Mapping[str, Floats] | None, wanted: Mapping[str, Any]) -> IndexHits:
+        query = self._resolve(example, dropped)
+        found = self._index.search(query.vectors, **wanted)
+        numbers = self._shelf.numbers([hit.id for hit in found])
+        hits = [_marked(hit, number, query) for hit, number in zip(found, numbers, strict=True)]
+        return IndexHits(hits, title=query.words)
+
+    def _compare(
+        self, example: Example, dropped: Mapping[str, Floats] | None, number: int, views: Sequence[str]
+    ) -> dict[str, list[float]]:
+        query = self._resolve(example, dropped)
+        vectors = self._index.store.get(number)
+        cosines = np.mean([vectors.windows[view] @ query.vectors[view] for view in views], axis=0)
         return {"start": vectors.starts.tolist(), "end": vectors.ends.tolist(), "cosine": cosines.tolist()}
+
+    def _resolve(self, example: Example, dropped: Mapping[str, Floats] | None) -> Query:
+        """Return the vectors of what is searched for, and which videos are the same file.
+
+        Raises:
+            UserError: a video that is not there or has no vectors.
+        """
+        between = f" [{example.start or 0:g} s to {'the end' if example.end is None else f'{example.end:g} s'}]"
+        words = "" if example.start is None and example.end is None else between
+        if example.upload is not None:
+            upload = self._uploads.find(example.upload)
+            name, same = upload.name, self._shelf.copies(upload.size, upload.content)
+            if dropped is None and not same:
+                raise UserError("the index has changed meanwhile; search again")
+        else:
+            assert example.video is not None
+            row = self._shelf.video(example.video)
+            if row.facts.status != "ready":
+                raise UserError(f"{row.facts.id} is in the index without vectors: {row.facts.reason}")
+            name, same = row.facts.id, [row, *self._shelf.copies(row.facts.size, row.facts.content)]
+        vectors = dropped or stored_vectors(same[0], example.start, example.end, self._index.store)
+        own = frozenset(one.number for one in same)
+        return Query(f"{name}{words}", vectors, own, example.start, example.end)

@@ -26,6 +26,9 @@ class _Snapshot:
     rows: tuple[VideoRow, ...] = ()
     by_number: dict[int, VideoRow] = field(default_factory=dict)
     by_id: dict[str, VideoRow] = field(default_factory=dict)
+    by_content: dict[tuple[int, str], list[VideoRow]] = field(default_factory=dict)
+    texts: dict[int, str] = field(default_factory=dict)
+    """Number -> id and label, in no case."""
     fingerprint: str = ""
 
 
@@ -61,10 +64,19 @@ class Shelf:
             mark = self._file_mark()
             if mark != self._mark:
                 rows = sorted(self._index.store.rows(), key=lambda row: row.facts.id)
-                by_number = {row.number: row for row in rows}
+                by_content: dict[tuple[int, str], list[VideoRow]] = {}
+                for row in rows:
+                    if row.facts.status == "ready" and row.facts.content:
+                        by_content.setdefault((row.facts.size, row.facts.content), []).append(row)
                 told = "\n".join(f"{row.number} {row.facts.status} {row.facts.label}" for row in rows)
-                fingerprint = hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:16]
-                self._snapshot = _Snapshot(tuple(rows), by_number, {row.facts.id: row for row in rows}, fingerprint)
+                self._snapshot = _Snapshot(
+                    tuple(rows),
+                    {row.number: row for row in rows},
+                    {row.facts.id: row for row in rows},
+                    by_content,
+                    {row.number: f"{row.facts.id} {row.facts.label or ''}".casefold() for row in rows},
+                    hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()[:16],
+                )
                 self._mark = mark
             self._looked_at = now
             return self._snapshot
@@ -82,14 +94,12 @@ class Shelf:
         self, *, text: str = "", labels: Sequence[str] = (), status: str | None = None, order: str = "name"
     ) -> list[VideoRow]:
         """Return videos whose id or label has all words of `text` in it, in any case, and one of `labels`."""
-        words = text.casefold().split()
-        found = [
-            row
-            for row in self._refresh().rows
-            if (not labels or (row.facts.label or "") in labels)
-            and (status is None or row.facts.status == status)
-            and all(word in f"{row.facts.id} {row.facts.label or ''}".casefold() for word in words)
-        ]
+        snapshot = self._refresh()
+        found = [row for row in snapshot.rows if status is None or row.facts.status == status]
+        if labels:
+            found = [row for row in found if (row.facts.label or "") in labels]
+        for word in text.casefold().split():
+            found = [row for row in found if word in snapshot.texts[row.number]]
         if order == "longest":
             found.sort(key=lambda row: -(row.facts.duration_seconds or 0.0))
         elif order == "newest":
@@ -116,6 +126,10 @@ class Shelf:
         """Return the numbers of videos by their ids; None for one that is new."""
         known = self._refresh().by_id
         return [known[one].number if one in known else None for one in ids]
+
+    def copies(self, size: int, content: str) -> list[VideoRow]:
+        """Return the ready videos whose file holds the same, in order of their ids."""
+        return self._refresh().by_content.get((size, content), [])
 
     def file(self, row: VideoRow) -> Path:
         """Return the file to show of a video: its own, or where that is gone the stored view of its prepared data set.

@@ -1,5 +1,6 @@
 """Files that were dropped on the page: kept for a while under a token, bounded in size, embedded in another process."""
 
+import asyncio
 import contextlib
 import secrets
 import threading
@@ -112,8 +113,8 @@ class Uploads:
             self._uploads.move_to_end(token)
             return self._uploads[token]
 
-    def embed(self, upload: Upload, start: float | None, end: float | None) -> Mapping[str, Floats]:
-        """Return the vectors of an upload, or of some seconds of it; waits for the process that makes them.
+    async def embed(self, upload: Upload, start: float | None, end: float | None) -> Mapping[str, Floats]:
+        """Return the vectors of an upload, or of some seconds of it, made by another process.
 
         Raises:
             UserError: it is no video that can be read, has nothing in those seconds, or took too long.
@@ -124,7 +125,7 @@ class Uploads:
                 "embed", timeout_seconds=self._embed_seconds, path=str(upload.path), start=start, end=end
             )
             try:
-                known = upload.vectors[start, end] = job.result()
+                known = upload.vectors[start, end] = await asyncio.wrap_future(job)
             except UserError as error:
                 raise UserError(str(error).replace(str(upload.path), upload.name)) from None
         return known

@@ -115,7 +115,7 @@ def gather_training_set(
     for label in labels:
         if label.video is not None:
             by_video.setdefault(label.video, []).append(label)
-    rows = {number: store.video(number) for number in by_video}
+    rows = store.videos(by_video)
     at_most = max(_LEAST_A_LABEL, MOST_WINDOWS // max(1, len(labels)))
     features, targets, groups, ids, spans = [], [], [], [], []
     for number, own in by_video.items():
