@@ -33,6 +33,7 @@ ROAD = [
 KNOW_NOTHING_OF_VIDEO = ("losses", "encoders")
 VIDEO = set(ROAD[: ROAD.index("encoders")])
 NO_FOLDER_OF_THE_ROAD = (
+    "children",
     "compiling",
     "config",
     "datatypes",

@@ -2,7 +2,8 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,12 @@ from coview.datasets.splits import group_of
 from coview.datatypes import ProgressSink, VideoEntry
 from coview.embedding.cache import cached_embeddings
 from coview.embedding.embeddings import Embeddings, join_views
-from coview.embedding.run import Run
+from coview.embedding.run import Run, pretrain
 from coview.errors import UserError
 from coview.evaluation.cost import Cost, measured
 from coview.evaluation.pretrained_baseline import embed_with_baseline
 from coview.evaluation.query_gallery import choose_videos
 from coview.files import as_path, require_writable, write_json
-from coview.stopping import Interrupted
-from coview.training.pretrain import pretrain
 from coview.training.runfolder import CONFIG, RESOLVED
 from coview.training.sizing import EPOCHS, fit_epochs
 from coview.wording import counted
@@ -172,13 +171,7 @@ def _trained(
     config: RunConfig, data: PreparedDataset, place: Path, *, resume: bool, device: str, progress: ProgressSink
 ) -> Run:
     goes_on = resume and (place / RESOLVED).is_file()
-    result = pretrain(config, data=data.root, out=place, resume=goes_on, device=device, progress=progress)
-    if not result.is_complete:
-        raise Interrupted(
-            f"stopped and saved; to continue, give the same command with --resume. The run so far: {place}",
-            by=result.stopped_by,
-        )
-    return Run.load(place)
+    return pretrain(config, data, place, resume=goes_on, device=device, progress=progress)
 
 
 def _ask(
@@ -197,21 +190,34 @@ def _ask(
     except UserError as error:
         logger.info("no scores by label: %s", error)
         return _ask_unlabelled(base, runs, data, costs, device=device, progress=progress)
-    entries = videos.entries
-    features: dict[str, Any] = {}
-    with measured(f"{FROZEN}: {counted(len(entries), 'video')}", costs) as meter:
-        told = meter.watch(progress)
-        features[FROZEN] = _joined(embed_with_baseline(base, run, data, entries, device=device, progress=told))
-    for name, own in runs.items():
-        with measured(f"{name}: {counted(len(entries), 'video')}", costs) as meter:
-            told = meter.watch(progress)
-            features[name] = _joined(cached_embeddings(own, data, entries, device=device, progress=told))
-    ordered = {name: features[name] for name in (SCRATCH, FROZEN, ADAPTED) if name in features}
+    made = _measured(
+        {
+            FROZEN: partial(embed_with_baseline, base, run, data, videos.entries, device=device),
+            **{
+                name: partial(cached_embeddings, own, data, videos.entries, device=device) for name, own in runs.items()
+            },
+        },
+        what=counted(len(videos.entries), "video"),
+        costs=costs,
+        progress=progress,
+    )
+    ordered = {name: _joined(made[name]) for name in (SCRATCH, FROZEN, ADAPTED) if name in made}
     questions = ask_with_labels(ordered, videos, seed=run.config.seed)
     remarks = list(videos.remarks)
     if len(questions) == 1:
         remarks.append("few labels are asked where the data set has a split: coview prepare --folds K makes one")
     return questions, remarks
+
+
+def _measured(
+    embed: Mapping[str, Callable[..., Embeddings]], *, what: str, costs: list[Cost], progress: ProgressSink | None
+) -> dict[str, Embeddings]:
+    """Let each contestant embed, and note what that cost."""
+    made = {}
+    for name, embed_them in embed.items():
+        with measured(f"{name}: {what}", costs) as meter:
+            made[name] = embed_them(progress=meter.watch(progress))
+    return made
 
 
 def _ask_unlabelled(
@@ -231,14 +237,16 @@ def _ask_unlabelled(
     )
     remarks = [] if kept else ["these videos were trained on: the data set has no test part (coview prepare --folds K)"]
     entries = tuple(kept) or data.ready
-    made: dict[str, Embeddings] = {}
-    with measured(f"{FROZEN}: {counted(len(entries), 'video')}", costs) as meter:
-        told = meter.watch(progress)
-        made[FROZEN] = embed_with_baseline(base, run, data, entries, per_window=True, device=device, progress=told)
-    for name, own in runs.items():
-        with measured(f"{name}: {counted(len(entries), 'video')}", costs) as meter:
-            told = meter.watch(progress)
-            made[name] = own.embed_entries(data, entries, per_window=True, device=device, progress=told)
+    windows: dict[str, Any] = {"per_window": True, "device": device}
+    made = _measured(
+        {
+            FROZEN: partial(embed_with_baseline, base, run, data, entries, **windows),
+            **{name: partial(own.embed_entries, data, entries, **windows) for name, own in runs.items()},
+        },
+        what=counted(len(entries), "video"),
+        costs=costs,
+        progress=progress,
+    )
     rows = {name: _first_and_last(own) for name, own in made.items()}
     long_enough = [video for video in entries if all(video.id in own for own in rows.values())]
     if len(long_enough) < 2:

@@ -16,7 +16,7 @@ from coview.analysis.base import Findings, FoundTable
 from coview.analysis.figure import Figure
 from coview.config import as_plain
 from coview.errors import UserError
-from coview.evaluation.results.result import OfData
+from coview.evaluation.results.result import OfData, read_usable
 from coview.files import check_format, hash_file, read_json, without_folders, write_bytes, write_json, write_text
 
 logger = logging.getLogger(__name__)
@@ -148,13 +148,7 @@ def read_analysis(path: Path) -> AnalysisResult:
 
 def read_analyses(run: Path) -> list[AnalysisResult]:
     """Return the analyses of a run, the newest first; a file that cannot be used is left out with a warning."""
-    results = []
-    for path in sorted((run / FOLDER).glob("*.json")):
-        try:
-            results.append(read_analysis(path))
-        except UserError as error:
-            logger.warning("left out: %s", error)
-    return sorted(results, key=lambda result: result.created_at, reverse=True)
+    return sorted(read_usable(run / FOLDER, read_analysis), key=lambda result: result.created_at, reverse=True)
 
 
 def _read_figures(path: Path, described: Sequence[Mapping[str, Any]]) -> tuple[Figure, ...]:

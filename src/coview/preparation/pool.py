@@ -1,29 +1,25 @@
 """Worker processes on this machine, watched: one that dies or hangs costs its video, never the run."""
 
 import contextlib
-import json
 import logging
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from multiprocessing import Pipe
 from multiprocessing.connection import wait
-from pathlib import Path
 from typing import cast
 
+from coview.children import start_child
 from coview.errors import UserError
 from coview.files import remove_parts
 from coview.preparation.outcomes import VideoOutcome
 from coview.preparation.video import VideoTask, failed, paths_to_make
-from coview.preparation.worker import SINGLE_THREAD
 from coview.registry import loaded_plugins
-from coview.stopping import is_suspended, stop_signals_held_back
+from coview.stopping import is_suspended
 from coview.views import VIEWS
 
 log = logging.getLogger(__name__)
@@ -31,9 +27,6 @@ log = logging.getLogger(__name__)
 _START_SECONDS = 600.0
 _MOST_FAILED_STARTS = 3
 _TICK_SECONDS = 1.0
-_COVIEW_IN = str(Path(__file__).resolve().parents[2])
-_START = "import sys; {path}; from coview.preparation.worker import main; main(sys.argv[1:])"
-"""What a worker runs. It imports the coview that this process has, and nothing from the folder it is started in."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +54,7 @@ def run_pool(tasks: Sequence[VideoTask], *, workers: int, on_frames: Callable[[i
         UserError: the disk is full or refuses, or workers cannot be started. The other workers are stopped.
     """
     crashes = []
-    plugins = _folders_of(plugins_of(tasks))
+    plugins = plugins_of(tasks)
     for result in _supervise(tasks, workers=workers, on_frames=on_frames, plugins=plugins):
         if isinstance(result, Crash):
             log.warning("%s: %s; will try it once more, alone", result.task.entry.id, result.cause)
@@ -90,24 +83,8 @@ def plugins_of(tasks: Sequence[VideoTask]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*loaded_plugins(), *(name for name in views.values() if name in sys.modules)]))
 
 
-def _folders_of(plugins: Sequence[str]) -> dict[str, str]:
-    """Return module -> the folder from which it was imported."""
-    folders = {}
-    for name in plugins:
-        place = Path(sys.modules[name].__file__ or "").resolve()
-        folders[name] = str(place.parents[name.count(".") + (place.name == "__init__.py")])
-    return folders
-
-
-def _environment() -> dict[str, str]:
-    """Return a worker's environment; a folder of videos may hold a file called random.py, which must not be run."""
-    given = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-    folders = [folder for folder in given if folder and Path(folder).resolve() != Path.cwd()]
-    return {**os.environ, **SINGLE_THREAD, "PYTHONPATH": os.pathsep.join(folders)}
-
-
 def _supervise(
-    tasks: Sequence[VideoTask], *, workers: int, on_frames: Callable[[int], None], plugins: Mapping[str, str]
+    tasks: Sequence[VideoTask], *, workers: int, on_frames: Callable[[int], None], plugins: Sequence[str]
 ) -> Iterator[VideoOutcome | Crash]:
     waiting = deque(tasks)
     crew = [_Worker(plugins) for _ in range(min(workers, len(tasks)))]
@@ -148,23 +125,9 @@ def _give_up_starting(worker: "_Worker", failed_starts: int) -> None:
 class _Worker:
     """One process, seen from the parent: its pipe, the video it has, when it was last heard of."""
 
-    def __init__(self, plugins: Mapping[str, str]) -> None:
-        self.pipe, theirs = Pipe()
+    def __init__(self, plugins: Sequence[str]) -> None:
         self.errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed in `end`)
-        path = f"{_COVIEW_IN!r} in sys.path or sys.path.insert(0, {_COVIEW_IN!r})"
-        start = [sys.executable, "-P", "-c", _START.format(path=path)]
-        command = [*start, str(theirs.fileno()), str(os.getpid()), json.dumps(plugins)]
-        with stop_signals_held_back():  # until the worker has said that it leaves them to this process
-            self.process = subprocess.Popen(
-                command,
-                pass_fds=[theirs.fileno()],
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=self.errors,
-                stderr=self.errors,
-                start_new_session=True,  # Ctrl-C reaches the parent alone, which then ends its workers
-            )
-        theirs.close()
+        self.process, self.pipe = start_child("coview.preparation.worker", plugins=plugins, output=self.errors)
         self.task: VideoTask | None = None
         self.frames = 0
         self.silent_seconds = 0.0

@@ -1,24 +1,18 @@
 """The life of a process that does jobs for the page: take one, do it, say what became of it, take the next."""
 
-import json
-import os
 import resource
-import sys
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from coview.children import join_parent
 from coview.collection.index import Index
 from coview.collection.opening import open_index
 from coview.errors import UserError
 from coview.files import write_json
-from coview.registry import load_plugins
 from coview.serving import films
 from coview.serving.looking_over import LOOKS
 
@@ -88,18 +82,13 @@ def main(arguments: Sequence[str]) -> None:
     """Serve the parent process until it closes the pipe or is gone.
 
     Args:
-        arguments: descriptor of the pipe, process number of the parent, JSON of index, run and plugins.
+        arguments: those of `coview.children`; folder of the index; folder of its run, "" where that is where it was.
     """
-    descriptor, parent, given = arguments
-    threading.Thread(target=_end_with, args=(int(parent),), daemon=True).start()
+    pipe, (index, run) = join_parent(arguments)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_LARGEST_FILE, _LARGEST_FILE))
-    known = json.loads(given)
-    sys.path += [folder for folder in dict.fromkeys(known["plugins"].values()) if folder not in sys.path]
-    load_plugins(known["plugins"])
-    with Connection(int(descriptor)) as pipe:
-        run = None if known["run"] is None else Path(known["run"])
-        bench = Bench(Path(known["index"]), run, lambda share: pipe.send(("share", share)))
+    with pipe:
+        bench = Bench(Path(index), Path(run) if run else None, lambda share: pipe.send(("share", share)))
         pipe.send(("ready", None))
         while True:
             try:
@@ -113,10 +102,3 @@ def main(arguments: Sequence[str]) -> None:
             except Exception:
                 pipe.send(("refused", "it failed for a reason that coview does not know; see the server's messages"))
                 raise
-
-
-def _end_with(parent: int) -> None:
-    """End this process soon after its parent, even in the middle of a job."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)

@@ -4,26 +4,20 @@ A lane is one such process with a queue. It is started when the first job comes,
 """
 
 import concurrent.futures
-import json
-import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
-from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from coview.children import start_child
 from coview.errors import UserError
 from coview.registry import loaded_plugins
 
 Tell = Callable[[float], None]
 """Called with the share of a job that is done."""
 
-_COVIEW_IN = str(Path(__file__).resolve().parents[2])
-_START = "import sys; sys.path.insert(0, {path!r}); from coview.serving.job_process import main; main(sys.argv[1:])"
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 _START_SECONDS = 120.0
 _MOST_WAITING = 400
 """Jobs that wait in a lane; more are refused, since nobody waits that long for a page."""
@@ -71,8 +65,8 @@ class Lane:
             self._num_waiting -= 1
 
     def _do(self, job: str, timeout_seconds: float, tell: Tell | None, arguments: dict[str, Any]) -> Any:
-        pipe = self._started()
         try:
+            pipe = self._started()
             pipe.send((job, arguments))
             while True:
                 if not pipe.poll(timeout_seconds):
@@ -93,18 +87,8 @@ class Lane:
         if self._pipe is not None and self._process is not None and self._process.poll() is None:
             return self._pipe
         self.end()
-        self._pipe, theirs = Pipe()
-        command = [sys.executable, "-P", "-c", _START.format(path=_COVIEW_IN), str(theirs.fileno()), str(os.getpid())]
-        plugins = {name: _folder_of(name) for name in loaded_plugins()}
-        given = {"index": str(self._index), "run": None if self._run is None else str(self._run), "plugins": plugins}
-        self._process = subprocess.Popen(
-            [*command, json.dumps(given)],
-            pass_fds=[theirs.fileno()],
-            env={**os.environ, **_ONE_THREAD},
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C reaches the server alone, which then ends its lanes
-        )
-        theirs.close()
+        given = str(self._index), "" if self._run is None else str(self._run)
+        self._process, self._pipe = start_child("coview.serving.job_process", *given, plugins=loaded_plugins())
         if not self._pipe.poll(_START_SECONDS):
             self.end()
             raise UserError(f"a process for {self._name} does not start; memory may be short")
@@ -129,9 +113,3 @@ class Lane:
             process.kill()
         self._threads.shutdown(wait=True)
         self.end()
-
-
-def _folder_of(plugin: str) -> str:
-    """Return the folder from which a module was imported."""
-    place = Path(sys.modules[plugin].__file__ or "").resolve()
-    return str(place.parents[plugin.count(".") + (place.name == "__init__.py")])

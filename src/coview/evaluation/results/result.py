@@ -2,10 +2,10 @@
 
 import logging
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from coview.config import as_plain
 from coview.errors import UserError
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 FOLDER = "evaluation"
 FORMAT = 3
 """Of result files; raise it when older ones can no longer be read."""
+Read = TypeVar("Read")
 RowKind = Literal["trained", "pretrained", "random", "pixels", "chance"]
 KIND_TITLES: Mapping[RowKind, str] = {
     "trained": "this run",
@@ -275,13 +276,18 @@ def read_result(path: Path) -> Result:
 
 def read_results(run: Path) -> list[Result]:
     """Return the results of a run, the newest first; a file that cannot be used is left out with a warning."""
-    results = []
-    for path in sorted((run / FOLDER).glob("*.json")):
+    return sorted(read_usable(run / FOLDER, read_result), key=lambda result: result.created_at, reverse=True)
+
+
+def read_usable(folder: Path, read: Callable[[Path], Read]) -> list[Read]:
+    """Return what the JSON files of a folder hold, by name; one that cannot be used is left out with a warning."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
         try:
-            results.append(read_result(path))
+            found.append(read(path))
         except UserError as error:
             logger.warning("left out: %s", error)
-    return sorted(results, key=lambda result: result.created_at, reverse=True)
+    return found
 
 
 def _rows(rows: Sequence[Mapping[str, Any]], scales: Mapping[str, Scale]) -> tuple[ScoreRow, ...]:
