@@ -9,7 +9,7 @@ from coview.augmentation.colour import Colour
 from coview.augmentation.fused import fill_clips, line_weights, split_fused
 from coview.config import BlurSettings, ColourSettings
 from coview.datatypes import random_generator
-from coview.views.base import View
+from coview.views.base import PixelScale, View
 from coview.views.crop import Geometry
 from coview.views.flow.view import FlowOptions, FlowView
 from coview.views.rgb import RgbOptions, RgbView
@@ -89,6 +89,28 @@ def test_it_fills_the_channels_it_is_given_and_no_more() -> None:
     fill_clips(wide[..., :2], raw, FRAME_SIZES, split_fused(changes(), FLOW)[0], FLOW.scale)
     assert torch.equal(wide[..., :2], fused(FLOW, raw, changes(), size=9))
     assert (wide[..., 2] == 7).all()
+
+
+@pytest.mark.parametrize("sigmas", [(0.0,) * 4, (1.0,) * 4])
+@pytest.mark.parametrize("channels", [1, 4, 5, 7])
+def test_channels_are_made_each_by_itself(channels: int, sigmas: tuple[float, ...]) -> None:
+    raw, (once, _) = noise(channels), split_fused(changes(sigmas=sigmas), FLOW)
+    gains = tuple(1 / (1 + c) for c in range(channels))
+    together = torch.empty(NUM_CLIPS, NUM_FRAMES, 9, 9, channels)
+    fill_clips(together, raw, FRAME_SIZES, once, PixelScale(3, 200, gains, gains, (1.0,) * channels))
+    for c, gain in enumerate(gains):
+        alone = torch.empty(NUM_CLIPS, NUM_FRAMES, 9, 9, 1)
+        fill_clips(alone, raw[..., c : c + 1], FRAME_SIZES, once, PixelScale(3, 200, (gain,), (gain,), (1.0,)))
+        torch.testing.assert_close(together[..., c], alone[..., 0], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("view", [RGB, FLOW])
+def test_nothing_is_written_behind_a_clip(view: View) -> None:
+    room = torch.full((NUM_CLIPS + 1, NUM_FRAMES, 9, 9, view.channels), 7.0)
+    assert view.scale is not None
+    once, _ = split_fused(changes(colour=view is RGB), view)
+    fill_clips(room[:NUM_CLIPS], noise(view.channels), FRAME_SIZES, once, view.scale)
+    assert (room[NUM_CLIPS] == 7).all()
 
 
 def test_colours_of_flow_are_left_to_the_steps_and_the_blur_after_them_too() -> None:

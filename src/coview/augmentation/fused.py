@@ -110,30 +110,44 @@ def _fill(
     is_mirrored = bool(changes.geometry.flips[index])
     first_row, last_row = pixel_range(top, bottom, shape[0])
     first_column, last_column = pixel_range(left, right, shape[1])
-    rows, row_weights = line_weights(last_row - first_row, size)  # (size, K) each
-    columns, column_weights = line_weights(last_column - first_column, size)
+    height, width = last_row - first_row, last_column - first_column
+    rows, row_weights = line_weights(height, size)  # (size, K) each
+    columns, column_weights = line_weights(width, size)
+    row_weights /= np.float32(scale.unit)
+    matrices, lifts = np.zeros((num_frames, 3, 4), np.float32)[:0], np.zeros(0, np.float32)
+    row_shares = byte_shares = lifts
+    if changes.colours is not None:
+        lifts = np.ascontiguousarray(changes.colours[1][index].numpy())
+        matrices = np.zeros((num_frames, 3, 4), np.float32)
+        matrices[:, :, :3] = changes.colours[0][index].numpy().transpose(0, 2, 1)
+        row_shares = _shares(rows, row_weights, height)
+        byte_shares = np.outer(_shares(columns, column_weights, width), LUMINANCE).astype(np.float32).ravel()
     if is_mirrored:
         columns, column_weights = columns[::-1], column_weights[::-1]
-    no_colours = np.zeros((0, 3, 3), np.float32), np.zeros(0, np.float32)
-    matrices, lifts = no_colours if changes.colours is None else (part[index].numpy() for part in changes.colours)
-    gains, shifts = (np.array(part, np.float32) for part in scale.line(is_mirrored=is_mirrored))
-    sigma = changes.sigmas[index]
+    gains, shifts = (np.pad(np.array(part, np.float32), (0, 3)) for part in scale.line(is_mirrored=is_mirrored))
+    sigma, row_bytes = changes.sigmas[index], raw.shape[2] * channels
     fill_clip(
         raw.reshape(num_frames, raw.shape[1], -1),
-        out.reshape(num_frames, size, -1),
-        first_row + np.minimum(rows, last_row - first_row - 1),
-        row_weights / np.float32(scale.unit),
-        (columns[:, 0] * channels).astype(np.uint64),
+        out.reshape(-1),
+        np.minimum(rows, height - 1) * row_bytes,
+        row_weights,
+        columns[:, 0] * channels,
         np.ascontiguousarray(column_weights.T),
-        first_column * channels,
-        (last_column - first_column) * channels,
-        np.ascontiguousarray(matrices),
-        np.ascontiguousarray(lifts),
-        LUMINANCE.astype(np.float32),
+        first_row * row_bytes + first_column * channels,
+        width * channels,
+        matrices,
+        lifts,
+        row_shares,
+        byte_shares,
         gains,
         shifts,
         bell(size, sigma) if sigma else np.ones(1, np.float32),
     )
+
+
+def _shares(places: NDArray[np.int64], weights: NDArray[np.float32], length: int) -> NDArray[np.float32]:
+    """Return how much each of `length` source pixels counts in the mean of a line."""
+    return np.bincount(places.ravel(), weights.ravel(), minlength=length)[:length].astype(np.float32) / len(places)
 
 
 def line_weights(length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
