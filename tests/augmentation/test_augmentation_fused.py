@@ -6,7 +6,8 @@ from torch.nn.functional import interpolate
 from coview.augmentation.blur import Blur
 from coview.augmentation.changes import Changes, render_in_steps
 from coview.augmentation.colour import Colour
-from coview.augmentation.fused import fill_clips, line_weights, split_fused
+from coview.augmentation.fused import fill_clips, split_fused
+from coview.augmentation.fused_kernel import line_weights
 from coview.config import BlurSettings, ColourSettings
 from coview.datatypes import random_generator
 from coview.views.base import PixelScale, View

@@ -108,59 +108,21 @@ def _fill(
     num_frames, size, _, channels = out.shape
     left, top, right, bottom = changes.geometry.boxes[index].tolist()
     is_mirrored = bool(changes.geometry.flips[index])
-    first_row, last_row = pixel_range(top, bottom, shape[0])
-    first_column, last_column = pixel_range(left, right, shape[1])
-    height, width = last_row - first_row, last_column - first_column
-    rows, row_weights = line_weights(height, size)  # (size, K) each
-    columns, column_weights = line_weights(width, size)
-    row_weights /= np.float32(scale.unit)
-    matrices, lifts = np.zeros((num_frames, 3, 4), np.float32)[:0], np.zeros(0, np.float32)
-    row_shares = byte_shares = lifts
-    if changes.colours is not None:
-        lifts = np.ascontiguousarray(changes.colours[1][index].numpy())
-        matrices = np.zeros((num_frames, 3, 4), np.float32)
-        matrices[:, :, :3] = changes.colours[0][index].numpy().transpose(0, 2, 1)
-        row_shares = _shares(rows, row_weights, height)
-        byte_shares = np.outer(_shares(columns, column_weights, width), LUMINANCE).astype(np.float32).ravel()
-    if is_mirrored:
-        columns, column_weights = columns[::-1], column_weights[::-1]
-    gains, shifts = (np.pad(np.array(part, np.float32), (0, 3)) for part in scale.line(is_mirrored=is_mirrored))
-    sigma, row_bytes = changes.sigmas[index], raw.shape[2] * channels
+    crop = *pixel_range(top, bottom, shape[0]), *pixel_range(left, right, shape[1])
+    no_colours = np.zeros((0, 3, 3), np.float32), np.zeros(0, np.float32)
+    matrices, lifts = no_colours if changes.colours is None else (part[index].numpy() for part in changes.colours)
+    gains, shifts = (np.array(part, np.float32) for part in scale.line(is_mirrored=is_mirrored))
+    sigma = changes.sigmas[index]
     fill_clip(
         raw.reshape(num_frames, raw.shape[1], -1),
-        out.reshape(-1),
-        np.minimum(rows, height - 1) * row_bytes,
-        row_weights,
-        columns[:, 0] * channels,
-        np.ascontiguousarray(column_weights.T),
-        first_row * row_bytes + first_column * channels,
-        width * channels,
-        matrices,
-        lifts,
-        row_shares,
-        byte_shares,
+        out.reshape(num_frames, -1),
+        crop,
+        is_mirrored,
+        float(scale.unit),
+        np.ascontiguousarray(matrices),
+        np.ascontiguousarray(lifts),
+        np.resize(LUMINANCE, channels).astype(np.float32),
         gains,
         shifts,
         bell(size, sigma) if sigma else np.ones(1, np.float32),
     )
-
-
-def _shares(places: NDArray[np.int64], weights: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    """Return how much each of `length` source pixels counts in the mean of a line."""
-    return np.bincount(places.ravel(), weights.ravel(), minlength=length)[:length].astype(np.float32) / len(places)
-
-
-def line_weights(length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Return how a line of `size` pixels is blended from one of `length`: bilinear, antialiased where it shrinks.
-
-    Returns:
-        (places, weights): (size, K) each, consecutive source pixels and their shares; K is at least 2, and pixels past
-        the end have weight 0.
-    """
-    reach = max(length / size, 1.0)  # a source pixel counts less the farther it is away, and nothing from here on
-    centres = (np.arange(size) + 0.5) * (length / size)
-    first = np.maximum((centres - reach + 0.5).astype(np.int64), 0)
-    last = np.minimum((centres + reach + 0.5).astype(np.int64), length)
-    places = first[:, None] + np.arange(max(int((last - first).max()), 2))
-    weights = np.maximum(1 - np.abs(places + 0.5 - centres[:, None]) / reach, 0) * (places < last[:, None])
-    return places, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)

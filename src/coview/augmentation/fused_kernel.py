@@ -38,6 +38,43 @@ def _inlined(function: F) -> F:
 
 
 @_compiled
+def line_weights(length: int, size: int) -> tuple[NDArray[np.int64], Floats]:
+    """Return how a line of `size` pixels is blended from one of `length`: bilinear, antialiased where it shrinks.
+
+    Returns:
+        (places, weights): (size, K) each, consecutive source pixels and their shares; K is at least 2, and pixels past
+        the end have weight 0.
+    """
+    reach = max(length / size, 1.0)  # a source pixel counts less the farther it is away, and nothing from here on
+    centres = (np.arange(size) + 0.5) * (length / size)
+    first, last = np.empty(size, np.int64), np.empty(size, np.int64)
+    for x in range(size):
+        first[x] = max(np.int64(centres[x] - reach + 0.5), 0)
+        last[x] = min(np.int64(centres[x] + reach + 0.5), length)
+    count = max((last - first).max(), 2)
+    places, weights = np.empty((size, count), np.int64), np.zeros((size, count), np.float32)
+    for x in range(size):
+        shares = np.zeros(count)
+        for k in range(count):
+            places[x, k] = first[x] + k
+            if places[x, k] < last[x]:
+                shares[k] = max(1 - abs(places[x, k] + 0.5 - centres[x]) / reach, 0.0)
+        weights[x] = (shares / shares.sum()).astype(np.float32)
+    return places, weights
+
+
+@_compiled
+def _line_shares(places: Any, weights: Floats, length: int) -> Floats:
+    """Return how much each of `length` source pixels counts in the mean of a line."""
+    shares = np.zeros(length, np.float32)
+    for x in range(places.shape[0]):
+        for k in range(places.shape[1]):
+            if places[x, k] < length:
+                shares[places[x, k]] += weights[x, k] / np.float32(places.shape[0])
+    return shares
+
+
+@_compiled
 def _blend_rows(raw: Any, start: int, rows: Any, weights: Floats, lines: Floats, length: int) -> None:
     """Blend rows of a picture, `length` bytes of each from `start` on, to lines (S, stride)."""
     pixels = raw.ravel()
@@ -96,28 +133,30 @@ def _recolour(
 
 
 @_compiled
-def _mean(raw: Any, start: int, row_shares: Floats, byte_shares: Floats) -> np.float32:
-    """Return the mean luminance of a resized picture: a weighted sum of the bytes of its source, from `start` on."""
-    pixels, width = raw.ravel(), raw.shape[2]
+def _mean(raw: Any, start: int, rows: Any, row_shares: Floats, byte_shares: Floats) -> np.float32:
+    """Return the mean luminance of a resized picture: a sum of the bytes of its source by their shares."""
+    pixels, length = raw.ravel(), byte_shares.shape[0]
     mean = np.float32(0)
     for y in range(row_shares.shape[0]):
-        line = pixels[start + y * width : start + y * width + byte_shares.shape[0]]
+        line = pixels[start + rows[y] : start + rows[y] + length]
         of_line = np.float32(0)
-        for j in range(byte_shares.shape[0]):
+        for j in range(length):
             of_line += byte_shares[j] * np.float32(line[j])
         mean += row_shares[y] * of_line
     return mean
 
 
 @_compiled
-def _blur(frame: Floats, starts: Any, channels: int, bell: Floats, padded: Floats, out: Floats) -> None:
-    """Blur a frame (S * S * C + 16,) to another; beyond its ends a picture goes on as its mirror image.
+def _blur(frame: Floats, size: int, channels: int, bell: Floats, padded: Floats, out: Floats) -> None:
+    """Blur a frame (S * S * C + 16,) to another; `padded` ((S + 2 * radius) * C + 16,) is room for a row.
 
-    `starts` (S + 2 * radius,) says where the rows begin, those of the mirror images too; `padded`
-    ((S + 2 * radius) * C + 16,) is room for a row.
+    Beyond its ends a picture goes on as its mirror image.
     """
-    radius, size = bell.shape[0] - 1, starts.shape[0] - 2 * (bell.shape[0] - 1)
-    width, margin = size * channels, radius * channels
+    radius, width = bell.shape[0] - 1, size * channels
+    margin, starts = radius * channels, np.empty(size + 2 * radius, np.int64)
+    for place in range(starts.shape[0]):
+        y = place - radius
+        starts[place] = (-1 - y if y < 0 else 2 * size - 1 - y if y >= size else y) * width
     for y in range(size):
         for j in range(0, width, WIDE):
             blurred = scaled(load(frame, y * width + j, WIDE), bell[0])
@@ -140,61 +179,69 @@ def _blur(frame: Floats, starts: Any, channels: int, bell: Floats, padded: Float
 
 @_compiled
 def fill_clip(
-    raw: Any, out: Floats, rows: Any, row_weights: Floats, columns: Any, column_weights: Floats,
-    first: int, length: int, matrices: Floats, lifts: Floats, row_shares: Floats, byte_shares: Floats,
-    gains: Floats, shifts: Floats, bell: Floats,
+    raw: Any, out: Floats, crop: tuple[int, int, int, int], is_mirrored: bool, unit: float,
+    matrices: Floats, lifts: Floats, luminance: Floats, gains: Floats, shifts: Floats, bell: Floats,
 ) -> None:  # fmt: skip
-    """Make one clip; all arrays are contiguous, and K, the source pixels of a result, is at least 2.
+    """Make one clip; all arrays are contiguous.
 
     Args:
         raw: (T, H, W * C) uint8.
-        out: (T * S * S * C,), filled.
-        rows: (S, K) int64, the source rows of each line, as bytes from the first byte of the crop on.
-        row_weights: (S, K), their shares.
-        columns: (S,) int64, the first source byte of each column, counted from `first`; the other K - 1 pixels follow.
-        column_weights: (K, S), the shares of the source pixels; 0 beyond the span.
-        first: byte of a picture at which the crop begins.
-        length: bytes that a row of it has.
-        matrices: (T, 3, 4), what a source colour adds to each result, or (0, 3, 4) where colours stay as they are.
+        out: (T, S * S * C), filled.
+        crop: first row, row after the last, first column, column after the last.
+        is_mirrored: whether columns are read from the last to the first.
+        unit: bytes are divided by it.
+        matrices: (T, 3, 3), or (0, 3, 3) where colours stay as they are.
         lifts: (T,) or (0,), times the mean luminance of the frame.
-        row_shares: (h,), of the rows of the crop in the mean luminance.
-        byte_shares: (length,), of the bytes of a row.
-        gains: (C + 3,), after colours are clamped to [0, 1]; the last three count nowhere.
-        shifts: (C + 3,), added to that.
+        luminance: (C,), shares of the channels in it.
+        gains: (C,), after colours are clamped to [0, 1].
+        shifts: (C,), added to that.
         bell: (1 + radius,), the kernel of the blur from its middle on; radius 0 is no blur.
     """
-    size, channels, count = rows.shape[0], gains.shape[0] - 3, column_weights.shape[0]
-    radius, is_coloured = bell.shape[0] - 1, matrices.shape[0] > 0
-    num_frames, length_of_frame = raw.shape[0], size * size * channels
+    channels, radius, is_coloured = gains.shape[0], bell.shape[0] - 1, matrices.shape[0] > 0
+    size, row_bytes = int(np.sqrt(out.shape[1] // channels) + 0.5), raw.shape[2]
+    height, width, length = crop[1] - crop[0], crop[3] - crop[2], (crop[3] - crop[2]) * channels
+    rows, row_weights = line_weights(height, size)
+    columns, column_weights = line_weights(width, size)
+    row_weights /= np.float32(unit)
+    row_shares, column_shares = _line_shares(rows, row_weights, height), _line_shares(columns, column_weights, width)
+    byte_shares = np.empty(length, np.float32)
+    for j in range(length):
+        byte_shares[j] = column_shares[j // channels] * luminance[j % channels]
+    row_starts = np.arange(height) * row_bytes
+    rows = np.minimum(rows, height - 1) * row_bytes
+    if is_mirrored:
+        columns, column_weights = columns[::-1].copy(), column_weights[::-1].copy()
+    places, shares, count = columns[:, 0] * channels, column_weights.T.copy(), columns.shape[1]
+    gain, shift = np.zeros(channels + 3, np.float32), np.zeros(channels + 3, np.float32)  # loaded four at a time
+    gain[:channels], shift[:channels] = gains, shifts
+    matrix = np.zeros((3, 4), np.float32)
     lines = np.zeros((size, length + count * channels + WIDE), np.float32)
-    frame = np.zeros(length_of_frame + WIDE, np.float32)
+    frame = np.zeros(out.shape[1] + WIDE, np.float32)
     blurred = np.zeros(frame.shape[0] if radius else 0, np.float32)
     padded = np.zeros((size + 2 * radius) * channels + WIDE, np.float32)
-    starts = np.empty(size + 2 * radius, np.int64)
-    for place in range(starts.shape[0]):
-        y = place - radius
-        starts[place] = (-1 - y if y < 0 else 2 * size - 1 - y if y >= size else y) * size * channels
-    for t in range(num_frames):
-        start = t * raw.shape[1] * raw.shape[2] + first
+    flat = out.ravel()
+    for t in range(raw.shape[0]):
+        start = (t * raw.shape[1] + crop[0]) * row_bytes + crop[2] * channels
         _blend_rows(raw, start, rows, row_weights, lines, length)
-        is_apart = radius > 0 or t == num_frames - 1  # nothing is to be written behind the clip
-        made, at = (frame, 0) if is_apart else (out, t * length_of_frame)
+        is_apart = radius > 0 or t == raw.shape[0] - 1  # nothing is to be written behind the clip
+        made, at = (frame, 0) if is_apart else (flat, t * out.shape[1])
         # With a constant for the count of source pixels the loop over them vanishes.
         if is_coloured:
-            offset = lifts[t] * _mean(raw, start, row_shares, byte_shares) if lifts[t] != 0 else np.float32(0)
+            matrix[:, :3] = matrices[t].T
+            offset = lifts[t] * _mean(raw, start, row_starts, row_shares, byte_shares) if lifts[t] else np.float32(0)
             if count == 2:
-                _recolour(lines, columns, column_weights, 2, gains, shifts, matrices[t], offset, made, at)
+                _recolour(lines, places, shares, 2, gain, shift, matrix, offset, made, at)
             elif count == 3:
-                _recolour(lines, columns, column_weights, 3, gains, shifts, matrices[t], offset, made, at)
+                _recolour(lines, places, shares, 3, gain, shift, matrix, offset, made, at)
             else:
-                _recolour(lines, columns, column_weights, count, gains, shifts, matrices[t], offset, made, at)
+                _recolour(lines, places, shares, count, gain, shift, matrix, offset, made, at)
         elif count == 2:
-            _standardise(lines, columns, column_weights, 2, gains, shifts, channels, made, at)
+            _standardise(lines, places, shares, 2, gain, shift, channels, made, at)
         else:
-            _standardise(lines, columns, column_weights, count, gains, shifts, channels, made, at)
+            _standardise(lines, places, shares, count, gain, shift, channels, made, at)
         if radius:
-            _blur(frame, starts, channels, bell, padded, blurred)
+            _blur(frame, size, channels, bell, padded, blurred)
         if is_apart:
-            finished, done = out[t * length_of_frame : (t + 1) * length_of_frame], blurred if radius else frame
-            for j in range(length_of_frame):
-                finished[j] = done[j]
+            done = blurred if radius else frame
+            for j in range(out.shape[1]):
+                out[t, j] = done[j]
