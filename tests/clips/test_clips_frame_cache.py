@@ -1,6 +1,8 @@
 import errno
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,7 +32,7 @@ def stored(folder: Path) -> Path:
 
 
 def read(cache: FrameCache, view: NumberedView, path: Path, indices: list[int]) -> list[int]:
-    frames: NDArray[Any] = cache.read(view, path, np.array(indices), num_frames=300)
+    frames: NDArray[Any] = cache.read(view, lambda: nullcontext(path), np.array(indices), num_frames=300)
     assert frames.shape == (len(indices), 2, 3, 3)
     assert frames.dtype == np.uint8
     assert (frames == frames[:, :1, :1, :1]).all()
@@ -45,6 +47,21 @@ def test_frames_are_those_of_the_view_and_decoded_once(tmp_path: Path) -> None:
     assert read(cache, view, path, [7]) == [37]
     assert read(FrameCache(tmp_path / "cache"), view, path, [8]) == [38]
     assert view.reads == []
+
+
+def test_frames_of_a_known_file_come_without_it(tmp_path: Path) -> None:
+    view, path, cache = StoredView(), stored(tmp_path), FrameCache(tmp_path / "cache")
+    opened: list[Path] = []
+
+    @contextmanager
+    def fetched() -> Iterator[Path]:
+        opened.append(path)
+        yield path
+
+    for index in (3, 200):
+        frames = cache.read(view, fetched, np.array([index]), num_frames=300, checksum="6-of-the-manifest")
+        assert frames[0, 0, 0, 0] == 30 + index
+    assert opened == [path]
 
 
 def test_a_changed_file_is_decoded_anew(tmp_path: Path) -> None:
@@ -117,7 +134,7 @@ def test_a_full_disk_costs_the_cache_and_nothing_else(
 def test_a_broken_video_is_the_videos_error(tmp_path: Path) -> None:
     cache = FrameCache(tmp_path / "cache")
     with pytest.raises(VideoError, match="decoding fails"):
-        cache.read(StoredView(broken="v3"), stored(tmp_path), np.array([0]), num_frames=300)
+        read(cache, StoredView(broken="v3"), stored(tmp_path), [0])
     assert cache.is_writable
     assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
 

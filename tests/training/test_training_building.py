@@ -95,3 +95,5 @@ def test_encoders_are_compiled_as_set(
     method = build_method(config, dict.fromkeys(config.views, 3))
     compile_encoders(method, TrainingSettings(**settings), torch.device(device))
     assert asked == ([] if expected is None else [expected] * len(config.views))
+    has_graphs = expected == {"mode": "reduce-overhead"}
+    assert len(method._forward_pre_hooks) == has_graphs  # each pass begins by letting go of the last one's graphs

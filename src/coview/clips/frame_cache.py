@@ -4,6 +4,8 @@ import logging
 import os
 import struct
 import zlib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -64,22 +66,38 @@ class FrameCache:
         for parts in folder.glob("*/"):  # of processes that were killed
             remove_parts(parts)
 
-    def read(self, view: View, path: Path, frame_indices: Indices, *, num_frames: int) -> NDArray[Any]:
+    def read(
+        self,
+        view: View,
+        opened: Callable[[], AbstractContextManager[Path]],
+        frame_indices: Indices,
+        *,
+        num_frames: int,
+        checksum: str = "",
+    ) -> NDArray[Any]:
         """Return frames of a stored file, as `view.read(path, frame_indices)` does, and raise as it does.
 
         Args:
             view: whose file it is.
-            path: the file.
+            opened: gives the file's path for a block; not called for frames that are in the cache.
             frame_indices: (T,) integers, ascending, repeats allowed.
             num_frames: of the video.
+            checksum: of the file, as `stored_checksum`; not given: taken of the file.
         """
         if view.suffix != VIDEO_SUFFIX:
-            return view.read(path, frame_indices)
-        kept = self.folder / view.name / f"{stored_checksum(path)}.npy"
+            with opened() as path:
+                return view.read(path, frame_indices)
+        if not checksum:
+            with opened() as path:
+                checksum = stored_checksum(path)
+        kept = self.folder / view.name / f"{checksum}.npy"
         chosen = self._chosen(kept, frame_indices)
-        if chosen is None and self.is_writable and self._fill(kept, view, path, num_frames=num_frames):
-            chosen = self._chosen(kept, frame_indices)
-        return view.read(path, frame_indices) if chosen is None else chosen  # its error names what is wrong
+        if chosen is not None:
+            return chosen
+        with opened() as path:
+            if self.is_writable and self._fill(kept, view, path, num_frames=num_frames):
+                chosen = self._chosen(kept, frame_indices)
+            return view.read(path, frame_indices) if chosen is None else chosen  # its error names what is wrong
 
     def _chosen(self, kept: Path, frame_indices: Indices) -> NDArray[Any] | None:
         """Return frames from the cache; None where they are not there or damaged, which is told."""

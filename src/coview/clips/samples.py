@@ -17,8 +17,7 @@ from coview.clips.frame_cache import VIDEO_SUFFIX, FrameCache
 from coview.clips.frame_memory import FrameMemory
 from coview.clips.sampling import Indices, clip_indices, random_starts
 from coview.config import ClipSettings
-from coview.datasets.prepared import PreparedDataset, require_as_stored, stored_path
-from coview.datasets.shards import Shards
+from coview.datasets.prepared import PreparedDataset, open_stored, stored_path
 from coview.datasets.video_rows import VideoRows, column_of
 from coview.datatypes import ClipBatch, VideoEntry, check_shape, random_generator
 from coview.errors import UserError, VideoError
@@ -98,51 +97,46 @@ class VideoTable:
         Raises:
             UserError: the stored file is gone or damaged; names the video and what to do.
         """
-        path = stored_path(self.root, view.name, self.video_id(index), view.suffix)
-        checksum = self._rows.value(index, "checksums", view.name) or ""
-        if self._shards is not None:
-            return self._read_from(self._shards, view, index, frame_indices, checksum)
+        key = (view.name, self.video_id(index))
+        path = stored_path(self.root, *key, view.suffix)
         try:
-            if not checksum:  # perhaps a view for the moment
+            if not self._checksum(view, index):  # perhaps a view for the moment
                 raw = path.with_name(path.name.removesuffix(view.suffix) + RAW_SUFFIX)
                 if raw.is_file():
                     return read_frames(raw, frame_indices)
-            require_as_stored(path, checksum)
+            read = partial(self._read_file, view, index)
             if self.frame_memory is not None and view.suffix == VIDEO_SUFFIX:
-                read = partial(self._decode, view, path, index)
-                key = (view.name, self.video_id(index))
                 return self.frame_memory.read(key, frame_indices, num_frames=int(self.num_frames[index]), read=read)
-            return self._decode(view, path, index, frame_indices)
-        except (VideoError, OSError) as error:
-            raise UserError(
-                f"the stored view {view.name!r} of video {self.video_id(index)!r} cannot be read: {error}. Delete "
-                f"{path}, and make it anew with: {self._command}"
-            ) from error
-
-    def _read_from(self, shards: Shards, view: View, index: int, frame_indices: Indices, checksum: str) -> NDArray[Any]:
-        """Read frames of a view that lies in a tar file; a file whose frames are in memory is not fetched again."""
-        video_id = self.video_id(index)
-
-        def read(wanted: Indices) -> NDArray[Any]:
-            with shards.file(view.name, video_id, view.suffix) as path:
-                require_as_stored(path, checksum)
-                return self._decode(view, path, index, wanted)
-
-        try:
-            if self.frame_memory is not None and view.suffix == VIDEO_SUFFIX:
-                key, num_frames = (view.name, video_id), int(self.num_frames[index])
-                return self.frame_memory.read(key, frame_indices, num_frames=num_frames, read=read)
             return read(frame_indices)
         except (VideoError, OSError) as error:
+            place, advice = "", f"Delete {path}, and make it anew with: {self._command}"
+            if self._shards is not None:
+                place = f" in the shards of {self.root}"
+                advice = "If it stays so, write the shards again: coview shards"
             raise UserError(
-                f"the view {view.name!r} of video {video_id!r} in the shards of {self.root} cannot be read: {error}. "
-                "If it stays so, write the shards again: coview shards"
+                f"the stored view {view.name!r} of video {key[1]!r}{place} cannot be read: {error}. {advice}"
             ) from error
 
-    def _decode(self, view: View, path: Path, index: int, frame_indices: Indices) -> NDArray[Any]:
+    def _read_file(self, view: View, index: int, frame_indices: Indices) -> NDArray[Any]:
+        """Read frames through the cache, if there is one: only of what it lacks is the file opened, or fetched."""
+        checksum = self._checksum(view, index)
+        opened = partial(
+            open_stored,
+            self.root,
+            self._shards,
+            view=view.name,
+            video_id=self.video_id(index),
+            suffix=view.suffix,
+            checksum=checksum,
+        )
         if self.frame_cache is not None:
-            return self.frame_cache.read(view, path, frame_indices, num_frames=int(self.num_frames[index]))
-        return view.read(path, frame_indices)
+            num_frames = int(self.num_frames[index])
+            return self.frame_cache.read(view, opened, frame_indices, num_frames=num_frames, checksum=checksum)
+        with opened() as path:
+            return view.read(path, frame_indices)
+
+    def _checksum(self, view: View, index: int) -> str:
+        return self._rows.value(index, "checksums", view.name) or ""
 
     def read_once(self, view: View, index: int, frame_indices: Indices) -> NDArray[Any]:
         """Return (M, T, ...) for frame indices (M, T), decoding each frame once however the M clips overlap."""

@@ -4,7 +4,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -69,6 +69,25 @@ def require_as_stored(path: Path, checksum: str) -> None:
         raise VideoError("missing", path, error.strerror or str(error)) from None
     if found != checksum:
         raise VideoError("corrupt", path, "it is not what was stored: its checksum differs")
+
+
+@contextmanager
+def open_stored(
+    root: Path, shards: Shards | None, *, view: str, video_id: str, suffix: str, checksum: str
+) -> Iterator[Path]:
+    """Give the file of a stored view, compared with its checksum; of one in a shard a copy until the block ends.
+
+    Raises:
+        VideoError: it is gone or is not what was stored.
+    """
+    if shards is None:
+        path = stored_path(root, view, video_id, suffix)
+        require_as_stored(path, checksum)
+        yield path
+        return
+    with shards.file(view, video_id, suffix) as path:
+        require_as_stored(path, checksum)
+        yield path
 
 
 def _stored_sizes(folder: Path) -> dict[str, int]:
@@ -183,19 +202,10 @@ class PreparedDataset:
         """The tar files that hold the stored views; None where these lie in the folder itself."""
         return Shards(self.root) if (self.root / INDEX_NAME).is_file() else None
 
-    @contextmanager
-    def stored_file(self, view: str, entry: VideoEntry, suffix: str) -> Iterator[Path]:
-        """Give the file of a stored view, compared with its checksum; of one in a shard a copy until the block ends.
-
-        Raises:
-            VideoError: it is gone or is not what was stored.
-        """
-        if self.shards is None:
-            yield self.sound_path(view, entry, suffix)
-            return
-        with self.shards.file(view, entry.id, suffix) as path:
-            require_as_stored(path, entry.checksums.get(view, ""))
-            yield path
+    def stored_file(self, view: str, entry: VideoEntry, suffix: str) -> AbstractContextManager[Path]:
+        """Give the file of a stored view as `open_stored` does."""
+        checksum = entry.checksums.get(view, "")
+        return open_stored(self.root, self.shards, view=view, video_id=entry.id, suffix=suffix, checksum=checksum)
 
     def stored_stamp(self, view: str, entry: VideoEntry, suffix: str) -> tuple[int, int, str]:
         """Return what changes with the file of a stored view: size, time, and in a shard, which has no times, checksum.

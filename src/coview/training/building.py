@@ -125,3 +125,5 @@ def compile_encoders(method: Method, settings: TrainingSettings, device: torch.d
     if has_graphs or settings.compile:
         for encoder in method.encoders.values():
             encoder.compile(mode="reduce-overhead" if has_graphs else None)
+    if has_graphs:  # what the graphs of the last forward pass hold may be overwritten
+        method.register_forward_pre_hook(lambda *_: torch.compiler.cudagraph_mark_step_begin())

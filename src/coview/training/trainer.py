@@ -186,8 +186,6 @@ class Trainer:
             reductions=self.plateau.reductions,
         )
         learning_rate = set_learning_rate(self.optimiser, factor)
-        if settings.cuda_graphs and self.processes.device.type == "cuda":
-            torch.compiler.cudagraph_mark_step_begin()  # what the last step's graphs hold may be overwritten
         parts = list(split_batch(batch, settings.loss_parts))
         for number, part in enumerate(parts, start=1):
             with _gradients_stay_here(model) if number < len(parts) else nullcontext():
