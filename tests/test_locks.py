@@ -11,6 +11,7 @@ import time
 import pytest
 
 from coview import locks
+from coview.cli.terminal import run_command
 from coview.errors import UserError
 from coview.locks import folder_lock
 
@@ -87,3 +88,40 @@ from coview.locks import sweep_temporary_folders
 tempfile.tempdir = sys.argv[1]
 sweep_temporary_folders()
 """
+
+
+def test_temporary_files_of_killed_commands_are_swept(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(locks, "SHARED_MEMORY", tmp_path / "none")
+    child = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], timeout=60)
+    assert child.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.read_bytes() == b"frames"
+    with locks.temporary_file(b"mine", suffix=".mp4") as own:
+        locks.sweep_temporary_folders()
+        assert list(tmp_path.iterdir()) == [own]
+    assert list(tmp_path.iterdir()) == []
+
+
+KILLED = """
+import os, signal, sys, tempfile
+from coview.locks import temporary_file
+tempfile.tempdir = sys.argv[1]
+with temporary_file(b"frames", suffix=".mp4"):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_that_nothing_temporary_can_be_written_is_one_line(monkeypatch, capsys):
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc/nothing"])
+
+    def work():
+        locks.sweep_temporary_folders()
+        with locks.temporary_folder():
+            raise AssertionError
+
+    assert run_command(work) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: no folder for temporary files can be written")
+    assert said.endswith("set TMPDIR\n")

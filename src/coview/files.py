@@ -18,10 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from coview.errors import UserError
+from coview.wording import short
 
-_PART = re.compile(r"^\.part-(?P<host>[A-Za-z0-9_.]+)-(?P<pid>\d+)-[0-9a-f]+(\..*)?$")
+_PART = re.compile(r"^\.part-(?P<host>[A-Za-z0-9_.]+)-(?P<pid>\d+)-[0-9a-z_]+(\..*)?$")
 _ABANDONED_SECONDS = 3600.0
 _FULL = (errno.ENOSPC, errno.EDQUOT)
+_NO_PLACE = "No usable temporary directory"
+"""What Python says, and no number of an error with it."""
 _REFUSALS = {
     errno.EACCES: "you may not write or read there",
     errno.EPERM: "you may not write or read there",
@@ -36,8 +39,6 @@ _REFUSALS = {
     errno.ESTALE: "the network disk has lost the file",
 }
 """What the operating system answers where the place or the user's rights are at fault, and never our code."""
-_FOLDERS = re.compile(r"""(?<![\w.:/~\\-])(?:/|[A-Za-z]:[/\\])(?:[^\s/\\:'"<>,;()]+[/\\])*(?=\w)""")
-"""The folders of an absolute path inside a text; what follows is the file's own name."""
 
 
 def as_path(given: object, *, name: str, what: str) -> Path:
@@ -54,24 +55,6 @@ def as_path(given: object, *, name: str, what: str) -> Path:
     if isinstance(given, str | os.PathLike):
         return Path(given)
     raise TypeError(f"{name} is {short(given)}, expected {what}, as a text or a Path")
-
-
-def short(given: object) -> str:
-    """Return a value as it stands in a message: itself where that is short, and its type."""
-    text, kind = repr(given), type(given).__name__
-    return f"{text} ({kind})" if len(text) <= 60 and "\n" not in text else f"of type {kind}"
-
-
-def without_folders(values: Any) -> Any:
-    """Return a text with every absolute path in it cut down to its last name; in lists and mappings each text.
-
-    What people share (results, reports, embeddings) tells nobody how their disks and accounts are called.
-    """
-    if isinstance(values, str):
-        return _FOLDERS.sub("", values)
-    if isinstance(values, Mapping):
-        return {key: without_folders(value) for key, value in values.items()}
-    return [without_folders(value) for value in values] if isinstance(values, list | tuple) else values
 
 
 def check_format(found: object, *, known: int, what: str, remedy: str) -> None:
@@ -100,12 +83,14 @@ def this_host() -> str:
     return re.sub(r"[^A-Za-z0-9_.]", "_", socket.gethostname())[:40] or "host"
 
 
-def part_path(path: Path) -> Path:
-    """Return a temporary name beside `path`.
+def part_prefix() -> str:
+    """Return how temporary names of this process begin, by which `remove_parts` tells what dead ones left."""
+    return f".part-{this_host()}-{os.getpid()}-"
 
-    It tells host and process, so that the next start can tell what a dead process has left (`remove_parts`).
-    """
-    return path.with_name(f".part-{this_host()}-{os.getpid()}-{secrets.token_hex(4)}{path.suffix}")
+
+def part_path(path: Path) -> Path:
+    """Return a temporary name beside `path`, of the same kind of file."""
+    return path.with_name(f"{part_prefix()}{secrets.token_hex(4)}{path.suffix}")
 
 
 @contextlib.contextmanager
@@ -300,7 +285,7 @@ def to_disk(path: Path) -> None:
 
 def remove_parts(folder: Path) -> None:
     """Remove what processes that have ended left half-written directly in `folder`."""
-    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as files:
+    with contextlib.suppress(OSError), os.scandir(folder) as files:
         for file in files:
             _remove_if_abandoned(Path(file.path))
 
@@ -309,7 +294,7 @@ def _remove_if_abandoned(path: Path) -> None:
     match = _PART.match(path.name)
     if match is None:
         return
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # gone meanwhile, or of another user: writing will tell what is amiss
         # Another machine's process cannot be asked; a number may have been given to a new process. Both are judged
         # by the clock: whoever still writes has written within the hour.
         idle_seconds = time.time() - max(part.lstat().st_mtime for part in (path, *path.rglob("*")))
@@ -373,6 +358,8 @@ def refusal(error: BaseException, folder: Path) -> UserError | None:
     """Return the user's error for what the operating system refused under `folder`; None for an error of our code."""
     if is_full(error):
         return full_disk_error(folder)
+    if isinstance(error, FileNotFoundError) and _NO_PLACE in str(error):
+        return UserError(f"no folder for temporary files can be written, or all are full: {error.strerror}; set TMPDIR")
     if not isinstance(error, OSError) or error.errno not in _REFUSALS:
         return None
     place = error.filename if isinstance(error.filename, str | os.PathLike) else folder

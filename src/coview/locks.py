@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import logging
+import multiprocessing
 import shutil
 import tempfile
 import time
@@ -12,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from coview.errors import UserError
-from coview.files import writing_error
+from coview.files import part_prefix, remove_parts, writing_error
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +49,32 @@ def folder_lock(path: Path, *, otherwise: str, wait_seconds: float = 0.0) -> Ite
         yield
 
 
+@contextlib.contextmanager
+def temporary_file(data: bytes, *, suffix: str) -> Iterator[Path]:
+    """Give a file that holds these bytes until the end of the block; after a kill `sweep_temporary_folders` removes it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with tempfile.NamedTemporaryFile(prefix=part_prefix(), suffix=suffix) as file:
+        file.write(data)
+        file.flush()
+        yield Path(file.name)
+
+
 SHARED_MEMORY = Path("/dev/shm")
 """Where Linux has memory as a file system; other systems have none there."""
+
+
+def why_no_processes() -> str:
+    """Return why processes cannot work together here, "" where they can: their semaphores lie in shared memory."""
+    try:
+        multiprocessing.Lock()
+    except OSError as error:
+        return f"processes cannot work together here: {SHARED_MEMORY} takes no semaphore ({error.strerror or error})"
+    return ""
+
+
 _TEMPORARY, _HELD = "coview-", ".held"
 _YOUNG_SECONDS = 60.0
 
@@ -76,8 +101,13 @@ def temporary_folder(place: Path | None = None) -> Iterator[Path]:
 
 
 def sweep_temporary_folders() -> None:
-    """Remove the temporary folders of commands that were killed: those of ours whose lock nobody holds any more."""
-    for folder in [found for place in {Path(tempfile.gettempdir()), SHARED_MEMORY} for found in _temporary_in(place)]:
+    """Remove what commands that were killed left: temporary files, and folders of ours whose lock nobody holds."""
+    places = {SHARED_MEMORY}
+    with contextlib.suppress(FileNotFoundError):  # where nothing can be written nothing is left, either
+        places.add(Path(tempfile.gettempdir()))
+    for place in places:
+        remove_parts(place)
+    for folder in [found for place in places for found in _temporary_in(place)]:
         with contextlib.suppress(OSError, Timeout):
             # One just made may not be held yet.
             if time.time() - (folder / _HELD).stat().st_mtime < _YOUNG_SECONDS:

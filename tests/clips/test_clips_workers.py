@@ -1,7 +1,10 @@
 """How batches come back from decoding processes: through shared memory, or without it, and always the same."""
 
 import errno
+import logging
+import multiprocessing
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,9 +12,12 @@ import torch
 from clips_fakes import NumberedView, OtherView, numbered_data, one_epoch
 
 from coview.clips.samples import ClipSamples
-from coview.clips.workers import _Packed, remark_on_shared_memory
-from coview.config import ClipSettings
+from coview.clips.workers import _Packed, remark_on_shared_memory, worker_loader
+from coview.config import ClipSettings, TrainingSettings
+from coview.errors import UserError
 from coview.locks import SHARED_MEMORY
+from coview.training.video_feed import choose_workers
+from small_run import small_config
 
 CLIP = ClipSettings(num_blocks=2, block_length=2, frame_stride=1)
 LARGE = {f"v{number}": (90, 120) for number in range(20)}
@@ -68,3 +74,17 @@ def test_too_little_shared_memory_is_said(monkeypatch):
     assert "--shm-size" in said
     monkeypatch.setattr("coview.clips.workers.free_shared_memory", lambda: None)
     assert remark_on_shared_memory(300 * 2**20) == ""
+
+
+def test_without_semaphores_threads_decode_and_processes_are_refused(tmp_path, monkeypatch, caplog):
+    def no_semaphore():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(multiprocessing, "Lock", no_semaphore)
+    settings = TrainingSettings(workers=2, worker_kind="processes")
+    with caplog.at_level(logging.WARNING, "coview"):
+        assert choose_workers(replace(small_config(), training=settings)) == (2, "threads")
+    assert "takes no semaphore (No space left on device); threads decode" in caplog.text
+    assert choose_workers(replace(small_config(), training=replace(settings, workers=0)))[0] == 0
+    with pytest.raises(UserError, match="takes no semaphore.*take threads"):
+        next(worker_loader(large_clips(tmp_path), iter([[(0, 0)]]), collate=list, workers=1))

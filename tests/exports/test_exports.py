@@ -267,6 +267,16 @@ def test_a_folder_that_is_taken_stays_as_it_is(small, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+def test_a_link_may_name_the_folder(small, tmp_path):
+    (tmp_path / "real").mkdir()
+    for link, real in (("link", "real"), ("dangling", "new")):
+        (tmp_path / link).symlink_to(real)
+        coview.export(small.run, tmp_path / link, format="hf")
+        assert (tmp_path / link).is_symlink()
+        assert (tmp_path / real / "model.safetensors").is_file()
+    assert len(list(tmp_path.iterdir())) == 4
+
+
 def test_what_a_killed_export_left_is_removed_by_the_next(small, tmp_path):
     left = [tmp_path / f".part-{this_host()}-{number}-01234567" for number in (2**22 + 1, os.getpid())]
     for folder in left:

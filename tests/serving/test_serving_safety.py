@@ -192,8 +192,9 @@ def test_mistakes_are_named(place, tmp_path, monkeypatch):
 
 
 SLOW_SERVER = """
-import asyncio
+import asyncio, signal
 import coview.serving.server as server
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 async def app(scope, receive, send):
     while scope["type"] == "lifespan":
         event = (await receive())["type"]
@@ -208,14 +209,15 @@ server.serve("index", port=0, say=lambda words: print(words.splitlines()[1], flu
 """
 
 
-def test_ctrl_c_in_the_midst_of_a_film_shows_no_traceback():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_being_stopped_in_the_midst_of_a_film_shows_no_traceback(number):
     command = [sys.executable, "-c", SLOW_SERVER]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         address = urlsplit(process.stdout.readline().strip())
         with socket.create_connection((address.hostname, address.port)) as asking:
             asking.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             assert process.stdout.readline() == "asked\n"
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             _, errors = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "Traceback" not in errors

@@ -1,3 +1,5 @@
+import errno
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -104,3 +106,14 @@ def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"holiday.mp4": b"film"}
     with pytest.raises(UserError, match="cannot write synthetic clips"):
         write_synthetic(tmp_path / "holiday.mp4" / "clips", SMALL)
+
+
+def test_where_processes_cannot_work_together_one_renders(
+    tmp_path: Path, written: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_semaphore() -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(multiprocessing, "Lock", no_semaphore)
+    write_synthetic(tmp_path / "clips", SMALL, workers=2)
+    assert contents(tmp_path / "clips") == contents(written)

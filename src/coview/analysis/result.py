@@ -17,7 +17,8 @@ from coview.analysis.figure import Figure
 from coview.config import as_plain
 from coview.errors import UserError
 from coview.evaluation.results.result import OfData, read_usable
-from coview.files import check_format, hash_file, read_json, without_folders, write_bytes, write_json, write_text
+from coview.files import check_format, hash_file, read_json, write_bytes, write_json, write_text
+from coview.wording import without_folders
 
 logger = logging.getLogger(__name__)
 

@@ -22,9 +22,8 @@ from coview.embedding.run import Run
 from coview.errors import UserError
 from coview.evaluation.pixel_baselines import cached_pixels
 from coview.evaluation.results.provenance import describe_origin
-from coview.files import short
 from coview.registry import did_you_mean
-from coview.wording import counted
+from coview.wording import counted, short
 
 logger = logging.getLogger(__name__)
 

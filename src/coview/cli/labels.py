@@ -11,10 +11,10 @@ from coview.cli.command import Command, Settings
 from coview.cli.encoding import one_line
 from coview.cli.findings import IndexFolder, print_table
 from coview.errors import UserError
+from coview.wording import counted
 
 if TYPE_CHECKING:
     from coview.collection.labels import Label
-    from coview.wording import counted
 
 Action = Annotated[Literal["import", "export", "show", "undo"], tyro.conf.Positional, tyro.conf.arg(metavar="ACTION")]
 File = Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]

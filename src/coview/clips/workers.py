@@ -27,7 +27,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from coview.errors import UserError
-from coview.locks import SHARED_MEMORY, temporary_folder
+from coview.locks import SHARED_MEMORY, temporary_folder, why_no_processes
 from coview.stopping import leave_stopping_to_parent, stop_signals_held_back
 
 logger = logging.getLogger(__name__)
@@ -198,6 +198,8 @@ def worker_loader(
     Raises:
         UserError: raised by the data set, or a worker died.
     """
+    if why := why_no_processes():
+        raise UserError(f"{why}; give more (in a container: --shm-size 2g), or take threads")
     with ExitStack() as held:
         folder = held.enter_context(_shared_folder())
         start = partial(_start_worker, parent=os.getpid(), folder=folder)

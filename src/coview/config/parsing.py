@@ -10,8 +10,8 @@ from typing import Any, TypeVar, cast
 import pydantic
 
 from coview.errors import UserError
-from coview.files import short
 from coview.registry import did_you_mean
+from coview.wording import short
 
 S = TypeVar("S")
 _STRICT = pydantic.ConfigDict(extra="forbid", allow_inf_nan=False)

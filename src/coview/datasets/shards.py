@@ -5,7 +5,6 @@ The tars are laid out as WebDataset has them (a sample's files follow one anothe
 as from a folder: the same ones, in the same order, from any step on and by any number of workers.
 """
 
-import tempfile
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ import pyarrow as pa
 
 from coview.datasets.sealed_table import read_sealed
 from coview.errors import UserError, VideoError
+from coview.locks import temporary_file
 from coview.remote import is_remote, read_part
 
 INDEX_NAME = "shards.parquet"
@@ -121,11 +121,8 @@ class Shards:
     @contextmanager
     def file(self, view: str, video_id: str, suffix: str) -> Iterator[Path]:
         """Give a stored file under a path of its own until the end of the block; raises as `read`."""
-        data = self.read(view, video_id)
-        with tempfile.NamedTemporaryFile(prefix="coview-", suffix=suffix) as file:
-            file.write(data)
-            file.flush()
-            yield Path(file.name)
+        with temporary_file(self.read(view, video_id), suffix=suffix) as path:
+            yield path
 
     def sizes(self, view: str) -> dict[str, int]:
         """Return video id -> bytes of every file of a view."""

@@ -18,8 +18,9 @@ from coview.config import as_plain
 from coview.datasets.sealed_table import read_sealed, write_sealed
 from coview.datatypes import check_shape
 from coview.errors import UserError
-from coview.files import atomic_path, refusal, without_folders
+from coview.files import atomic_path, refusal
 from coview.registry import did_you_mean
+from coview.wording import without_folders
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,6 +1,7 @@
 """`coview export`: a run -> ONNX, a torch.export program or a folder for a model hub, compared with the run itself."""
 
 import contextlib
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -181,17 +182,18 @@ def _new_folder(folder: Path) -> Iterator[Path]:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder} is not empty; choose another folder (--out)")
-    require_writable(folder)
-    aside = part_path(folder)
+    place = Path(os.path.realpath(folder))  # a link to a folder stays one
+    require_writable(place)
+    aside = part_path(place)
     try:
         with disk_errors(folder):
             aside.mkdir()
             named = aside / folder.name  # so that what is written speaks of it by its own name
             named.mkdir()
             yield named
-            if folder.exists():
-                folder.rmdir()
-            named.rename(folder)
+            if place.exists():
+                place.rmdir()
+            named.rename(place)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

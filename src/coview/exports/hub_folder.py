@@ -14,9 +14,10 @@ from coview.config import as_plain, write_yaml
 from coview.embedding.run import Run
 from coview.exports.card import write_card
 from coview.exports.description import Description
-from coview.files import without_folders, write_json, write_sums
+from coview.files import write_json, write_sums
 from coview.training.checkpoint import META, WEIGHTS
 from coview.training.runfolder import RESOLVED
+from coview.wording import without_folders
 
 
 def write_hub_folder(run: Run, description: Description, folder: Path) -> None:

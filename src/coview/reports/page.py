@@ -17,7 +17,7 @@ from coview import __version__
 from coview.datasets.prepared import PreparedDataset
 from coview.embedding.run import Run
 from coview.errors import UserError
-from coview.files import as_path, without_folders, write_text
+from coview.files import as_path, write_text
 from coview.reports import analysis_sections, sections
 from coview.reports.charts import number
 from coview.reports.facts import RunFacts, gather
@@ -26,6 +26,7 @@ from coview.reports.overview import overview
 from coview.reports.pictures import Album
 from coview.reports.words import counted, duration, interval_text, score_text, shown_path
 from coview.views.opened import open_views
+from coview.wording import without_folders
 
 logger = logging.getLogger(__name__)
 

@@ -1,7 +1,6 @@
 """Serve the page of an index until Ctrl-C."""
 
 import asyncio
-import contextlib
 import errno
 import logging
 import secrets
@@ -18,6 +17,7 @@ from coview.collection.opening import open_index
 from coview.errors import UserError
 from coview.serving.app import create_app
 from coview.serving.safety import is_loopback
+from coview.stopping import stop_signals_to
 
 HOST, PORT = "127.0.0.1", 8765
 _OPEN_AFTER_SECONDS = 0.7
@@ -58,8 +58,9 @@ def serve(
     say(f"{opened!r}\n{address}\nEnd with Ctrl-C. The API is described at {place}docs")
     if open_browser:
         threading.Timer(_OPEN_AFTER_SECONDS, webbrowser.open, [address]).start()
-    with listening, contextlib.suppress(KeyboardInterrupt):  # how a server is ended
-        uvicorn.Server(config).run(sockets=[listening])
+    server = uvicorn.Server(config)
+    with listening, stop_signals_to(server.handle_exit):  # of which uvicorn itself leaves SIGHUP out
+        server.run(sockets=[listening])
 
 
 def is_worth_a_line(record: logging.LogRecord) -> bool:

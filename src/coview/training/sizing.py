@@ -3,10 +3,8 @@
 import logging
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from coview.clips.loader import steps_per_epoch
@@ -14,6 +12,7 @@ from coview.config import RunConfig
 from coview.config.files import load_config
 from coview.datasets.prepared import PreparedDataset
 from coview.errors import UserError
+from coview.locks import temporary_folder
 from coview.training.building import select_videos
 from coview.training.choices import Choice, Footage, Machine, choose_config
 from coview.training.pretrain import pretrain
@@ -129,11 +128,11 @@ def seconds_per_step(config: RunConfig, data: PreparedDataset, *, device: str = 
     short = load_config(
         config, {"training.max_steps": WARM_UP_STEPS + TIMED_STEPS, EPOCHS: WARM_UP_STEPS + TIMED_STEPS}
     )
-    with tempfile.TemporaryDirectory(prefix="coview-sizing-") as folder:
+    with temporary_folder() as folder:
         pretrain(
             short,
             data=data.root,
-            out=Path(folder) / "run",
+            out=folder / "run",
             device=device,
             progress=lambda done, total, amounts: done_at.append(time.monotonic()),
         )

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any, ClassVar, final
 
 from coview.errors import MissingExtraError, UserError
-from coview.files import disk_errors, without_folders, write_json
+from coview.files import disk_errors, write_json
 from coview.registry import did_you_mean
+from coview.wording import without_folders
 
 logger = logging.getLogger(__name__)
 

@@ -18,6 +18,7 @@ from coview.datasets.prepared import PreparedDataset
 from coview.datasets.video_rows import numbers_of, value_of
 from coview.datatypes import ClipBatch, VideoEntry, ViewBatch
 from coview.errors import UserError
+from coview.locks import why_no_processes
 from coview.training.distributed import Processes
 from coview.training.transfer import sent_ahead
 from coview.views import View
@@ -187,13 +188,17 @@ class VideoFeed:
 
 def choose_workers(config: RunConfig) -> tuple[int, WorkerKind]:
     """Return how many workers a run has and what they are: as set, else as suits this process's share of the cores."""
-    workers, kind = config.training.workers, config.training.worker_kind
-    return default_workers() if workers is None else workers, default_worker_kind() if kind == "auto" else kind
+    workers = default_workers() if config.training.workers is None else config.training.workers
+    kind = default_worker_kind() if config.training.worker_kind == "auto" else config.training.worker_kind
+    if workers and kind == "processes" and (why := why_no_processes()):
+        logger.warning("%s; threads decode, which gives the same batches", why)
+        kind = "threads"
+    return workers, kind
 
 
 def default_worker_kind() -> WorkerKind:
-    """Return threads where this process has few cores."""
-    return "threads" if _cores() <= MOST_CORES_FOR_THREADS else "processes"
+    """Return threads where this process has few cores, or processes cannot work together."""
+    return "threads" if _cores() <= MOST_CORES_FOR_THREADS or why_no_processes() else "processes"
 
 
 def default_workers() -> int:

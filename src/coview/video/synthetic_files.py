@@ -20,6 +20,7 @@ from coview.datasets.synthetic.settings import SyntheticSettings, action_of, cli
 from coview.datasets.synthetic.truth import TRUTH_FOLDER, Truth, write_truth
 from coview.errors import UserError
 from coview.files import atomic_path, remove_parts
+from coview.locks import why_no_processes
 from coview.stopping import leave_stopping_to_parent
 from coview.video.encode import Preset
 from coview.video.stored import write_rgb
@@ -103,7 +104,7 @@ def _claim(out: Path, settings: SyntheticSettings) -> None:
 def _write_clips(out: Path, settings: SyntheticSettings, indices: Sequence[int], *, workers: int) -> Iterator[None]:
     """Write the clips of these indices, yielding after each."""
     write = partial(_write_clip, out, settings)
-    if workers <= 1 or len(indices) <= 1:
+    if workers <= 1 or len(indices) <= 1 or why_no_processes():
         for index in indices:
             write(index)
             yield

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from coview.config import as_plain
 from coview.errors import UserError
 from coview.evaluation.metrics.base import Scale
-from coview.files import check_format, read_json, without_folders, write_json
+from coview.files import check_format, read_json, write_json
 from coview.registry import did_you_mean
+from coview.wording import without_folders
 
 if TYPE_CHECKING:
     import pandas as pd
