@@ -60,5 +60,5 @@ class CMC(Method):
     def forward(self, batch: ViewBatch | Mapping[str, Tensor], progress: Progress | None = None) -> LossOutput:
         """Return the mean InfoNCE of all ordered pairs of views; clips are (B, 1, C, T, size, size)."""
         batch, progress = self.receive(batch, progress)
-        clips, pooled = project_clips(self, self.heads, batch, progress.stage.views)
-        return contrast_clips(self, clips, pooled, own_negatives=False)
+        clips = project_clips(self, self.heads, batch, progress.stage.views)
+        return contrast_clips(self, clips, own_negatives=False)

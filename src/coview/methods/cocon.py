@@ -22,6 +22,7 @@ from coview.methods.dense_predictor import (
     predict_view,
     trainable_parts,
 )
+from coview.methods.leading_views import check_leading_views
 from coview.methods.teacher import TeacherSettings, TeacherTerm
 
 TOGETHER = "together"
@@ -103,10 +104,7 @@ class CoCon(Method):
             raise UserError(
                 "method.single_view_epochs and method.cooperation_epochs are both 0: nothing would be trained"
             )
-        if unknown := [view for view in own.leading_views if view not in self.views]:
-            raise UserError(f"method.leading_views has {unknown[0]!r}, expected some of: {', '.join(self.views)}")
-        if own.leading_views and set(self.views) <= set(own.leading_views):
-            raise UserError("method.leading_views has all views: none is left to follow; leave at least one out")
+        check_leading_views(own.leading_views, self.views)
         self._teacher = TeacherTerm(own, self.views, temperature=own.teacher_temperature, num_blocks=num_blocks)
         self.predictors = build_predictors(encoders, predict_blocks=own.predict_blocks, dropout=own.dropout)
 

@@ -15,6 +15,22 @@ from coview.losses.cooperation import pooled_blocks
 from coview.losses.dense_prediction import DensePrediction, dense_prediction
 
 
+def cut_blocks(clips: Tensor, *, num_blocks: int) -> Tensor:
+    """Cut clips (n, C, T, H, W), T = N * L, into their blocks (n*N, C, L, H, W); those of a clip lie in turn.
+
+    Raises:
+        UserError: T is no multiple of N.
+    """
+    if clips.shape[2] % num_blocks:
+        raise UserError(f"clips of {clips.shape[2]} frames cannot be cut into {num_blocks} blocks of equal length")
+    return rearrange(clips, "b c (n l) h w -> (b n) c l h w", n=num_blocks)
+
+
+def average_time(maps: Tensor, *, num_blocks: int) -> Tensor:
+    """Turn the maps of blocks (n*N, D, T', S, S) into (n, N, D, S, S) float32, averaged over what is left of time."""
+    return rearrange(maps.float().mean(dim=2), "(b n) d h w -> b n d h w", n=num_blocks)
+
+
 def encode_blocks(encode: Callable[[Tensor], Tensor], clips: Tensor, *, num_blocks: int) -> Tensor:
     """Encode each block of a clip by itself and average over what is left of time.
 
@@ -29,11 +45,7 @@ def encode_blocks(encode: Callable[[Tensor], Tensor], clips: Tensor, *, num_bloc
     Raises:
         UserError: T is no multiple of N.
     """
-    if clips.shape[2] % num_blocks:
-        raise UserError(f"clips of {clips.shape[2]} frames cannot be cut into {num_blocks} blocks of equal length")
-    blocks = rearrange(clips, "b c (n l) h w -> (b n) c l h w", n=num_blocks)
-    feature_map = encode(blocks)  # (B*N, D, T', S, S)
-    return rearrange(feature_map.float().mean(dim=2), "(b n) d h w -> b n d h w", n=num_blocks)
+    return average_time(encode(cut_blocks(clips, num_blocks=num_blocks)), num_blocks=num_blocks)
 
 
 def pool_block_maps(maps: Tensor, *, max_pool_from: int = 2) -> Tensor:
@@ -130,7 +142,11 @@ def predict_view(
     temperature: float,
 ) -> ViewPrediction:
     """Encode the clips (B, C, T, H, W) of one view, predict their last blocks and score that (CoCon, eq. 1)."""
-    blocks = encode_blocks(encode, clips, num_blocks=num_blocks)
+    return score_prediction(predictor, encode_blocks(encode, clips, num_blocks=num_blocks), temperature=temperature)
+
+
+def score_prediction(predictor: DensePredictor, blocks: Tensor, *, temperature: float) -> ViewPrediction:
+    """Predict the last of the block maps (B, N, D, S, S) of one view and score that."""
     prediction = predictor(blocks)
     score = dense_prediction(prediction.predicted, prediction.target, temperature=temperature)
     return ViewPrediction(score, prediction, blocks)
