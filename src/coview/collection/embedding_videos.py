@@ -28,7 +28,7 @@ from coview.preparation.pool import run_pool
 from coview.preparation.record import fold_outcome
 from coview.preparation.settings import PrepareSettings, build_views
 from coview.preparation.video import VideoTask, prepare_video
-from coview.training.checkpoint import WEIGHTS
+from coview.training.checkpoint import hash_weights
 from coview.training.distributed import choose_device
 from coview.video.decode import decode_frames, stored_fps
 from coview.video.header import FALLBACK_FPS
@@ -62,15 +62,13 @@ class Embedded:
 
 def run_identity(run: Run) -> str:
     """Return a hash of all that vectors of a run depend on: its weights and how clips, views and features are made."""
-    with (run.checkpoint / WEIGHTS).open("rb") as file:
-        weights = hashlib.file_digest(file, "sha256").hexdigest()
     config, data = as_plain(run.config), run.resolved["data"]
     for given in config["views"].values():  # as before there was such a setting: older indexes and heads stay right
         if given.get("encoder") is None:
             given.pop("encoder", None)
     parts = {
         "features": FORMAT,
-        "weights": weights,
+        "weights": hash_weights(run.checkpoint),
         "config": {name: config[name] for name in ("views", "method", "encoder", "clip")},
         "channels": as_plain(run.resolved["channels"]),
         "data": as_plain({"views": {view: data["views"][view] for view in run.views}, "storage": data["storage"]}),

@@ -87,7 +87,7 @@ class Run:
             raise UserError(
                 f"{path} is not a run: it has no {RESOLVED}; make one with: coview pretrain CONFIG --out {path}"
             )
-        chosen = latest_checkpoint(path) if checkpoint is None else None
+        chosen = latest_checkpoint(path, is_to_train=False) if checkpoint is None else None
         if checkpoint is not None:
             names = {folder.name: folder for folder in checkpoints(path)}
             if checkpoint not in names:

@@ -152,8 +152,12 @@ def checkpoints(run: Path, *, stage: str | None = None) -> list[Path]:
     return [path for *_, path in sorted(found)]
 
 
-def latest_checkpoint(run: Path) -> Path | None:
+def latest_checkpoint(run: Path, *, is_to_train: bool = True) -> Path | None:
     """Return the newest sound checkpoint of a run, None where there is none yet; tells of newer ones that are damaged.
+
+    Args:
+        run: its folder.
+        is_to_train: the state of training has to be sound, too; otherwise it is not looked at.
 
     Raises:
         UserError: there are checkpoints, and every one of them is damaged.
@@ -161,7 +165,7 @@ def latest_checkpoint(run: Path) -> Path | None:
     damaged = []
     for path in reversed(checkpoints(run)):
         try:
-            _require_sound(path)
+            _require_sound(path, with_state=is_to_train)
         except DamagedCheckpointError as error:
             damaged.append(str(error))
         else:
@@ -182,11 +186,11 @@ def _warn_once(text: str) -> None:
     logger.warning("%s", text)
 
 
-def _require_sound(path: Path) -> None:
-    """Check all files of a checkpoint against their checksums; one that has none is read."""
+def _require_sound(path: Path, *, with_state: bool) -> None:
+    """Check the files of a checkpoint against their checksums; one that has none is read."""
     if not (path / SUMS).is_file():
-        load_checkpoint(path)
-    for name in (WEIGHTS, STATE, META):
+        (load_checkpoint if with_state else read_weights)(path)
+    for name in (WEIGHTS, META, *([STATE] if with_state else [])):
         _require_as_written(path, name)
 
 
@@ -243,6 +247,16 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         return safetensors.torch.load_file(path / WEIGHTS)
     except Exception as error:
         raise _damaged(path, WEIGHTS, error) from error
+
+
+def hash_weights(path: Path) -> str:
+    """Return the SHA-256 of a checkpoint's weights, which is taken once in a process.
+
+    Raises:
+        OSError: they cannot be read.
+    """
+    stamp = (path / WEIGHTS).stat()
+    return _hash_of(path / WEIGHTS, stamp.st_size, stamp.st_mtime_ns)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
