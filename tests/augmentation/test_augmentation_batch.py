@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from coview.augmentation.batch import augment, centre, cropped
+from coview.augmentation.batch import augment, centre, centre_windows, cropped
 from coview.augmentation.colour import apply_colours, stack_colours
 from coview.augmentation.geometry import Crop, crops_of_a_picture
 from coview.augmentation.operations import build_operations
 from coview.clips.samples import ClipSample, collate
+from coview.clips.windows import VideoWindows
 from coview.config import AugmentSettings, ViewInput
 from coview.datatypes import ClipBatch, ViewBatch, random_generator
 from coview.errors import UserError
@@ -337,3 +338,42 @@ def test_gpu_equals_cpu() -> None:
     for name in VIEWS:
         assert on_gpu.clips[name].device.type == "cuda"
         torch.testing.assert_close(on_gpu.clips[name].cpu(), on_cpu.clips[name], atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_windows_are_rendered_as_they_are_one_by_one(threads: int) -> None:
+    """Pictures that several windows show are made once; views that are no pictures as whole windows."""
+    views, inputs = {**VIEWS, "pose": PoseView(PoseView.Options())}, {**INPUTS, "pose": ViewInput(size=16)}
+    videos = []
+    for number, places in enumerate(([[0, 1, 2, 3], [2, 3, 4, 5], [4, 5, 6, 6]], [[0, 0, 0, 0]])):
+        count, height = 1 + max(max(window) for window in places), 20 + 7 * number
+        points = np.random.default_rng(number).random((count, 2, 17, 3)).astype(np.float32)
+        frames = {
+            "rgb": noise(count, height, 26, 3, seed=number),
+            "flow": noise(count, height, 26, 2, seed=9),
+            "pose": points,
+        }
+        numbers = 3 * np.arange(count)
+        videos.append(
+            VideoWindows(
+                {name: torch.from_numpy(values) for name, values in frames.items()},
+                torch.tensor(places),
+                torch.from_numpy(numbers[np.array(places)]),
+                entry_index=number,
+            )
+        )
+    assert videos[0].each_frame_once().frame_indices.tolist() == [[0, 3, 6, 9, 12, 15, 18]]
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        together = centre_windows(videos, views, inputs, device=CPU)
+        for name, clips in together.items():
+            alone = [
+                centre(collate([sample]), views, inputs, device=CPU).clips[name][:, 0]
+                for video in videos
+                for sample in video.samples()
+            ]
+            assert torch.equal(clips, torch.cat(alone))
+            assert clips.is_contiguous(memory_format=torch.channels_last_3d)
+    finally:
+        torch.set_num_threads(before)

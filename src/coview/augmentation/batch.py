@@ -5,7 +5,7 @@ operation.
 """
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -15,6 +15,8 @@ from coview.augmentation.changes import Changes, apply_operations, render_in_ste
 from coview.augmentation.colour import Colour
 from coview.augmentation.geometry import CENTRE, Crop, crop_geometry, draw_geometry
 from coview.augmentation.operations import build_operations
+from coview.clips.samples import collate
+from coview.clips.windows import VideoWindows
 from coview.config import AugmentSettings, ViewInput
 from coview.datatypes import ClipBatch, ViewBatch, random_generator
 from coview.errors import UserError
@@ -111,6 +113,44 @@ def cropped(
     return _rendered(batch, views, inputs, lambda view: changes, device)
 
 
+def centre_windows(
+    videos: Sequence[VideoWindows], views: Mapping[str, View], inputs: Mapping[str, ViewInput], *, device: torch.device
+) -> dict[str, Tensor]:
+    """Render windows as `centre` does; a picture that several of them show is made once.
+
+    Args:
+        videos: windows of some videos.
+        views: view name -> view, of at least those that the windows have.
+        inputs: view name -> size and channels of its encoder's input.
+        device: where the work is done and the result lies.
+
+    Returns:
+        View name -> (W, C, T, size, size), the windows of all videos in order, their channels last in memory.
+    """
+    rendered: dict[str, list[Tensor]] = {name: [] for name in videos[0].frames}
+    for windows in videos:
+        each_once, as_shown = collate([windows.each_frame_once()]), None
+        for name, parts in rendered.items():
+            if _is_rendered_by_frame(views[name], each_once.frame_sizes.get(name), device):
+                frames = _render_view(each_once, views[name], inputs[name], _centred(each_once), device)[0, 0]
+                parts.append(frames.movedim(0, -1)[windows.places])  # (U, size, size, C) to (W, T, size, size, C)
+            else:
+                as_shown = as_shown or collate(windows.samples())
+                clips = _render_view(as_shown, views[name], inputs[name], _centred(as_shown), device)[:, 0]
+                parts.append(clips.movedim(1, -1))
+    joined = {name: parts[0] if len(parts) == 1 else torch.cat(parts) for name, parts in rendered.items()}
+    return {name: clips.movedim(-1, 1) for name, clips in joined.items()}
+
+
+def _centred(batch: ClipBatch) -> Changes:
+    return Changes(crop_geometry(_picture_sizes(batch), CENTRE))
+
+
+def _is_rendered_by_frame(view: View, sizes: Tensor | None, device: torch.device) -> bool:
+    """Say whether nothing but a frame itself decides how it is rendered, and one pass does it."""
+    return device.type == "cpu" and view.scale is not None and sizes is not None
+
+
 def _picture_sizes(batch: ClipBatch) -> Tensor:
     """Return (B*M, 2), the height and width of the first image-like view; a square where there is none."""
     count, num_clips, _ = batch.frame_indices.shape
@@ -147,7 +187,9 @@ def _render_view(batch: ClipBatch, view: View, given: ViewInput, changes: Change
     out = torch.empty(count, num_frames, given.size, given.size, channels, device=device)
     out[..., view.channels :] = 0  # pad_channels
     filled = out[..., : view.channels]
-    if device.type == "cpu" and view.scale is not None and sizes is not None:
+    if _is_rendered_by_frame(view, sizes, device):
+        assert view.scale is not None
+        assert sizes is not None
         from coview.augmentation.fused import fill_clips, split_fused  # numba loads only where it is used
 
         fused, further = split_fused(changes, view)

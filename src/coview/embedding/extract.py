@@ -9,12 +9,12 @@ from einops import rearrange, reduce
 from numpy.typing import NDArray
 from torch import Tensor
 
-from coview.augmentation.batch import centre
+from coview.augmentation.batch import centre_windows
 from coview.clips.frame_memory import FrameMemory
-from coview.clips.windows import WindowDataset, evaluation_batches
+from coview.clips.windows import WindowDataset, window_batches
 from coview.config import ClipSettings, RunConfig, as_plain
 from coview.datasets.prepared import PreparedDataset
-from coview.datatypes import ClipBatch, ProgressSink, VideoEntry, unit
+from coview.datatypes import ProgressSink, VideoEntry, unit
 from coview.embedding.embeddings import Embeddings
 from coview.embedding.precision import place_encoder
 from coview.encoders import Encoder
@@ -95,20 +95,21 @@ def embed_entries(
     kept = _Windows(entries, list(encoders))
     num_windows = 0
     (workers, kind), size = choose_workers(config), config.evaluation.batch_size
-    for batch in evaluation_batches(windows, batch_size=size, workers=workers, kind=kind):
-        clips = centre(batch, views, config.views, device=device).clips
-        places = torch.tensor([rows[row] for row in batch.entry_indices.tolist()], device=device)
+    for videos in window_batches(windows, batch_size=size, workers=workers, kind=kind, finish=list):
+        clips = centre_windows(videos, views, config.views, device=device)
+        owners = [rows[video.entry_index] for video in videos for _ in range(len(video))]
+        places = torch.tensor(owners, device=device)
         for view, encoder in placed.items():
-            features = window_features(encoder, clips[view][:, 0], clip=config.clip, pool=pool)  # (W, D)
+            features = window_features(encoder, clips[view], clip=config.clip, pool=pool)  # (W, D)
             if per_window:
                 kept.features[view].append(features.cpu().numpy())
             else:
                 totals[view].index_add_(0, places, features)
         if per_window:
-            kept.note(batch, places.tolist())
-        num_windows += batch.num_videos
+            kept.note(torch.cat([video.frame_indices for video in videos]), owners)
+        num_windows += len(owners)
         if progress is not None:
-            progress(int(places[-1]) + 1, len(entries), {"windows": num_windows})
+            progress(owners[-1] + 1, len(entries), {"windows": num_windows})
     description = {"windows": num_windows, "clip": as_plain(config.clip), "views": as_plain(config.views)}
     description["precision"] = {view: encoder.precision.dtype_name for view, encoder in placed.items()}
     if per_window:
@@ -133,9 +134,8 @@ class _Windows:
         self.starts: list[float] = []
         self.ends: list[float] = []
 
-    def note(self, batch: ClipBatch, places: Sequence[int]) -> None:
-        """Note whose windows a batch holds, and which seconds they show; nan where the frame rate is not known."""
-        frames = batch.frame_indices[:, 0].numpy()  # (W, T)
+    def note(self, frames: Tensor, places: Sequence[int]) -> None:
+        """Note whose windows (W, T) these are, and which seconds they show; nan where the frame rate is not known."""
         for place, first, last in zip(places, frames[:, 0].tolist(), frames[:, -1].tolist(), strict=True):
             entry = self.entries[place]
             fps = entry.fps or float("nan")
