@@ -13,7 +13,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -31,6 +31,7 @@ _SLOWEST_BYTES = 20_000
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _SAMPLED_BYTES = 2**16
 _PIECE_BYTES = 2**20
+_AT_ONCE = 16
 _ERRORS = {
     "aiohttp": "ClientError",
     "azure.core.exceptions": "AzureError",
@@ -186,6 +187,28 @@ def fetch(
             file.write(piece)
             tell(count / max(size, count))
             look()
+
+
+def remote_sizes(addresses: Sequence[str]) -> list[float | None]:
+    """Return the bytes of files, several looked up at a time; None: it is not there; infinite: the store does not tell.
+
+    Raises:
+        UserError: a store cannot be reached.
+    """
+
+    def look(address: str) -> float | None:
+        def size() -> float | None:
+            system, name = _open(address)
+            try:
+                about = system.info(name)
+            except FileNotFoundError:
+                return None
+            return math.inf if about.get("size") is None else float(about["size"])
+
+        return _ask(address, size)
+
+    with concurrent.futures.ThreadPoolExecutor(_AT_ONCE) as threads:
+        return list(threads.map(look, addresses))
 
 
 def read_part(address: str, *, offset: int, size: int) -> bytes:

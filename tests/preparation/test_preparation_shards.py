@@ -179,3 +179,18 @@ def test_a_damaged_tar_is_told_with_the_video(data: PreparedDataset, tmp_path: P
     last = max(range(len(places)), key=lambda index: places[index].offset)  # type: ignore[union-attr]
     with pytest.raises(UserError, match=rf"of video 'v{last}' in the shards .* it ends before byte"):
         clips[0, last]
+
+
+@pytest.mark.parametrize("place", [None, "memory://bucket/lost"])
+def test_a_tar_that_is_gone_or_cut_off_is_told_before_any_work(
+    data: PreparedDataset, tmp_path: Path, place: str | None
+) -> None:
+    made = write_shards(data, tmp_path / "index", place=place, shard_megabytes=0)
+    made.require_files(["rgb"])
+    assert made.shards is not None
+    system = fsspec.filesystem("file" if place is None else "memory")
+    first, second, *_ = (made.shards.shard_path(name) for name in made.shards.names)
+    system.pipe_file(first, system.cat_file(first)[:600])
+    system.rm(second)
+    with pytest.raises(UserError, match=r"2 tars missing or cut off: 000000.tar, 000001.tar\. .*coview shards"):
+        made.require_files(["rgb"])

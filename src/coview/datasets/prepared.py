@@ -20,7 +20,7 @@ from coview.datatypes import VideoEntry
 from coview.errors import UserError, VideoError
 from coview.files import as_path, check_format, hash_file
 from coview.registry import did_you_mean
-from coview.wording import counted
+from coview.wording import counted, some
 
 FORMAT = 1
 """The "format" of dataset.yaml; raised when older versions of coview could no longer read the folder."""
@@ -257,6 +257,11 @@ class PreparedDataset:
         """
         views = tuple(dict.fromkeys(views))
         self.require_views(views)
+        if self.shards is not None and (gone := self.shards.lost_tars()):
+            raise UserError(
+                f"of the shards of {self.root} in {self.shards.place}, {counted(len(gone), 'tar')} missing or cut off: "
+                f"{some(gone)}. Bring back what is lacking, or write the shards again: coview shards DATA OUT"
+            )
         lost = [name for view in views for name in self._lost_files(view)]
         if lost:
             shown = ", ".join(lost[:3]) + (f" and {len(lost) - 3:,} more" if len(lost) > 3 else "")

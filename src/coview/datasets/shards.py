@@ -7,18 +7,19 @@ as from a folder: the same ones, in the same order, from any step on and by any 
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from coview.datasets.sealed_table import read_sealed
 from coview.errors import UserError, VideoError
 from coview.locks import temporary_file
-from coview.remote import is_remote, read_part
+from coview.remote import is_remote, read_part, remote_sizes
 
 INDEX_NAME = "shards.parquet"
 FOLDER = "shards"
@@ -130,6 +131,22 @@ class Shards:
         start = f"{view}/"
         return {key.removeprefix(start): size for key, size in pairs if key.startswith(start)}
 
+    def lost_tars(self) -> list[str]:
+        """Return the tars that are gone, or end before the last of their files does.
+
+        Raises:
+            UserError: the store cannot be reached.
+        """
+        ends = self._table.append_column("end", pc.add(self._table["offset"], self._table["size"]))
+        last = ends.group_by("shard").aggregate([("end", "max")]).sort_by("shard").to_pydict()
+        paths = [self.shard_path(name) for name in last["shard"]]
+        sizes = remote_sizes(paths) if is_remote(self.place) else [_size(path) for path in paths]
+        return [
+            name
+            for name, end, size in zip(last["shard"], last["end_max"], sizes, strict=True)
+            if size is None or size < end
+        ]
+
     def shard_path(self, name: str) -> str:
         """Return where a tar lies."""
         return f"{self.place}/{name}" if is_remote(self.place) else str(self.root / self.place / name)
@@ -142,3 +159,9 @@ class Shards:
     @cached_property
     def _keys(self) -> Any:
         return self._table["key"].combine_chunks()
+
+
+def _size(path: str) -> int | None:
+    with suppress(FileNotFoundError):
+        return Path(path).stat().st_size
+    return None
