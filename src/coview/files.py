@@ -35,6 +35,7 @@ _REFUSALS = {
     errno.ENOTDIR: "a part of that path is a file, where a folder is needed",
     errno.EISDIR: "it is a folder, where a file is needed",
     errno.EEXIST: "it is a file, where a folder is needed",
+    errno.ENOTEMPTY: "another command has put something there meanwhile",
     errno.EFBIG: "the file is larger than this process may write (ulimit -f)",
     errno.ESTALE: "the network disk has lost the file",
 }

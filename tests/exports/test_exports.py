@@ -19,6 +19,7 @@ from coview.encoders.file import load_encoder
 from coview.errors import MissingExtraError, UserError
 from coview.exports import ExportedEncoder, export
 from coview.exports.description import Description
+from coview.exports.exporting import _new_folder
 from coview.exports.frames import crop_frames
 from coview.exports.parity import Parity, answer_eagerly, check_parity, random_clips
 from coview.files import this_host
@@ -265,6 +266,17 @@ def test_a_folder_that_is_taken_stays_as_it_is(small, tmp_path):
     with pytest.raises(UserError, match="is not empty; choose another folder"):
         export(small.run, tmp_path, format="hf")
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_what_another_command_wrote_there_meanwhile_stays(tmp_path):
+    def write():
+        with _new_folder(tmp_path / "a"):
+            (tmp_path / "a").mkdir()
+            (tmp_path / "a" / "theirs").touch()
+
+    with pytest.raises(UserError, match="another command has put something there meanwhile"):
+        write()
+    assert [path.name for path in tmp_path.rglob("*")] == ["a", "theirs"]
 
 
 def test_a_link_may_name_the_folder(small, tmp_path):
