@@ -98,7 +98,16 @@ def run_arguments(arguments: Sequence[str]) -> int:
     name = words[0]
     if name not in COMMANDS:
         raise UserError(f"unknown command {name!r}{did_you_mean(name, COMMANDS) or '.'} Known: {', '.join(COMMANDS)}.")
+    _require_folder()
     return run_words(COMMANDS[name], words[1:], name=name)
+
+
+def _require_folder() -> None:
+    """Make sure that the current folder is there: paths start from it, and torch does not load without."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UserError("the current folder is not there any more; go to another one (cd)") from None
 
 
 def _print_overview(version: str) -> None:

@@ -1,6 +1,7 @@
 """What a person sees in a terminal: progress with rate and time left, messages, errors without tracebacks."""
 
 import logging
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,13 +12,15 @@ from typing import TYPE_CHECKING
 
 from coview.cli.encoding import one_line, write_plain_letters
 from coview.errors import UserError
-from coview.files import refusal
+from coview.files import is_full, refusal
 from coview.stopping import Interrupted, interrupts
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 EXIT_USER_ERROR = 2
+_ROOM_BYTES = 2**26
+"""With so much free a disk is not full."""
 _LISTED = "\n  "
 """What begins each line of several mistakes in one message."""
 
@@ -39,11 +42,19 @@ def run_command(command: Callable[[], int | None]) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        refused = refusal(error, Path.cwd())  # a full or read-only disk, a name too long: the place is at fault
+        refused = _refusal(error)
         if refused is None:
             raise
         _console().print("[bold red]error:[/]", _plain(str(refused)))
         return EXIT_USER_ERROR
+
+
+def _refusal(error: OSError) -> UserError | None:
+    """Return what to tell where the place is at fault: a full or read-only disk, a name too long."""
+    here = Path.cwd()
+    if is_full(error) and error.filename is None and shutil.disk_usage(here).free > _ROOM_BYTES:
+        return UserError(f"something cannot be written ({error.strerror}), perhaps what is printed here")
+    return refusal(error, here)
 
 
 def _plain(text: str) -> str:
