@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields as fields_of
@@ -44,6 +45,9 @@ class Catalogue:
         self, path: Path, *, identity: Mapping[str, str], create: bool = False, is_checked: bool = False
     ) -> None:
         self.path, self._keeps_seals = path, False
+        # SQLite calls seals, which are Python, while it keeps other threads off the connection: one that waited there
+        # with Python's own lock in its hands would wait for ever. Nor is any of them to see half a transaction.
+        self._lock = threading.RLock()
         if not create and not path.is_file():
             raise UserError(f"{path} is gone: bring it back from a copy, or make the index again")
         if is_log_damaged(path):
@@ -84,7 +88,7 @@ class Catalogue:
         Raises:
             UserError: something differs from what was written.
         """
-        with self._told(is_opening=True):
+        with self._lock, self._told(is_opening=True):
             damage = find_damage(self._open, self.path.with_name(f"{self.path.name}.sha256"))
         if damage:
             raise self._damaged(damage)
@@ -111,7 +115,7 @@ class Catalogue:
         return UserError(f"{self.path} is damaged ({words}); bring it back from a copy, or make the index again")
 
     def _all(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._told():
+        with self._lock, self._told():
             return self._open.execute(query, values).fetchall()
 
     def _each(self, columns: str, numbers: Iterable[int]) -> dict[int, list[Any]]:
@@ -139,19 +143,20 @@ class Catalogue:
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Confirm all that is written in the block when it ends, none of it where it fails."""
-        with self._told():
-            if not self._keeps_seals:
-                keep_seals(self._open)
-                self._keeps_seals = True
-            self._open.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._open.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self._open.execute("ROLLBACK")
-                raise
-        self._empty_log()
+        with self._lock:
+            with self._told():
+                if not self._keeps_seals:
+                    keep_seals(self._open)
+                    self._keeps_seals = True
+                self._open.execute("BEGIN IMMEDIATE")
+                try:
+                    yield
+                    self._open.execute("COMMIT")
+                except BaseException:
+                    with contextlib.suppress(sqlite3.Error):
+                        self._open.execute("ROLLBACK")
+                    raise
+            self._empty_log()
 
     def _empty_log(self) -> None:
         """Bring what was confirmed into the file, where no other process is reading: a kill leaves little behind."""
@@ -162,11 +167,13 @@ class Catalogue:
 
     def close(self) -> None:
         """Close the file."""
-        self._open.close()
+        with self._lock:
+            self._open.close()
 
     def state(self) -> tuple[int, int]:
         """Return numbers that differ after any change, by this connection or another."""
-        return self._all("PRAGMA data_version")[0][0], self._open.total_changes
+        with self._lock:
+            return self._all("PRAGMA data_version")[0][0], self._open.total_changes
 
     def counts(self) -> tuple[int, int]:
         """Return how many vectors of (windows, whole videos) are confirmed, those of gone videos too."""
@@ -286,9 +293,8 @@ class Catalogue:
         Raises:
             UserError: they are damaged.
         """
-        with self._told():
-            query = "SELECT num_windows, times, path FROM videos WHERE row IS NOT NULL ORDER BY row"
-            every = [self._unpack(*one) for one in self._open.execute(query)]
+        query = "SELECT num_windows, times, path FROM videos WHERE row IS NOT NULL ORDER BY row"
+        every = [self._unpack(*one) for one in self._all(query)]
         return np.concatenate([np.empty((0, 2)), *every])
 
     def times_of(self, numbers: Iterable[int]) -> Iterator[NDArray[np.float64]]:
