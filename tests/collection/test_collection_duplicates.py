@@ -67,7 +67,7 @@ def select(paths, *, contents=None):
 
 def duplicates_of(paths, **settings):
     among = select(paths, **settings)
-    return list_duplicates(among, min_confidence=0.5, candidates=12, threads=1, progress=None)
+    return list_duplicates(among, min_confidence=0.5, candidates=12, fetch=False, threads=1, progress=None)
 
 
 @pytest.mark.parametrize("name", list(ALTERED))

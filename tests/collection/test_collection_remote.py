@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from coview.cli import run_arguments
+from coview.collection import duplicates
 from coview.collection.file_identity import shown_path, stored_path
 from coview.collection.opening import open_index
 from coview.errors import UserError
@@ -76,6 +77,27 @@ def test_copies_in_a_bucket_are_duplicates(tmp_path, small_run, memory):
     first = index.duplicates()[0]
     assert {first.id, first.other_id} == {"slow/v0", "slow/copy"}
     assert first.confidence == 1
+
+
+def test_duplicates_are_fetched_where_that_is_asked_for_alone(tmp_path, small_run, memory, monkeypatch, caplog):
+    fetched = []
+    whole = duplicates.local_copy
+    monkeypatch.setattr(duplicates, "local_copy", lambda path: fetched.append(path) or whole(path))
+    memory.cp("/bucket/slow/v0.mp4", "/bucket/slow/copy.mp4")
+    index = open_index(tmp_path / "idx", run=small_run.run)
+    index.add("memory://bucket", workers=0)
+    write_square(tmp_path / "here.mp4", 50)
+    index.add(tmp_path / "here.mp4", workers=0)
+    (pair,) = index.duplicates()
+    assert {pair.id, pair.other_id} == {"slow/v0", "slow/copy"}
+    assert fetched == [str(tmp_path / "here.mp4")]
+    assert (
+        "since they lie elsewhere: 7 videos; to fetch and compare them: coview duplicates INDEX --fetch" in caplog.text
+    )
+    caplog.clear()
+    assert pair in index.duplicates(fetch=True, min_confidence=0)
+    assert len([path for path in fetched if path.startswith("memory://")]) >= 7
+    assert not caplog.text
 
 
 def test_a_web_server_is_indexed(tmp_path, small_run, videos, server, capsys):

@@ -29,6 +29,9 @@ class Duplicates(FindingsCommand):
     """Leave out pairs less sure than this, 0 to 1."""
     candidates: int = 12
     """How many videos each one is compared with: its nearest by vectors, and by pictures."""
+    fetch: bool = False
+    """Compare videos in object storage and on web servers, too: each is fetched from the address that the index names.
+    Otherwise only their exact copies are found."""
     threads: int | None = None
     """Threads that decode; not set: one a core, at most 4."""
 
@@ -38,6 +41,7 @@ class Duplicates(FindingsCommand):
             return index.duplicates(
                 min_confidence=self.min_confidence,
                 candidates=self.candidates,
+                fetch=self.fetch,
                 threads=self.threads,
                 progress=progress,
                 **chosen,

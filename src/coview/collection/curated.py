@@ -38,6 +38,7 @@ class CuratedCollection(abc.ABC):
         *,
         min_confidence: float = 0.5,
         candidates: int = 12,
+        fetch: bool = False,
         view: str | Sequence[str] | None = None,
         where: Mapping[str, Any] | None = None,
         threads: int | None = None,
@@ -51,6 +52,7 @@ class CuratedCollection(abc.ABC):
         Args:
             min_confidence: pairs less sure than this, 0 to 1, are left out.
             candidates: how many videos each one is compared with: its nearest by vectors, and by pictures.
+            fetch: read videos in object storage and on web servers, too; otherwise only their exact copies are found.
             view: as for `search`.
             where: as for `search`, without "time".
             threads: that decode; not given: one a core, at most 4.
@@ -61,7 +63,12 @@ class CuratedCollection(abc.ABC):
         """
         from coview.collection.duplicates import list_duplicates
 
-        chosen: dict[str, Any] = {"min_confidence": min_confidence, "candidates": candidates, "threads": threads}
+        chosen: dict[str, Any] = {
+            "min_confidence": min_confidence,
+            "candidates": candidates,
+            "fetch": fetch,
+            "threads": threads,
+        }
         return list_duplicates(self.select(view, where, part="windows"), **chosen, progress=progress)
 
     def outliers(

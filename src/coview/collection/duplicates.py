@@ -23,7 +23,7 @@ from coview.collection.pictures import COARSE_RATE, Pictures, describe_pictures,
 from coview.collection.store import Floats, VideoRow
 from coview.datatypes import ProgressSink
 from coview.errors import UserError
-from coview.remote import local_copy
+from coview.remote import is_remote, local_copy
 from coview.wording import counted
 
 log = logging.getLogger(__name__)
@@ -168,8 +168,9 @@ class _Comparison:
         self.unreadable: dict[int, str] = {}
         self._shelf = _PictureShelf(paths)
 
-    def read(self, threads: int, progress: ProgressSink | None) -> None:
-        """Read all videos once."""
+    def read(self, places: Sequence[int], threads: int, progress: ProgressSink | None) -> None:
+        """Read videos, by their places, once."""
+        others = len(self.videos) - len(places)
 
         def look(place: int) -> tuple[int, Pictures | None, Floats | None, str]:
             try:
@@ -179,7 +180,7 @@ class _Comparison:
             return place, pictures, pictures.coarse(), ""
 
         with ThreadPoolExecutor(threads) as pool:
-            for done, (place, pictures, coarse, why) in enumerate(pool.map(look, range(len(self.videos))), 1):
+            for done, (place, pictures, coarse, why) in enumerate(pool.map(look, places), 1 + others):
                 if pictures is None or coarse is None:
                     self.unreadable[place] = why
                 else:
@@ -236,7 +237,13 @@ def _confidence(correlation: float, seconds: float, share: float) -> float:
 
 
 def list_duplicates(
-    among: Selection, *, min_confidence: float, candidates: int, threads: int | None, progress: ProgressSink | None
+    among: Selection,
+    *,
+    min_confidence: float,
+    candidates: int,
+    fetch: bool,
+    threads: int | None,
+    progress: ProgressSink | None,
 ) -> Duplicates:
     """Name the pairs that show one event; see `Index.duplicates`."""
     check_counts(candidates=candidates)
@@ -249,6 +256,7 @@ def list_duplicates(
         near_in_vectors(among, candidates),
         most=candidates,
         min_confidence=min_confidence,
+        fetch=fetch,
         threads=threads or min(4, os.cpu_count() or 1),
         progress=progress,
     )
@@ -261,6 +269,7 @@ def find_duplicates(
     *,
     most: int,
     min_confidence: float,
+    fetch: bool,
     threads: int,
     progress: ProgressSink | None,
 ) -> list[DuplicatePair]:
@@ -271,11 +280,12 @@ def find_duplicates(
         candidates: pairs of places among them whose vectors are near.
         most: how many nearest of each by its pictures.
         min_confidence: less sure pairs are left out.
+        fetch: read videos that lie elsewhere, too.
         threads: that decode.
         progress: told (work done, all of it, {"unreadable": videos so far}).
 
     Returns:
-        Pairs, the surest first; videos whose files cannot be read are only known by the hash of their files.
+        Pairs, the surest first; videos whose files are not or cannot be read are only known by the hash of their files.
     """
     videos, paths = among.videos, among.paths
     same = defaultdict(list)
@@ -283,7 +293,14 @@ def find_duplicates(
         same[row.facts.size, row.facts.content or row.number].append(place)
     copies = {pair for places in same.values() for pair in combinations(places, 2)}
     comparison = _Comparison(videos, paths)
-    comparison.read(threads, progress)
+    to_read = [place for place, path in enumerate(paths) if fetch or not is_remote(path)]
+    if len(to_read) < len(paths):
+        log.warning(
+            "compared by the hash of the file alone, since they lie elsewhere: %s; to fetch and compare them: "
+            "coview duplicates INDEX --fetch, or fetch=True",
+            counted(len(paths) - len(to_read), "video"),
+        )
+    comparison.read(to_read, threads, progress)
     for place, why in comparison.unreadable.items():
         log.warning("not compared with others: %s: %s", paths[place], why)
     readable = sorted(comparison.coarse)
