@@ -44,8 +44,13 @@ def make_index(folder: Path, *, videos: int, windows: int) -> None:
                 whole = {view: mean_vector(one) for view, one in rows.items()}
                 name = f"class{number % 20}/video{number:06d}"
                 seconds = windows + 1.0
-                known = {"label": name.split("/")[0], "content": f"{number:032x}", "duration_seconds": seconds}
-                facts = VideoFacts(id=name, path=f"{name}.mp4", **known)
+                facts = VideoFacts(
+                    id=name,
+                    path=f"{name}.mp4",
+                    label=name.split("/")[0],
+                    content=f"{number:032x}",
+                    duration_seconds=seconds,
+                )
                 made.append(NewVideo(facts, VideoVectors(rows, starts, starts + 2.0, whole)))
             store.add(made)
         store.sort()
