@@ -12,7 +12,7 @@ import torch
 from clips_fakes import NumberedView, numbered_data
 from numpy.typing import NDArray
 
-from coview.clips.frame_cache import FrameCache
+from coview.clips.frame_cache import FrameCache, frame_sums
 from coview.clips.samples import ClipSamples
 from coview.config import ClipSettings
 from coview.errors import UserError, VideoError
@@ -99,8 +99,21 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureF
         kept.write_bytes(content)
         caplog.clear()
         assert read(cache, view, path, [0, 2]) == [30, 32]
-        assert (content == kept.read_bytes()) != ("is damaged: made anew" in caplog.text)
+        assert (content == kept.read_bytes()) != ("made anew" in caplog.text)
     assert len(list((tmp_path / "cache").rglob("*"))) == 2  # the view's folder and the file
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 21, 64])
+def test_any_damage_of_a_frame_changes_its_sum(size: int) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, size, 1, 1), dtype=np.uint8)
+    sums = frame_sums(frames)
+    assert len(set(sums.tolist())) == 3
+    for place in range(size):
+        for bit in range(8):
+            turned = frames.copy()
+            turned[1, place] ^= np.uint8(1 << bit)
+            assert (frame_sums(turned) != sums).tolist() == [False, True, False]
+    assert size < 16 or frame_sums(np.roll(frames, 8, axis=1))[0] != sums[0]
 
 
 def test_what_killed_processes_left_half_written_is_removed(tmp_path: Path) -> None:
