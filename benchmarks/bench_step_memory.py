@@ -1,7 +1,7 @@
 """What a step of an encoder takes in memory above what was there before, and in time: coview beside plain PyTorch.
 
-Each setting in a process of its own, float32, one thread, 8 clips forward and back: plain eager PyTorch, and coview, each
-with freed memory kept (`coview.training.freed_memory`), as coview's commands train, and with it returned to the system.
+Each setting in a process of its own, float32, one thread, 8 clips forward and back: plain eager PyTorch and coview,
+each with freed memory kept (`coview.training.freed_memory`), as coview's commands train, and returned to the system.
 """
 
 import argparse
