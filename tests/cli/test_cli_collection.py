@@ -27,6 +27,14 @@ def searched(capsys, index, *words):
     return capsys.readouterr().out
 
 
+def test_a_stretch_is_named_in_either_words(index, capsys):
+    by_start = searched(capsys, index, "fast/v1", "--start", "0.2", "--end", "0.6", "--csv")
+    assert searched(capsys, index, "fast/v1", "--from", "0.2", "--to", "0.6", "--csv") == by_start
+    assert searched(capsys, index, "fast/v1", "--csv") != by_start
+    with pytest.raises(UserError, match="the end must come after the start"):
+        run_arguments(["search", str(index), "fast/v1", "--from", "3", "--to", "2"])
+
+
 def test_index_again_with_fields(index, small_run, videos, tmp_path, capsys):
     (videos / "slow" / "bad.mp4").write_bytes(b"no video")
     (videos / "own.csv").write_text("path,camera\nfast/v1.mp4,north\n")

@@ -282,3 +282,18 @@ def test_findings_are_browsed(open_page, section):
     if section == "outliers":
         page.locator(".card-open").first.click()
         page.wait_for_selector(".refine")
+
+
+def test_pictures_that_nobody_sees_any_more_keep_nothing_waiting(open_page):
+    page = open_page()
+    held, given_up = [], []
+    page.on("requestfailed", lambda request: given_up.append(request.url))
+    page.route("**/poster.jpg?*at=*", lambda route: held.append(route.request.url))  # and never answered
+    page.click(".card >> nth=1")
+    page.wait_for_selector(".card [alt]", state="attached")
+    wait_until(page, "document.querySelectorAll('#content img').length > 2")
+    page.wait_for_timeout(500)
+    assert held
+    page.goto(page.url.split("#")[0] + "#/")
+    page.wait_for_timeout(1000)
+    assert set(given_up) >= set(held)

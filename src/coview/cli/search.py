@@ -26,7 +26,7 @@ class Search(Command):
 
     Examples:
         coview search idx query.mp4
-        coview search idx query.mp4 --start 3.2 --end 5 --view flow --top 20
+        coview search idx query.mp4 --from 3.2 --to 5 --view flow --top 20
         coview search idx walk/clip3 --videos --where label=walk label=run 'path=cam1/*' --json
     """
 
@@ -34,9 +34,9 @@ class Search(Command):
     """Folder made by `coview index`."""
     query: Query
     """What to look for."""
-    start: float | None = None
+    start: Annotated[float | None, tyro.conf.arg(aliases=("--from",))] = None
     """Look for what happens from this second of the query on."""
-    end: float | None = None
+    end: Annotated[float | None, tyro.conf.arg(aliases=("--to",))] = None
     """Until this second."""
     view: tuple[str, ...] = ()
     """View, or views, to compare; not set: all, by their mean cosine."""

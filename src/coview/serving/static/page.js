@@ -72,6 +72,8 @@ function clear() {
   state.shown = state.route.section;
   byId("stage").hidden = true;
   byId("stage").replaceChildren();
+  // A browser has a few connections alone: pictures that are still being made would keep what is asked for next waiting.
+  for (const picture of byId("content").querySelectorAll("img")) if (!picture.complete) picture.removeAttribute("src");
   byId("content").className = "grid";
   byId("content").replaceChildren();
   byId("more").replaceChildren();
