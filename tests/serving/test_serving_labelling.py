@@ -194,6 +194,30 @@ def test_labelling_by_keys_alone(page):
     assert not shown.locator(".bench img[src=x]").count()
 
 
+def test_keys_that_are_quicker_than_the_server_lose_nothing(page):
+    shown, labels = page
+    first = shown.locator(".pane h2").text_content()
+    held, is_slow = [], True
+    for what in ("labels", "classes"):
+        shown.route(f"**/api/labelling/{what}", lambda route: held.append(route) if is_slow else route.continue_())
+    for key in ("2", "1", "n", *"third", "Enter", "Enter"):
+        shown.keyboard.press(key)
+    until(lambda: shown.locator(".pane h2").text_content(), lambda name: name != first)
+    until(lambda: (shown.wait_for_timeout(50), len(held))[1], lambda count: count >= 2)
+    is_slow = False
+    for route in held:
+        route.continue_()
+
+    def said():
+        shown.wait_for_timeout(50)  # the browser is answered meanwhile
+        return sorted(labels.rows()[-1].classes)
+
+    until(said, lambda classes: classes == sorted(("slow", MARKUP, "third")))
+    assert (len(labels), labels.rows()[-1].id) == (3, first)
+    shown.keyboard.press("u")
+    until(said, lambda classes: classes == sorted(("slow", MARKUP)))
+
+
 def test_a_stretch_is_labelled_and_names_stay_text(page):
     shown, labels = page
     number = next(row.number for row in labels._store.rows(id=LONG))

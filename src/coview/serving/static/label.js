@@ -20,6 +20,7 @@ class Bench {
     this.place = 0;
     this.dozen = [];
     this.isGone = false;
+    this.said = Promise.resolve(); // what is said is kept in its order: keys may be quicker than the server
     this.standing = { classes: [], labels: 0, videos: 0, macro_f1: null };
     this.ask = el("p", { class: "ask", role: "status" });
     this.paneNode = el("div", {});
@@ -108,10 +109,12 @@ class Bench {
     const one = this.now;
     if (!one) return;
     try {
+      const said = this.said;
+      await said;
       const found = await get(`/api/labelling/timeline/${one.video.number}`);
       if (!this.isHere() || this.now !== one) return;
       this.timeline = found;
-      one.given = ownLabel(found.labels, one);
+      if (said === this.said) one.given = ownLabel(found.labels, one);
       this.draw();
       this.drawStrips();
     } catch (error) {
@@ -121,48 +124,56 @@ class Bench {
 
   // ---- what is said
 
-  toggle(place) {
+  toggle(place, one = this.now) {
     const name = this.standing.classes[place]?.name;
     if (name === undefined) return toast("There is no such class yet: n names one.");
-    const classes = new Set(this.now?.given?.classes || []);
-    if (classes.has(name)) classes.delete(name);
-    else classes.add(name);
-    return this.say([...classes], !classes.size);
+    return this.say((given) => {
+      const classes = new Set(given?.classes || []);
+      if (!classes.delete(name)) classes.add(name);
+      return classes.size ? [...classes] : null;
+    }, one);
   }
 
   none() {
-    return this.say([], Boolean(this.now?.given && !this.now.given.classes.length));
+    return this.say((given) => (given && !given.classes.length ? null : []));
   }
 
-  async say(classes, isRemoved) {
-    const one = this.now;
-    if (!one) return;
-    const at = { video: one.video.number, start: one.start, end: one.end };
-    try {
-      if (isRemoved) await remove("/api/labelling/labels", at);
-      one.given = isRemoved ? null : await post("/api/labelling/labels", { ...at, classes });
+  // What a thing shows: its label so far (null: none) -> its classes from now on; null takes the label away.
+  say(change, one = this.now) {
+    if (!one) return this.said;
+    return this.inOrder(async () => {
+      const at = { video: one.video.number, start: one.start, end: one.end };
+      const classes = change(one.given);
+      if (classes === null) await remove("/api/labelling/labels", at);
+      one.given = classes === null ? null : await post("/api/labelling/labels", { ...at, classes });
       this.changed();
-    } catch (error) {
-      toast(error.message);
-    }
+    });
   }
 
-  async undo() {
-    const { undone } = await post("/api/labelling/undo", {});
-    toast(undone === null ? "Nothing to take back." : `Taken back: ${undone}`);
-    await Promise.all(
-      this.dozen.map(async (one) => (one.given = ownLabel(await get("/api/labelling/labels", { video: one.video.number }), one))),
-    );
-    this.changed();
+  undo() {
+    return this.inOrder(async () => {
+      const { undone } = await post("/api/labelling/undo", {});
+      toast(undone === null ? "Nothing to take back." : `Taken back: ${undone}`);
+      await Promise.all(
+        this.dozen.map(async (one) => (one.given = ownLabel(await get("/api/labelling/labels", { video: one.video.number }), one))),
+      );
+      this.changed();
+    });
+  }
+
+  inOrder(act) {
+    this.said = this.said.then(act).catch((error) => toast(error.message));
+    return this.said;
   }
 
   async addClass(name) {
     if (!name.trim()) return;
+    const one = this.now;
     try {
       this.standing = await post("/api/labelling/classes", { name });
       this.draw();
       const place = this.standing.classes.findIndex((one) => one.name === name.trim());
-      if (this.now && place >= 0) await this.toggle(place);
+      if (one && place >= 0) await this.toggle(place, one);
     } catch (error) {
       toast(error.message);
     }
