@@ -155,6 +155,7 @@ def require_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
+        error.filename = path.parent  # rather than that of the file of this trial
         raise writing_error(error, path) from error
 
 

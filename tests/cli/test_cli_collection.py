@@ -10,7 +10,7 @@ import pytest
 from coview.cli import run_arguments
 from coview.cli.terminal import run_command
 from coview.errors import UserError
-from small_index import small_run, videos
+from small_index import small_run, videos, write_square
 
 __all__ = ["small_run", "videos"]
 
@@ -46,6 +46,18 @@ def test_index_again_with_fields(index, small_run, videos, tmp_path, capsys):
     assert f"next: coview serve {index}\n  or: coview search {index} fast/v1\n" in text
     (hit,) = json.loads(searched(capsys, index, "fast/v3", "--videos", "--where", "camera=north", "--json"))
     assert hit["id"] == "fast/v1"
+
+
+def test_names_that_nobody_can_type_are_neither_commands_nor_orders_to_the_terminal(small_run, tmp_path, capsys):
+    odd = tmp_path / "odd"
+    write_square(odd / "-dash.mp4", 1)
+    write_square(odd / "\x1b[31mred.mp4", 2)
+    (odd / "\x1b[32mbad.mp4").write_bytes(b"no video")
+    assert run_arguments(["index", str(small_run.run), str(odd), str(tmp_path / "idx"), "--workers", "0"]) == 0
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    assert f"not in the index: {odd}/\\x1b[32mbad.mp4: not_a_video" in text
+    assert text.endswith(f"next: coview serve {tmp_path / 'idx'}\n")
 
 
 def test_search_prints_lines_json_and_csv(index, capsys):

@@ -15,6 +15,7 @@ from coview.cli.terminal import run_command
         ("search idx", "coview search needs QUERY: What to look for"),
         ("search", "coview search needs INDEX: Folder made by `coview index`; QUERY: What to look for"),
         ("head idx --out", "--out needs a value"),
+        ("search idx -clip", "query needs a value; what begins with a dash comes last, after --: -- -clip"),
         ("sample idx x", "COUNT takes a whole number, not 'x'"),
         ("duplicates idx --min-confidence y", "--min-confidence takes a number, not 'y'"),
         ("index run videos idx --workers 1.5", "--workers takes a whole number, not '1.5'"),

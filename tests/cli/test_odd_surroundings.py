@@ -2,9 +2,13 @@
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+
+from coview.errors import UserError
+from coview.files import require_writable
 
 COMMAND = f"{sys.executable} -m coview"
 
@@ -43,3 +47,12 @@ def test_a_current_folder_that_is_gone_is_told(tmp_path):
         2,
         "error: the current folder is not there any more; go to another one (cd)\n",
     )
+
+
+def test_a_folder_that_takes_no_files_is_named_rather_than_the_file_of_the_trial(tmp_path, monkeypatch):
+    def refuse(dir):  # root may write into every folder, so permissions cannot be used here
+        raise PermissionError(13, "Permission denied", f"{dir}/tmpa1b2c3")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    with pytest.raises(UserError, match=f"^{tmp_path} cannot be used: Permission denied"):
+        require_writable(tmp_path / "idx")

@@ -1,8 +1,10 @@
 """Progress without a terminal: a line now and then, with a time left that belongs to the present stretch of work."""
 
 import itertools
+import logging
 import os
 import signal
+import sys
 
 import pytest
 
@@ -70,3 +72,19 @@ def test_what_fails_to_close_when_it_is_interrupted_is_an_interrupt_and_no_bug(c
     assert "seek" not in capsys.readouterr().err
     with pytest.raises(ValueError, match="seek of closed file"):
         run_command(broken)
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_names_of_files_do_not_steer_the_terminal(is_terminal, monkeypatch, capsys):
+    logger = logging.getLogger("coview")
+    monkeypatch.setattr(logger, "handlers", [])
+    monkeypatch.setattr(logger, "propagate", logger.propagate)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    monkeypatch.setenv("TERM", "dumb")  # in which rich uses no colours of its own
+    terminal._console.cache_clear()
+    run_command(lambda: logger.warning("left out: %s\nand more", "\x1b[31mred.mp4"))
+    terminal._console.cache_clear()
+    said = capsys.readouterr().err
+    assert "\x1b[31mred" not in said
+    assert "left out: \\x1b[31mred.mp4" in said
+    assert len(said.splitlines()) == 2

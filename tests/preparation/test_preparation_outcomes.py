@@ -57,8 +57,8 @@ def test_reasons_are_told_and_remarks_counted() -> None:
         VideoEntry("c", "/c.mp4", status="failed", reason="corrupt: decoding fails"),
         VideoEntry("d", "/d.mp4", status="missing"),
     ]
-    failed, missing, remark = describe_unread(entries).splitlines()
+    failed, missing, remark = describe_unread(entries)
     assert (failed, missing) == ("  failed c: corrupt: decoding fails", "  missing d: missing")
     assert remark == "  ready, with a remark: interlaced 1"
-    assert describe_unread(entries, most=1).splitlines()[1] == "  and 1 more"
-    assert describe_unread(entries[:1]) == ""
+    assert describe_unread(entries, most=1)[1] == "  and 1 more"
+    assert describe_unread(entries[:1]) == []

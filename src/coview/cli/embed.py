@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from coview.cli.command import Command, RunFolder, Settings, Videos
+from coview.cli.encoding import one_line
 from coview.cli.terminal import progress_bar
 
 
@@ -67,5 +68,5 @@ class Embed(Command):
         views = ", ".join(f"{view} ({vectors[view].shape[1]}-d)" for view in run.views)
         print(f"{counted(len(vectors), 'video')}, views {views}: {self.out}")
         for video, reason in vectors.description["failed"].items():
-            print(f"not embedded: {video}: {reason}")
+            print(one_line(f"not embedded: {video}: {reason}"))
         return 0

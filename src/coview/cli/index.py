@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import tyro
 
 from coview.cli.command import Command, RunFolder, Settings
+from coview.cli.encoding import one_line
 from coview.cli.terminal import progress_bar
 from coview.errors import UserError
 from coview.files import require_writable
@@ -94,17 +95,24 @@ class IndexCommand(Command):
                 progress=progress,
             )
         for path, reason in done.failed:
-            print(f"not in the index: {path}: {reason}")
+            print(one_line(f"not in the index: {path}: {reason}"))
         if self.shard is not None:
             print(f"share {self.shard}: {done}\nnext, when all shares are done: the same command without --shard")
         else:
             print(f"{done}\n{index!r}")
             if len(index):
-                first = index.store.rows(status="ready")[0].facts.id
                 place = shlex.quote(str(folder))
-                print(f"next: coview serve {place}\n  or: coview search {place} {shlex.quote(first)}")
+                print(f"next: coview serve {place}")
+                typed = next((one for row in index.store.rows(status="ready") if _is_typed(one := row.facts.id)), None)
+                if typed is not None:
+                    print(f"  or: coview search {place} {shlex.quote(typed)}")
         is_all = self.shard is None and "RANK" not in os.environ  # else others may have found good ones
         return 1 if is_all and done.failed and not len(index) else 0
+
+
+def _is_typed(name: str) -> bool:
+    """Return whether a name can be typed as it is shown, and is not taken for an option."""
+    return name == one_line(name) and not name.startswith("-")
 
 
 def _stored_views(run: "Run", sources: Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from coview.cli.command import Command, Settings
+from coview.cli.encoding import one_line
 from coview.errors import UserError
 from coview.registry import did_you_mean
 
@@ -50,4 +51,5 @@ def _videos(data: Path) -> str:
     order = sorted(entries, key=lambda entry: (entry.status == "ready", not entry.reason))
     lines = [f"{entry.status:8}{entry.id}" + (f": {entry.reason}" if entry.reason else "") for entry in order]
     counts = Counter(entry.status for entry in entries)
-    return "\n".join([*lines, ", ".join(f"{count:,} {status}" for status, count in counts.most_common())])
+    lines.append(", ".join(f"{count:,} {status}" for status, count in counts.most_common()))
+    return "\n".join(map(one_line, lines))

@@ -42,7 +42,7 @@ def parse_words(kind: type[_Kind], words: Sequence[str], *, name: str) -> _Kind:
         wide.enter_context(contextlib.redirect_stderr(said))
         wide.enter_context(contextlib.suppress(SystemExit))
         tyro.cli(kind, args=list(words), **arguments)
-    raise UserError(f"{_in_one_line(said.getvalue(), name)} (see coview {name} --help)")
+    raise UserError(f"{_in_one_line(said.getvalue(), name, words)} (see coview {name} --help)")
 
 
 def _set_columns(width: str | None) -> None:
@@ -52,7 +52,7 @@ def _set_columns(width: str | None) -> None:
         os.environ["COLUMNS"] = width
 
 
-def _in_one_line(box: str, name: str) -> str:
+def _in_one_line(box: str, name: str, words: Sequence[str]) -> str:
     """Return what tyro's box says; the words of one that is not known are tyro's own.
 
     What tyro hands to programs instead of text is private to it, and changes from version to version.
@@ -71,7 +71,9 @@ def _in_one_line(box: str, name: str) -> str:
         hint = did_you_mean(found[1], known) or "."
         return f"{found[2]} is {_shown(found[1])}{hint} Known: {', '.join(known)}"
     if found := re.match(r"Missing value for argument '(?:\('|)(.*?)(?:',\)|)'", message):
-        return f"{found[1]} needs a value"
+        dashed = next((word for word in words if re.match(r"-[^-]", word)), None)
+        hint = f"; what begins with a dash comes last, after --: -- {_shown(dashed, quoted=False)}" if dashed else ""
+        return f"{found[1]} needs a value{hint if not found[1].startswith('-') else ''}"
     if message.startswith("Missing from") and (needed := list(_needed(parts[0][1:]))):
         return f"coview {name} needs {'; '.join(needed)}"
     if found := re.match(r"Unrecognized options: (.*)", message):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from coview.cli.command import Command, OutFolder, Settings, Source
+from coview.cli.encoding import one_line
 from coview.cli.terminal import progress_bar
 
 _SHOWN = 10
@@ -106,7 +107,7 @@ class Prepare(Command):
         print(f"{counts['ready']} of {counts['listed']} videos ready in {self.out}")
         told = describe_unread(data.entries, most=_SHOWN)
         if told:
-            print(told)
+            print("\n".join(map(one_line, told)))
         if counts["ready"] < counts["listed"] or any(entry.reason for entry in data.ready):
             print(f"Reasons and remarks of all videos: {shlex.join(['coview', 'list', 'videos', str(self.out)])}")
         return 0 if counts["ready"] else 1

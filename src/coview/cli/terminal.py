@@ -72,12 +72,20 @@ def _console() -> "Console":
     return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
-class _PlainFormatter(logging.Formatter):
-    """Shows the level of warnings and errors only."""
+class _MessageFormatter(logging.Formatter):
+    """Shows control characters, as names of files may hold them, as text; levels, if asked, of warnings and errors.
+
+    Args:
+        with_level: begin with the level, where nothing else shows it.
+    """
+
+    def __init__(self, *, with_level: bool) -> None:
+        super().__init__("%(message)s")
+        self._with_level = with_level
 
     def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
+        text = "\n".join(map(one_line, super().format(record).split("\n")))
+        return f"{record.levelname.lower()}: {text}" if self._with_level and record.levelno >= logging.WARNING else text
 
 
 def _show_messages() -> None:
@@ -92,7 +100,7 @@ def _show_messages() -> None:
         handler = RichHandler(console=_console(), show_time=False, show_path=False, markup=False)
     else:
         handler = logging.StreamHandler()
-        handler.setFormatter(_PlainFormatter("%(message)s"))
+    handler.setFormatter(_MessageFormatter(with_level=not sys.stderr.isatty()))
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)
     logger.propagate = False

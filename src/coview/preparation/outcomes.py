@@ -96,7 +96,7 @@ def from_line(line: str) -> VideoOutcome | None:
         return None
 
 
-def describe_unread(entries: Sequence[VideoEntry], *, most: int | None = None) -> str:
+def describe_unread(entries: Sequence[VideoEntry], *, most: int | None = None) -> list[str]:
     """Return a line a video that failed or is missing, and the counts of the remarks on those that are ready.
 
     Args:
@@ -111,7 +111,7 @@ def describe_unread(entries: Sequence[VideoEntry], *, most: int | None = None) -
     if remarks:
         kinds = ", ".join(f"{kind} {count:,}" for kind, count in remarks.most_common())
         lines.append(f"  ready, with a remark: {kinds}")
-    return "\n".join(lines)
+    return lines
 
 
 class OutcomeLog:
