@@ -58,6 +58,12 @@ def test_rgb_alone_and_more_views_work(data, half_a_second):
     }
 
 
+def test_a_short_run_is_not_all_warm_up(data, half_a_second):
+    assert sized_config(data, minutes=0.5).schedule.warmup_steps == 3  # of 60
+    assert sized_config(data, minutes=20).schedule.warmup_steps == 50  # of 2400
+    assert sized_config(data, {"schedule.warmup_steps": 9}, minutes=0.5).schedule.warmup_steps == 9
+
+
 def test_given_epochs_are_taken_without_measuring(data, half_a_second):
     assert sized_config(data, {"method.epochs": 3}).method["epochs"] == 3
     assert sized_config(data, {"method": {"epochs": 4}}).method["epochs"] == 4

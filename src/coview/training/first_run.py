@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from coview.config import RunConfig, ViewInput, as_plain
+from coview.config.files import load_config
 from coview.datasets.folder import read_folder
 from coview.datasets.folder_labels import decide_labels
 from coview.datasets.prepared import INFO_NAME, PreparedDataset
@@ -168,7 +169,8 @@ def _for_videos(
     config, choices = choose_config(footage, machine, settings)
     num_train = sum(entry.splits.get("split1", "train") == "train" for entry in entries)
     step = LOADING * seconds_per_clip_step(config, num_videos=num_train, device=device)
-    config, epochs = reckon_epochs(config, step, num_train, minutes=minutes)
+    sized, epochs = reckon_epochs(config, step, num_train, minutes=minutes)
+    config = load_config(sized, settings)
     name = folder.resolve().name
     data, run = f"data/{name}", f"runs/{name}"
     labels = len({entry.label for entry in listing.entries if entry.label is not None})

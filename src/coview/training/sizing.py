@@ -1,6 +1,7 @@
 """The run for videos of one's own, where no config is given: `joint` on the views that are there, as long as asked."""
 
 import logging
+import math
 import os
 import statistics
 import time
@@ -25,6 +26,8 @@ MINUTES = 10.0
 _MOST_MINUTES = 1_000_000
 WARM_UP_STEPS = 3
 TIMED_STEPS = 6
+LONGEST_WARM_UP = 0.05
+"""Share of the steps in which the learning rate may rise."""
 
 
 def sized_config(
@@ -56,7 +59,7 @@ def sized_config(
         if minutes is not None:
             raise UserError(f"both minutes and {EPOCHS} say how long to train; give one of them")
         return config
-    return fit_epochs(config, data, minutes=minutes, device=device)
+    return load_config(fit_epochs(config, data, minutes=minutes, device=device), settings)
 
 
 def fit_epochs(
@@ -96,6 +99,8 @@ def check_minutes(minutes: float) -> None:
 def reckon_epochs(config: RunConfig, seconds: float, num_videos: int, *, minutes: float) -> tuple[RunConfig, Choice]:
     """Return a config with the epochs that fit into some minutes, and how that was reckoned.
 
+    A warm-up of more than a twentieth of the steps is shortened to that: few steps would be little else.
+
     Args:
         config: the run.
         seconds: that a step lasts.
@@ -109,7 +114,8 @@ def reckon_epochs(config: RunConfig, seconds: float, num_videos: int, *, minutes
         f"{epochs} of {counted(per_epoch, 'step')}",
         f"what fits into {minutes:g} min at {seconds:.2f} s a step",
     )
-    return load_config(config, {EPOCHS: epochs}), choice
+    warmup = min(config.schedule.warmup_steps, math.ceil(LONGEST_WARM_UP * epochs * per_epoch))
+    return load_config(config, {EPOCHS: epochs, "schedule.warmup_steps": warmup}), choice
 
 
 def footage_of(data: PreparedDataset) -> Footage:
