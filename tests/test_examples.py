@@ -114,7 +114,7 @@ def test_simclr_learns_to_find_the_other_clip():
         losses.append(output.total.item())
     assert output.chance_level["rgb/info-nce"] == pytest.approx(np.log(15))
     assert losses[-1] < 0.5 * np.log(15)
-    with pytest.raises(coview.UserError, match=r"takes 2 clip\(s\) of a video: clips of rgb must be \(B, 2, C"):
+    with pytest.raises(coview.UserError, match=r"takes 2 clips of a video: clips of rgb must be \(B, 2, C"):
         method({"rgb": clips[:, 0]})
 
 
