@@ -84,6 +84,15 @@ def test_many_at_once_find_what_each_finds_alone(index):
     asyncio.run(use())
 
 
+def test_one_search_is_made_before_anybody_asks(index, monkeypatch):
+    asked = []
+    monkeypatch.setattr(type(index), "search", lambda index, query, **wanted: asked.append(query) or [])
+    searches = Searches(index, Shelf(index), SlowUploads({}))
+    searches.warm_up()
+    searches._threads.shutdown(wait=True)
+    assert len(asked) == 1
+
+
 def test_an_upload_whose_copy_left_the_index_is_told(index):
     searches = Searches(index, Shelf(index), SlowUploads({}))
     with pytest.raises(UserError, match="search again"):

@@ -41,6 +41,7 @@ def create_app(index: Index, *, run: Path | None = None, token: str | None = Non
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        desk.searches.warm_up()
         yield
         desk.close()
 

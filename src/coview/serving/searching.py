@@ -1,6 +1,7 @@
 """Searches of the page: by a video of the index, some seconds of one, or a file that was dropped; answers are kept."""
 
 import asyncio
+import contextlib
 import dataclasses
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -95,6 +96,10 @@ class Searches:
         dropped = await self._embed_dropped(example)
         return await asyncio.to_thread(self._compare, example, dropped, number, chosen)
 
+    def warm_up(self) -> None:
+        """Search once behind the scenes, so that nobody waits for files to be read and code to be compiled."""
+        self._threads.submit(self._search_for_anything)
+
     def close(self) -> None:
         """Give up searches that wait."""
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -114,6 +119,12 @@ class Searches:
         if self._shelf.copies(upload.size, upload.content):
             return None
         return await self._uploads.embed(upload, example.start, example.end)
+
+    def _search_for_anything(self) -> None:
+        wanted = {"top": 1, "view": None, "where": {}, "moments": True, "per_video": 1}
+        with contextlib.suppress(UserError, OSError):  # whoever searches is told
+            for row in self._shelf.rows(status="ready")[:1]:
+                self._search(Example(video=row.number), None, wanted)
 
     def _search(self, example: Example, dropped: Mapping[str, Floats] | None, wanted: Mapping[str, Any]) -> IndexHits:
         query = self._resolve(example, dropped)
