@@ -234,7 +234,7 @@ def test_two_processes_killed_and_resumed_end_in_the_state_of_uninterrupted_ones
 @pytest.mark.xdist_group("processes")
 def test_two_processes_equal_one(data, tmp_path):
     """The whole command under torchrun, against one process with the same global batch; dropout is drawn apart."""
-    # Seed 3 has a value before a ReLU so near 0 that rounding decides: clips off by 5e-7 move its weights by 0.002, too.
+    # With seed 3 a value before a ReLU lies so near 0 that rounding decides: clips off by 5e-7 move weights by 0.002.
     base = dataclasses.replace(config(val_fraction=0.0, batch_size=4), seed=6)
     still = {**base.method, "dropout": 0.0, "epochs": 2}
     # plain SGD: Adam divides by the size of a gradient, and so blows rounding up where that is almost nothing
