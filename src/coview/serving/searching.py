@@ -121,7 +121,7 @@ class Searches:
         return await self._uploads.embed(upload, example.start, example.end)
 
     def _search_for_anything(self) -> None:
-        wanted = {"top": 1, "view": None, "where": {}, "moments": True, "per_video": 1}
+        wanted: dict[str, Any] = {"top": 1, "view": None, "where": {}, "moments": True, "per_video": 1}
         with contextlib.suppress(UserError, OSError):  # whoever searches is told
             for row in self._shelf.rows(status="ready")[:1]:
                 self._search(Example(video=row.number), None, wanted)
