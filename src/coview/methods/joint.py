@@ -6,7 +6,7 @@ from typing import Any, ClassVar, cast
 
 from torch import Tensor, nn
 
-from coview.config.types import Count, Positive, PositiveFloat
+from coview.config.types import Count, Fraction, Positive, PositiveFloat
 from coview.datatypes import ViewBatch
 from coview.encoders.heads import ProjectionHead
 from coview.errors import UserError
@@ -51,6 +51,8 @@ class JointSettings(TeacherSettings):
     """P, how many of the last blocks of a clip each leading view predicts from those before, as `cpc` does; 0: none."""
     predict_temperature: PositiveFloat = 0.07
     """tau of that prediction."""
+    predict_dropout: Fraction = 0.1
+    """Share of the hidden state of its aggregation that is zeroed at each step."""
 
 
 class Joint(Method):
@@ -110,7 +112,7 @@ class Joint(Method):
             }
         )
         predicting = {view: encoders[view] for view in own.leading_views if own.predict_blocks}
-        self.predictors = build_predictors(predicting, predict_blocks=own.predict_blocks, dropout=0.1)
+        self.predictors = build_predictors(predicting, predict_blocks=own.predict_blocks, dropout=own.predict_dropout)
 
     def stages(self) -> tuple[Stage, ...]:
         """Return the only stage, in which all views learn."""
