@@ -21,12 +21,11 @@ from coview.video.scaling import NEARLY_SQUARE, scaled_size, shown_size
 from coview.video.source_pictures import Conversion, Forms, SourcePicture, convert_to_rgb, convert_to_store
 from coview.video.source_settings import SourceSettings
 from coview.video.streams import remark_choice
-from coview.video.timing import MAX_GAP_SECONDS, JoinedStamps, TimeStampError, resampled
+from coview.video.timing import LONGEST_PAUSE_SECONDS, MAX_GAP_SECONDS, JoinedStamps, TimeStampError, resampled
 from coview.video.tone_mapping import TRANSFERS
 
 _WITH_JOINTS = frozenset({"mpegts", "mpeg", "mpegvideo"})
-"""Formats whose recordings are joined by writing one after the other; a pause within one of them is short."""
-_LONGEST_PAUSE_SECONDS = 10.0
+"""Formats whose recordings are joined by writing one after the other."""
 Made = TypeVar("Made")
 
 
@@ -153,7 +152,7 @@ def stored_fps(info: VideoInfo, fps: float | None) -> float:
 
 
 def _longest_pause(container: InputContainer) -> float:
-    return _LONGEST_PAUSE_SECONDS if container.format.name in _WITH_JOINTS else MAX_GAP_SECONDS
+    return LONGEST_PAUSE_SECONDS if container.format.name in _WITH_JOINTS else MAX_GAP_SECONDS
 
 
 def _timed(

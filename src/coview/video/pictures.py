@@ -1,12 +1,14 @@
 """Decoded pictures one after the other, and what is done about damage.
 
 FFmpeg conceals damage by default: it repairs pictures by guessing and goes on. Here a picture that the decoder marks as
-damaged, or a packet that it refuses, ends the video: with a `VideoError` where more packets follow, and with a
-remark where the file ends there, because a recording or a download that was cut short is good up to that point.
+damaged, a packet that it refuses, or one of which bytes were lost on the way, ends the video: with a `VideoError`
+where more packets follow, and with a remark where the file ends there, because a recording or a download that was cut
+short is good up to that point.
 On request what is unsound is left out instead: from the damage to the next key frame, which needs nothing before it.
 """
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import av
@@ -17,10 +19,12 @@ from av.video.stream import VideoStream
 from coview.errors import VideoError
 from coview.video.header import stream_seconds
 from coview.video.scaling import check_size
+from coview.video.timing import LONGEST_PAUSE_SECONDS
 
 KEEP_ADVICE = "--damaged keep leaves out what is unsound"
 """Ends the cause of a video that fails although some of it is sound."""
 _INCOMPLETE = "the picture is incomplete"
+_TORN = "a part of it is missing"
 
 
 class PictureReader:
@@ -56,6 +60,7 @@ class PictureReader:
         self._stream = stream
         self._keep_sound = keep_sound
         self._damaged_places: list[int] = []
+        self._reading_ended = ""
         check_size(path, stream.codec_context.width, stream.codec_context.height)
 
     def __iter__(self) -> Iterator[av.VideoFrame]:
@@ -78,11 +83,14 @@ class PictureReader:
             raise VideoError("no_frames", self._path, "its video stream is empty")
 
     def _all(self) -> Iterator[av.VideoFrame]:
-        for packet in self._packets():
-            if self.damage:
+        for packet, is_torn in self._packets():
+            if is_torn and not self.damage:
+                self.damage = _TORN
+            elif self.damage:
                 told = f"decoding fails {self._place()}: {self.damage}; {KEEP_ADVICE}"
                 raise VideoError("corrupt", self._path, told)
             yield from self._decode(packet)
+        self.damage = self.damage or self._reading_ended
         yield from self._decode(None)  # those that the decoder holds back
 
     def _sound(self) -> Iterator[av.VideoFrame]:
@@ -110,16 +118,32 @@ class PictureReader:
         yield from waiting
 
     def _decoded_on(self) -> Iterator[av.VideoFrame | None]:
-        """Yield every picture whatever its state, and None for a packet that the decoder refuses."""
-        for packet in self._packets():
+        """Yield every picture whatever its state, and None for a packet that the decoder refuses or a picture that
+        looks sound but was made of torn packets, or of ones behind them.
+
+        Pictures come out later than their packets go in, so each brings along what is known about its own.
+        """
+        self._stream.codec_context.copy_opaque = True
+        is_unsound = False
+        for packet, is_torn in self._packets():
             self.damage = ""
-            yield from self._decode(packet)
+            is_unsound = is_torn or (is_unsound and not packet.is_keyframe)
+            packet.opaque = is_unsound
+            for picture in self._decode(packet):
+                yield None if picture.opaque else picture
             if self.damage and self.damage != _INCOMPLETE:
+                is_unsound = True
                 yield None
-        yield from self._decode(None)
+        self.damage = self._reading_ended
+        for picture in self._decode(None):
+            yield None if picture.opaque else picture
         self.damage = ""
 
-    def _packets(self) -> Iterator[av.Packet]:
+    def _packets(self) -> Iterator[tuple[av.Packet, bool]]:
+        """Yield the packets in the order of decoding, and with each whether a part of it is missing."""
+        return _with_torn(self._read())
+
+    def _read(self) -> Iterator[av.Packet]:
         try:
             for packet in self._container.demux(self._stream):
                 if packet.size:  # an empty one would end the decoder
@@ -127,7 +151,7 @@ class PictureReader:
         except av.FFmpegError as error:
             if isinstance(error, OSError):
                 raise VideoError("unreadable", self._path, f"reading fails {self._place()}: {error.strerror}") from None
-            self.damage = f"reading stops: {error.strerror}"
+            self._reading_ended = f"reading stops: {error.strerror}"
 
     def _decode(self, packet: av.Packet | None) -> Iterator[av.VideoFrame]:
         if packet is not None:
@@ -197,3 +221,33 @@ class PictureReader:
             return 0.0
         seconds = float((self._stamps[0] - self._stream.start_time) * self._stream.time_base)
         return seconds if seconds > 0.5 else 0.0
+
+
+def _with_torn(packets: Iterable[av.Packet]) -> Iterator[tuple[av.Packet, bool]]:
+    """Pair each packet with whether a part of it is missing, as the count in a transport stream's packets tells.
+
+    Where a stream is first cut into pictures, the mark is on the packet before the torn one, so both are taken for
+    torn. The count also jumps where recordings were joined, which tears nothing.
+    """
+    ahead: deque[av.Packet] = deque()
+    before: av.Packet | None = None
+    remaining = iter(packets)
+    while True:
+        while len(ahead) < 3 and (packet := next(remaining, None)) is not None:
+            ahead.append(packet)
+        if not ahead:
+            return
+        yield ahead[0], _is_torn(list(ahead)) or (before is not None and _is_torn([before, *ahead][:3]))
+        before = ahead.popleft()
+
+
+def _is_torn(packets: list[av.Packet]) -> bool:
+    """Tell whether the first packet is marked, and none of the two that follow begins another recording."""
+    return packets[0].is_corrupt and not any(map(_is_joint, packets, packets[1:]))
+
+
+def _is_joint(packet: av.Packet, following: av.Packet) -> bool:
+    if packet.dts is None or following.dts is None or not following.is_keyframe:
+        return False
+    gap = float((following.dts - packet.dts) * packet.time_base)
+    return not 0 <= gap <= LONGEST_PAUSE_SECONDS

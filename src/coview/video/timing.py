@@ -12,8 +12,10 @@ TOLERANCE_SECONDS = 0.001
 """A frame counts as there this much before its time stamp: many containers round stamps to milliseconds."""
 MAX_GAP_SECONDS = 600.0
 """A longer pause between two frames is none: recordings were joined there, or the frames are a time-lapse's."""
+LONGEST_PAUSE_SECONDS = 10.0
+"""The same within formats whose recordings are joined by writing one after the other."""
 _MOST_COPIES = 100
-"""Of one frame, over a gap longer than that."""
+"""Of one frame, over a gap longer than `MAX_GAP_SECONDS`."""
 _STEPS_BACK = 5
 """Stamps that run backwards by more than this many usual gaps start again; by fewer, pictures are in disorder."""
 _STEPS_AHEAD = 20
