@@ -118,9 +118,9 @@ class PictureReader:
         yield from waiting
 
     def _decoded_on(self) -> Iterator[av.VideoFrame | None]:
-        """Yield every picture whatever its state, and None for a packet that the decoder refuses or a picture that
-        looks sound but was made of torn packets, or of ones behind them.
+        """Yield every picture whatever its state, and None for a packet that the decoder refuses.
 
+        None stands also for a picture that looks sound but was made of torn packets, or of ones behind them.
         Pictures come out later than their packets go in, so each brings along what is known about its own.
         """
         self._stream.codec_context.copy_opaque = True
