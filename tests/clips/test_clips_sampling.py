@@ -68,18 +68,26 @@ def test_windows_cover_every_video(num_frames: int, num_blocks: int, block_lengt
     windows = window_indices(num_frames, clip)
     assert windows.shape[1] == clip.num_frames
     assert windows.min() >= 0
-    assert windows.max() == num_frames - 1 or len(windows) == 1
     assert (np.diff(windows, axis=1) >= 0).all()
+    grain = block_length * effective_step(num_frames, clip) if num_blocks > 1 else 1
+    before, after = int(windows[0, 0]), num_frames - 1 - int(windows[-1, -1])
+    assert 0 <= before <= after <= before + 1
+    assert before + after < grain
+    starts = windows[:, 0]
+    assert ((starts - starts[0]) % grain == 0).all()
     if len(windows) > 1:
-        starts = windows[:, 0]
-        span = int(windows[0, -1] - windows[0, 0]) + 1
+        span = num_blocks * grain if num_blocks > 1 else int(windows[0, -1] - windows[0, 0]) + 1
         hops = np.diff(starts)
-        assert starts[0] == 0
-        assert windows[-1, -1] == num_frames - 1
-        assert hops.max() <= max(1, -(-span // 2))
-        assert hops.max() - hops.min() <= 1
-    else:
-        assert start_range(num_frames, clip) == 1
+        assert hops.max() <= max(grain, -(-span // 2))
+        assert hops.max() - hops.min() <= grain
+
+
+def test_windows_of_several_blocks_share_them() -> None:
+    clip = ClipSettings(num_blocks=4, block_length=2, frame_stride=3)  # 24 frames less the last two
+    starts = window_indices(62, clip)[:, 0]
+    assert starts.tolist() == [2, 14, 26, 38]  # 4 frames fill no further block
+    blocks = window_indices(62, clip).reshape(-1, 2)
+    assert len(np.unique(blocks, axis=0)) == 10
 
 
 def test_clips_of_a_video_share_their_start_or_not() -> None:

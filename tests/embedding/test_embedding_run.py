@@ -65,6 +65,18 @@ def test_a_video_is_the_unit_mean_of_its_unit_windows(small_run):
         np.testing.assert_allclose(np.linalg.norm(features, axis=1), 1, atol=1e-5)
 
 
+def test_blocks_that_windows_share_are_encoded_once(small_run):
+    run, data = load(small_run.run), PreparedDataset.open(small_run.data)
+    encoder, seen = run.encoders["rgb"], []
+    handle = encoder.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    run.embed_entries(data, data.ready, encoders={"rgb": encoder}, device="cpu")
+    handle.remove()
+    windows = WindowDataset(data, data.ready, open_views(data.view_options, ["rgb"]), run.config.clip)
+    shown = [windows.indices(video).reshape(-1, run.config.clip.block_length) for video in range(len(windows))]
+    assert sum(seen) == sum(len(np.unique(blocks, axis=0)) for blocks in shown)
+    assert sum(seen) < sum(map(len, shown))
+
+
 def test_what_is_unreadable_is_told(small_run):
     made = load(small_run.run).embed(small_run.data)
     assert made.description["failed"] == {"broken": "corrupt: made so"}

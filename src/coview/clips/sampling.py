@@ -61,8 +61,10 @@ def random_starts(num_frames: int, clip: ClipSettings, generator: np.random.Gene
 def window_indices(num_frames: int, clip: ClipSettings, *, max_windows: int | None = None) -> Indices:
     """Return the uniform windows of a whole video for evaluation: (W, T).
 
-    Windows overlap by half or a little more, so that their starts are evenly spread, the first is 0 and the last
-    window ends at the last frame. One window allowed is the middle one.
+    Windows overlap by half or a little more, so that their starts are evenly spread; one window allowed is the middle
+    one. Of one block each, the first starts at frame 0 and the last ends at the last frame. Of several blocks, their
+    starts lie whole blocks apart, so that windows share those blocks where they overlap and an encoder sees each
+    once; the frames of the video that fill no further block are left out, half of them at each end.
 
     Args:
         num_frames: of the video.
@@ -70,12 +72,14 @@ def window_indices(num_frames: int, clip: ClipSettings, *, max_windows: int | No
         max_windows: at most this many, spread as evenly; None: no bound.
     """
     last_start = start_range(num_frames, clip) - 1
-    hop = max(1, effective_span(num_frames, clip) // 2)
-    count = -(-last_start // hop) + 1
+    grain = clip.block_length * effective_step(num_frames, clip) if clip.num_blocks > 1 else 1
+    last_place, left_out = divmod(last_start, grain)  # windows start `grain` frames apart at least
+    hop = clip.num_blocks // 2 if clip.num_blocks > 1 else max(1, effective_span(num_frames, clip) // 2)
+    count = -(-last_place // hop) + 1
     if max_windows is not None:
         count = min(count, max_windows)
     if count == 1:
-        starts = np.array([last_start // 2], dtype=np.int64)
+        places = np.array([last_place // 2], dtype=np.int64)
     else:
-        starts = (np.arange(count, dtype=np.int64) * last_start + (count - 1) // 2) // (count - 1)
-    return np.stack([clip_indices(num_frames, clip, int(start)) for start in starts])
+        places = (np.arange(count, dtype=np.int64) * last_place + (count - 1) // 2) // (count - 1)
+    return np.stack([clip_indices(num_frames, clip, left_out // 2 + int(place) * grain) for place in places])

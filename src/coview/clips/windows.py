@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
@@ -56,6 +56,17 @@ class VideoWindows:
             random_key=(0, 0, 0),
             frame_indices=numbers[None].numpy(),
         )
+
+    def distinct_blocks(self, length: int) -> tuple["VideoWindows", Tensor]:
+        """Return every block of `length` frames that windows show, once, and (W, N) which of them each window holds."""
+        blocks = self.frame_indices.numpy().reshape(-1, length)
+        _, first, held = np.unique(blocks, axis=0, return_index=True, return_inverse=True)
+        distinct = replace(
+            self,
+            places=torch.from_numpy(self.places.numpy().reshape(-1, length)[first]),
+            frame_indices=torch.from_numpy(blocks[first]),
+        )
+        return distinct, torch.from_numpy(held.reshape(len(self), -1))
 
     def samples(self) -> list[ClipSample]:
         """Return one sample (M = 1) a window, each with frames of its own."""

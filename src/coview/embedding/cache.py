@@ -26,7 +26,7 @@ from coview.views import VIEWS
 logger = logging.getLogger(__name__)
 
 FOLDER = "embeddings"
-FORMAT = 2
+FORMAT = 3
 """Raise it when the way features are made changes: older files are then made again."""
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from coview.augmentation.batch import centre_windows
 from coview.clips.frame_memory import FrameMemory
-from coview.clips.windows import WindowDataset, window_batches
+from coview.clips.windows import VideoWindows, WindowDataset, window_batches
 from coview.config import ClipSettings, RunConfig, as_plain
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import ProgressSink, VideoEntry, unit
@@ -38,8 +38,24 @@ def window_features(encoder: Callable[[Tensor], Tensor], clips: Tensor, *, clip:
         (W, D) float32.
     """
     blocks = rearrange(clips, "w c (n l) h v -> (w n) c l h v", l=clip.block_length)  # (W*N, C, L, size, size)
-    pooled = pool(encoder(blocks))  # (W*N, D)
-    return unit(reduce(pooled, "(w n) d -> w d", "mean", n=clip.num_blocks))  # (W, D)
+    held = torch.arange(len(blocks), device=clips.device).view(-1, clip.num_blocks)
+    return _mean_of_blocks(pool(encoder(blocks)), held)
+
+
+def _mean_of_blocks(features: Tensor, held: Tensor) -> Tensor:
+    """Return unit features (W, D) of windows from those of blocks (U, D); (W, N) says which of them a window holds."""
+    return unit(reduce(features[held], "w n d -> w d", "mean"))
+
+
+def _blocks_once(videos: Sequence[VideoWindows], length: int) -> tuple[list[VideoWindows], Tensor]:
+    """Return the blocks of some videos' windows, each once, and (W, N) which of them each window holds."""
+    distinct, held, seen = [], [], 0
+    for windows in videos:
+        blocks, rows = windows.distinct_blocks(length)
+        distinct.append(blocks)
+        held.append(rows + seen)
+        seen += len(blocks)
+    return distinct, torch.cat(held)
 
 
 @torch.inference_mode()
@@ -96,11 +112,13 @@ def embed_entries(
     num_windows = 0
     (workers, kind), size = choose_workers(config), config.evaluation.batch_size
     for videos in window_batches(windows, batch_size=size, workers=workers, kind=kind, finish=list):
-        clips = centre_windows(videos, views, config.views, device=device)
+        distinct, held = _blocks_once(videos, config.clip.block_length)
+        blocks = centre_windows(distinct, views, config.views, device=device)
+        held = held.to(device)
         owners = [rows[video.entry_index] for video in videos for _ in range(len(video))]
         places = torch.tensor(owners, device=device)
         for view, encoder in placed.items():
-            features = window_features(encoder, clips[view], clip=config.clip, pool=pool)  # (W, D)
+            features = _mean_of_blocks(pool(encoder(blocks[view])), held)  # (W, D)
             if per_window:
                 kept.features[view].append(features.cpu().numpy())
             else:
