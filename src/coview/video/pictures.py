@@ -84,7 +84,7 @@ class PictureReader:
 
     def _all(self) -> Iterator[av.VideoFrame]:
         for packet, is_torn in self._packets():
-            if is_torn and not self.damage:
+            if is_torn and not self.damage and (self.num_decoded or packet.is_keyframe):
                 self.damage = _TORN
             elif self.damage:
                 told = f"decoding fails {self._place()}: {self.damage}; {KEEP_ADVICE}"
