@@ -1,6 +1,7 @@
 """Fixtures that several folders' tests share."""
 
 import fcntl
+import gc
 import logging
 import os
 import random
@@ -12,6 +13,14 @@ import pytest
 import torch
 
 pytest_plugins = ["source_videos"]
+
+gc.set_threshold(100_000, 10, 10)  # as `coview` does; thousands of modules and tests stay, and are searched in vain
+
+
+def pytest_collection_finish() -> None:
+    """Leave what the tests and libraries are made of out of later searches for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

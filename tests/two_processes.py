@@ -11,7 +11,8 @@ import torch.multiprocessing as mp
 
 WORLD_SIZE = 2
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # children's threads that wait leave the processor to others
-PRELOADED = ["torch.distributed", "coview.methods.cpc", "coview.training.pretrain"]
+PRELOADED = ["torch._dynamo", "torch.distributed", "coview.methods.cpc", "coview.training.pretrain", "coview.reports"]
+"""torch._dynamo: every optimiser imports it; coview.reports: every command that trains ends with one."""
 mp.set_forkserver_preload(PRELOADED)  # imported once, not in every process
 
 

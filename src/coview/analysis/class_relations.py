@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import hypergeom
 
 from coview.analysis.bars import paint_bars
 from coview.analysis.base import Analysis, AnalysisContext, FeatureSet, Findings, FoundTable
@@ -98,6 +97,8 @@ def chance_of_sharing(*, classes: int, neighbours: int, views: int) -> list[floa
 
     Few classes share much by chance: of 9 others, two random choices of 5 have 2.8 in common on average.
     """
+    from scipy.stats import hypergeom
+
     sizes = np.arange(neighbours + 1)
     probabilities = np.zeros(neighbours + 1)
     probabilities[neighbours] = 1.0

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.metrics.cluster import contingency_matrix
 
 from coview.analysis.base import Analysis, AnalysisContext, Findings, FoundTable
 from coview.analysis.figure import TONES, Figure, draw, file_word
@@ -90,6 +89,8 @@ def purity(nearest: NDArray[np.int64], labels: Sequence[str]) -> float:
     known = [place for place, label in enumerate(labels) if label]
     if not known:
         return float("nan")
+    from sklearn.metrics.cluster import contingency_matrix
+
     counts = contingency_matrix(nearest[known], [labels[place] for place in known])
     return float(counts.max(axis=1).sum() / counts.sum())
 

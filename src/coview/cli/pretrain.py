@@ -55,7 +55,6 @@ class Pretrain(Command):
     def run(self, settings: Settings) -> int:
         """Train; a stop on request ends with the status of an interrupt."""
         import coview
-        from coview.reports import next_command
 
         with progress_bar("pretrain", unit="steps") as progress:
             run = coview.pretrain(
@@ -71,6 +70,8 @@ class Pretrain(Command):
                 progress=progress,
             )
         if os.environ.get("RANK", "0") == "0":  # of several processes one writes and speaks
+            from coview.reports import next_command
+
             report = coview.write_report(run, self.data)
             print(f"trained: {run.path}\nreport: {report}\nnext: {next_command(run, self.data)}")
         return 0

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
 
 LEVEL = 0.95
 _DRAWS, _DRAWS_A_ROUND = 2000, 100
@@ -94,6 +93,8 @@ def mcnemar(only_one: int, only_other: int) -> float:
     Returns:
         The chance of a division at least as uneven if either were equally likely; 1 where the two never differ.
     """
+    from scipy.stats import binom
+
     both = only_one + only_other
     return min(1.0, 2 * float(binom.cdf(min(only_one, only_other), both, 0.5))) if both else 1.0
 

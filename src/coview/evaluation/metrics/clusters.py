@@ -5,11 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
-from scipy.special import xlogy
-from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
-from sklearn.metrics.cluster import contingency_matrix
 
 from coview.datatypes import random_generator
 from coview.evaluation.metrics.base import MetricValues, Scale, mean_over_draws
@@ -54,6 +49,8 @@ def fit_kmeans(
     fitted: NDArray[np.float32], scored: NDArray[np.float32], *, k: int, restarts: int, seed: int
 ) -> NDArray[np.int64]:
     """Fit k centres to rows (n, D), k at most n, and return the nearest centre (m,) of each scored row (m, D)."""
+    from sklearn.cluster import KMeans
+
     model: Any = KMeans(n_clusters=k, n_init=restarts, random_state=seed).fit(fitted)
     return np.asarray(model.predict(scored), dtype=np.int64)
 
@@ -81,6 +78,11 @@ def score_assignments(assignments: Sequence[int] | NDArray[np.int64], labels: Se
         raise ValueError(f"{len(assignments)} assignments for {len(labels)} labels")
     if not len(labels):
         return dict.fromkeys(("accuracy", "NMI", "ARI", "mean entropy", "mean max purity"), float("nan"))
+    from scipy.optimize import linear_sum_assignment
+    from scipy.special import xlogy
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+    from sklearn.metrics.cluster import contingency_matrix
+
     counts = contingency_matrix(assignments, list(labels))  # (K, C)
     rows, columns = linear_sum_assignment(counts, maximize=True)
     shares = counts / counts.sum(axis=1, keepdims=True)
