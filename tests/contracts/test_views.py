@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from coview.datasets.synthetic.skeleton import COCO_KEYPOINTS
 from coview.datatypes import Frame
 from coview.errors import VideoError
+from coview.video.stored import read_rgb
 from coview.views import VIEWS, View
 from coview.views.base import StorageSettings
 from coview.views.crop import Geometry
@@ -103,6 +104,13 @@ def test_very_short_videos_are_views_too(view: View, frames: list[Frame], tmp_pa
     made = extract(view, frames[:num_frames], tmp_path)
     assert view.write(made, path, fps=25.0, storage=StorageSettings()) == num_frames
     assert len(view.read(path, np.arange(num_frames))) == num_frames
+
+
+def test_files_that_any_decoder_may_read_are_those_of_rgb(view: View, stored: Path) -> None:
+    if not view.stores_rgb:
+        pytest.skip("its files are for its own `read` alone")
+    some = np.array([0, 3, 10])
+    np.testing.assert_array_equal(view.read(stored, some), read_rgb(stored, some))
 
 
 def test_extract_leaves_the_frames_alone(view: View, frames: list[Frame], tmp_path: Path) -> None:

@@ -293,21 +293,26 @@ def test_a_view_that_was_not_prepared_is_named(data, tmp_path):
 
 
 def test_settings_that_touch_no_weight_may_change_on_resume(tmp_path):
-    described = {
-        "format": FORMAT,
-        "config": {"training": {"workers": 0}, "seed": 1},
-        "data": {"root": "/a", "num_train": 3},
-    }
+    settings = as_plain(config(workers=0))
+    described = {"format": FORMAT, "config": settings, "data": {"root": "/a", "num_train": 3}}
     assert open_run(tmp_path / "run", described, resume=False) is None
     (tmp_path / "run" / "resolved.yaml").write_text(yaml.safe_dump({**described, "precision": {}}))
-    moved = {
-        "format": FORMAT,
-        "config": {"training": {"workers": 5}, "seed": 1},
-        "data": {"root": "/b", "num_train": 3},
-    }
+    moved = {"format": FORMAT, "config": as_plain(config(workers=5)), "data": {"root": "/b", "num_train": 3}}
     assert open_run(tmp_path / "run", moved, resume=True) is not None
     with pytest.raises(UserError, match="num_train was 3, now 4"):
         open_run(tmp_path / "run", {**moved, "data": {"root": "/b", "num_train": 4}}, resume=True)
+
+
+def test_a_run_that_is_older_than_a_setting_goes_on_with_its_default(tmp_path):
+    described = {"format": FORMAT, "config": as_plain(config())}
+    older = yaml.safe_load(yaml.safe_dump(described))
+    del older["config"]["training"]["decoder"]
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "resolved.yaml").write_text(yaml.safe_dump(older))
+    assert open_run(tmp_path / "run", described, resume=True) is not None
+    other = {**described, "config": as_plain(config(decoder="torchcodec"))}
+    with pytest.raises(UserError, match="training.decoder was pyav, now torchcodec"):
+        open_run(tmp_path / "run", other, resume=True)
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ class ClipDataset(Dataset[Item]):
         index = int(index) % len(self)
         sample = self._samples[int(self._epoch), index]
         is_single = len(sample.frame_indices) == 1
-        views = {name: self._tensor(clips) for name, clips in sample.views.items()}
+        views = {name: self._tensor(np.asarray(clips)) for name, clips in sample.views.items()}
         return {
             "views": {name: clips[0] if is_single else clips for name, clips in views.items()},
             "frame_indices": torch.from_numpy(sample.frame_indices[0] if is_single else sample.frame_indices),

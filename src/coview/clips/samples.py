@@ -1,7 +1,8 @@
 """One training sample: M clips of one video, the same frames of every view, read as uint8 and not yet augmented."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from coview.datasets.prepared import PreparedDataset, open_stored, stored_path
 from coview.datasets.video_rows import VideoRows, column_of
 from coview.datatypes import ClipBatch, VideoEntry, check_shape, random_generator
 from coview.errors import UserError, VideoError
+from coview.video.device_decoding import read_rgb_on
 from coview.video.raw_frames import RAW_SUFFIX, read_frames
 from coview.views.base import View
 
@@ -36,14 +38,15 @@ class ClipSample:
     """The clips of one video.
 
     Attributes:
-        views: view name -> (M, T, H, W, C) uint8, or (M, T, R, K, 3) float32 for keypoints.
+        views: view name -> (M, T, H, W, C) uint8, a tensor where it was decoded on a device, or (M, T, R, K, 3) float32
+            for keypoints.
         entry_index: row of the video in the data set.
         random_key: (seed, epoch, sample).
         frame_indices: (M, T) int64.
         decode_seconds: how long reading took.
     """
 
-    views: Mapping[str, NDArray[Any]]
+    views: Mapping[str, NDArray[Any] | Tensor]
     entry_index: int
     random_key: tuple[int, int, int]
     frame_indices: Indices
@@ -98,9 +101,9 @@ class VideoTable:
             UserError: the stored file is gone or damaged; names the video and what to do.
         """
         key = (view.name, self.video_id(index))
-        path = stored_path(self.root, *key, view.suffix)
-        try:
+        with self._told_as_user_error(view, index):
             if not self._checksum(view, index):  # perhaps a view for the moment
+                path = stored_path(self.root, *key, view.suffix)
                 raw = path.with_name(path.name.removesuffix(view.suffix) + RAW_SUFFIX)
                 if raw.is_file():
                     return read_frames(raw, frame_indices)
@@ -108,32 +111,41 @@ class VideoTable:
             if self.frame_memory is not None and view.suffix == VIDEO_SUFFIX:
                 return self.frame_memory.read(key, frame_indices, num_frames=int(self.num_frames[index]), read=read)
             return read(frame_indices)
+
+    @contextmanager
+    def _told_as_user_error(self, view: View, index: int) -> Iterator[None]:
+        try:
+            yield
         except (VideoError, OSError) as error:
+            video_id = self.video_id(index)
+            path = stored_path(self.root, view.name, video_id, view.suffix)
             place, advice = "", f"Delete {path}, and make it anew with: {self._command}"
             if self._shards is not None:
                 place = f" in the shards of {self.root}"
                 advice = "If it stays so, write the shards again: coview shards"
             raise UserError(
-                f"the stored view {view.name!r} of video {key[1]!r}{place} cannot be read: {error}. {advice}"
+                f"the stored view {view.name!r} of video {video_id!r}{place} cannot be read: {error}. {advice}"
             ) from error
 
     def _read_file(self, view: View, index: int, frame_indices: Indices) -> NDArray[Any]:
         """Read frames through the cache, if there is one: only of what it lacks is the file opened, or fetched."""
-        checksum = self._checksum(view, index)
-        opened = partial(
-            open_stored,
+        opened = partial(self._opened, view, index)
+        if self.frame_cache is not None:
+            num_frames, checksum = int(self.num_frames[index]), self._checksum(view, index)
+            return self.frame_cache.read(view, opened, frame_indices, num_frames=num_frames, checksum=checksum)
+        with opened() as path:
+            return view.read(path, frame_indices)
+
+    def _opened(self, view: View, index: int) -> AbstractContextManager[Path]:
+        """Give the stored file, compared with its checksum, for a block."""
+        return open_stored(
             self.root,
             self._shards,
             view=view.name,
             video_id=self.video_id(index),
             suffix=view.suffix,
-            checksum=checksum,
+            checksum=self._checksum(view, index),
         )
-        if self.frame_cache is not None:
-            num_frames = int(self.num_frames[index])
-            return self.frame_cache.read(view, opened, frame_indices, num_frames=num_frames, checksum=checksum)
-        with opened() as path:
-            return view.read(path, frame_indices)
 
     def _checksum(self, view: View, index: int) -> str:
         return self._rows.value(index, "checksums", view.name) or ""
@@ -146,6 +158,17 @@ class VideoTable:
         wanted, places = np.unique(frame_indices, return_inverse=True)
         chosen: NDArray[Any] = self.read(view, index, wanted)[places.reshape(frame_indices.shape)]
         return chosen
+
+    def read_on(self, device: torch.device, view: View, index: int, frame_indices: Indices) -> Tensor:
+        """Return (M, T, H, W, 3) uint8 on a device, as `read_once`, of a view that stores rgb; nothing is kept.
+
+        Raises:
+            UserError: as `read`; or torchcodec cannot decode there.
+        """
+        wanted, places = np.unique(frame_indices, return_inverse=True)
+        with self._told_as_user_error(view, index), self._opened(view, index) as path:
+            frames = read_rgb_on(device, path, wanted)  # (U, H, W, 3)
+        return frames[torch.from_numpy(places.reshape(frame_indices.shape))]  # (M, T, H, W, 3)
 
 
 def _places_in(everyone: Sequence[VideoEntry], rows: VideoRows) -> NDArray[np.int64]:
@@ -167,6 +190,7 @@ class ClipSamples(Dataset[ClipSample]):
         seed: of the run.
         frame_cache: folder for decoded frames; None: decode every time.
         frame_memory: keeps frames that were decoded; None: none are kept.
+        decode_on: device on which torchcodec decodes the views that store rgb; None: every view is decoded by PyAV.
     """
 
     def __init__(
@@ -179,12 +203,14 @@ class ClipSamples(Dataset[ClipSample]):
         seed: int,
         frame_cache: Path | None = None,
         frame_memory: FrameMemory | None = None,
+        decode_on: torch.device | None = None,
     ) -> None:
         cache = None if frame_cache is None else FrameCache(frame_cache)
         self.videos = VideoTable(data, entries, frame_cache=cache, frame_memory=frame_memory)
         self.views = dict(views)
         self.clip = clip
         self.seed = seed
+        self.decode_on = decode_on
 
     def __len__(self) -> int:
         return len(self.videos)
@@ -200,7 +226,7 @@ class ClipSamples(Dataset[ClipSample]):
         num_frames = int(self.videos.num_frames[index])
         starts = random_starts(num_frames, self.clip, random_generator(self.seed, epoch, index, START_DRAWS))
         frame_indices = np.stack([clip_indices(num_frames, self.clip, int(start)) for start in starts])  # (M, T)
-        clips = {name: self.videos.read_once(view, index, frame_indices) for name, view in self.views.items()}
+        clips = {name: self._read(view, index, frame_indices) for name, view in self.views.items()}
         return ClipSample(
             views=clips,
             entry_index=int(self.videos.entry_indices[index]),
@@ -208,6 +234,11 @@ class ClipSamples(Dataset[ClipSample]):
             frame_indices=frame_indices,
             decode_seconds=time.perf_counter() - began,
         )
+
+    def _read(self, view: View, index: int, frame_indices: Indices) -> NDArray[Any] | Tensor:
+        if self.decode_on is not None and view.stores_rgb:
+            return self.videos.read_on(self.decode_on, view, index, frame_indices)
+        return self.videos.read_once(view, index, frame_indices)
 
 
 def collate(samples: Sequence[ClipSample]) -> ClipBatch:
@@ -246,12 +277,16 @@ def merge(batches: Sequence[ClipBatch]) -> ClipBatch:
     )
 
 
-def _stack(clips: Sequence[NDArray[Any]]) -> Tensor:
-    """Stack B arrays (M, T, H, W, C) of any H and W to (B, M, T, max H, max W, C)."""
+def _stack(clips: Sequence[NDArray[Any] | Tensor]) -> Tensor:
+    """Stack B clips (M, T, H, W, C) of any H and W to (B, M, T, max H, max W, C), where they lie."""
     height, width = (max(clip.shape[axis] for clip in clips) for axis in (2, 3))
     shape = (len(clips), *clips[0].shape[:2], height, width, clips[0].shape[4])
     is_padded = any(clip.shape[2:4] != (height, width) for clip in clips)
-    out = np.zeros(shape, clips[0].dtype) if is_padded else np.empty(shape, clips[0].dtype)
+    out: Any
+    if isinstance(clips[0], Tensor):
+        out = clips[0].new_zeros(shape) if is_padded else clips[0].new_empty(shape)
+    else:
+        out = np.zeros(shape, clips[0].dtype) if is_padded else np.empty(shape, clips[0].dtype)
     for place, clip in zip(out, clips, strict=True):
         place[:, :, : clip.shape[2], : clip.shape[3]] = clip
-    return torch.from_numpy(out)
+    return torch.as_tensor(out)

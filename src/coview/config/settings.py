@@ -196,6 +196,9 @@ class TrainingSettings:
     worker_kind: Literal["auto", "threads", "processes"] = "auto"
     """threads share this process's memory and start at once; processes do not wait for Python's lock, which tells from
     about five on, but only decode. auto: threads where this process has at most 4 cores."""
+    decoder: Literal["pyav", "torchcodec"] = "pyav"
+    """Who decodes rgb. pyav: the processor. torchcodec, an extra: the device that trains, which is for GPUs, in threads
+    and each time anew; its pictures differ by about 1 of 255. Views of numbers, such as flow, remain with pyav."""
     frame_cache: str | None = None
     """Folder for decoded frames, where decoding is the bottleneck: each video is decoded whole when first needed and
     takes about 50 times the space of its stored file. Not set: none."""

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from coview.config import RunConfig, as_plain, read_yaml
+from coview.config import RunConfig, as_plain, parse, read_yaml
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.video_rows import column_of
 from coview.datatypes import VideoEntry
@@ -115,6 +115,8 @@ def open_run(out: Path, description: Mapping[str, Any], *, resume: bool) -> dict
             logger.info("nothing to resume in %s yet: starting from the beginning", out)
         return None
     before = read_resolved(out)
+    # A setting that is younger than the run was at its default.
+    before["config"] = as_plain(parse(RunConfig, before.get("config", {}), source=str(out / RESOLVED)))
     differences = list(_differences({key: before.get(key) for key in description}, description))
     if differences:
         raise UserError(

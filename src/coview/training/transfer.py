@@ -11,8 +11,8 @@ from coview.datatypes import ClipBatch
 def sent_ahead(batches: Iterator[ClipBatch], device: torch.device) -> Iterator[ClipBatch]:
     """Pass batches on with their clips on the device: batch k+1 is copied while batch k is computed with.
 
-    Clips go through pinned memory on a stream of their own, so that copying and computing overlap; on a CPU batches
-    pass as they are.
+    Clips go through pinned memory on a stream of their own, so that copying and computing overlap; those that lie on
+    the device already, and on a CPU all batches, pass as they are.
 
     Args:
         batches: as loaders give them.
@@ -25,7 +25,10 @@ def sent_ahead(batches: Iterator[ClipBatch], device: torch.device) -> Iterator[C
     waiting: ClipBatch | None = None
     for batch in batches:
         with torch.cuda.stream(stream):
-            views = {name: clips.pin_memory().to(device, non_blocking=True) for name, clips in batch.views.items()}
+            views = {
+                name: clips if clips.is_cuda else clips.pin_memory().to(device, non_blocking=True)
+                for name, clips in batch.views.items()
+            }
             sent = replace(batch, views=views)
         if waiting is not None:
             yield waiting

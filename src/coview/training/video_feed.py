@@ -8,10 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from coview.augmentation.batch import augment
 from coview.clips.frame_memory import FrameMemory, decoded_bytes, room_for_frames
 from coview.clips.loader import PIECE, TrainingLoader, WorkerKind, steps_per_epoch, validation_loader
-from coview.clips.samples import ClipSamples
+from coview.clips.samples import ClipSamples, VideoTable
 from coview.clips.workers import PREFETCH
 from coview.config import RunConfig
 from coview.datasets.prepared import PreparedDataset
@@ -43,7 +46,8 @@ class VideoFeed:
         processes: this process and how many there are.
 
     Raises:
-        UserError: no video to train on, or a batch that processes cannot share equally.
+        UserError: no video to train on, a batch that processes cannot share equally, or a decoder that is not there or
+            does not go with other settings.
     """
 
     def __init__(
@@ -63,6 +67,9 @@ class VideoFeed:
         self.data, self.train, self.held_out = data, train, validation
         self.views, self.config, self.processes = dict(views), config, processes
         self.workers, self.kind = choose_workers(config)
+        self.decode_on = self._decoding_device()
+        if self.decode_on is not None:
+            self.kind = "threads"
         self.frame_memory = self._frame_memory()
         self._loader: TrainingLoader | None = None
         self._loader_views: tuple[str, ...] = ()
@@ -104,6 +111,8 @@ class VideoFeed:
     def _describe_workers(self) -> str:
         worker = "thread" if self.kind == "threads" else "process"
         who = f"{counted(self.workers, worker)} for decoding" if self.workers else "decoding as needed"
+        if self.decode_on is not None:
+            who += f", rgb by torchcodec on {self.decode_on}"
         return who if self.frame_memory is None else f"{who}, frames once decoded are kept"
 
     def held_bytes(self) -> int:
@@ -140,6 +149,7 @@ class VideoFeed:
             seed=self.config.seed,
             frame_cache=cache,
             frame_memory=self.frame_memory,
+            decode_on=self.decode_on,
         )
 
     def _loading(self) -> dict[str, Any]:
@@ -172,9 +182,38 @@ class VideoFeed:
             augment_seconds=time.perf_counter() - began,
         )
 
+    def _decoding_device(self) -> torch.device | None:
+        """Return where torchcodec is to decode, once it has decoded a frame there; None where PyAV is to.
+
+        Raises:
+            UserError: it cannot, or settings that do not go with it.
+        """
+        training, device = self.config.training, self.processes.device
+        if training.decoder == "pyav":
+            return None
+        if training.worker_kind == "processes":
+            raise UserError(
+                "training.decoder is torchcodec and training.worker_kind processes, which cannot hand over frames on a "
+                "device. Leave worker_kind at auto, which takes threads then, or decoder at pyav"
+            )
+        if training.frame_cache or training.frame_memory:
+            name = "frame_cache" if training.frame_cache else "frame_memory"
+            raise UserError(
+                f"training.decoder is torchcodec and training.{name} is set: it keeps frames that pyav decoded, and "
+                "torchcodec decodes them each time anew. Leave one of the two as it is by default"
+            )
+        rgb = next((view for view in self.views.values() if view.stores_rgb), None)
+        if rgb is None:
+            raise UserError(
+                f"training.decoder is torchcodec, which decodes rgb, and the run has {', '.join(self.views)} alone; "
+                "leave it at pyav"
+            )
+        VideoTable(self.data, [self.train[0]]).read_on(device, rgb, 0, np.zeros((1, 1), np.int64))
+        return device
+
     def _frame_memory(self) -> FrameMemory | None:
         """Return where decoded frames are kept; None where they do not fit, or would be kept once a process."""
-        if self.workers and self.kind == "processes":
+        if self.decode_on is not None or (self.workers and self.kind == "processes"):
             return None
         asked = self.config.training.frame_memory
         room = room_for_frames() if asked is None else asked * 2**20

@@ -122,6 +122,8 @@ class View(abc.ABC):
     methods of its own."""
     is_colour: ClassVar[bool] = False
     """Whether colour operations (jitter, grey) concern it."""
+    stores_rgb: ClassVar[bool] = False
+    """Whether its files are those of `write_rgb` and `read` is `read_rgb`, so that any decoder may read them."""
     unrecorded: ClassVar[tuple[str, ...]] = ()
     """Settings that say where the work is done and not what comes of it: a data set does not remember them."""
 

@@ -31,6 +31,7 @@ class RgbView(View):
     suffix: ClassVar[str] = ".mp4"
     Options: ClassVar[type[Any]] = RgbOptions
     is_colour: ClassVar[bool] = True
+    stores_rgb: ClassVar[bool] = True
     scale: ClassVar[PixelScale] = PixelScale(0.0, 255.0, mean=RGB_MEAN, std=RGB_STD, mirror_signs=(1.0, 1.0, 1.0))
 
     @property
