@@ -62,6 +62,16 @@ def test_batches_are_the_same(data: PreparedDataset, monkeypatch: pytest.MonkeyP
                 assert torch.equal(expected.frame_indices, found.frame_indices)
 
 
+def test_an_epoch_goes_on_where_it_was_interrupted(data: PreparedDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_stand_in(monkeypatch)
+    with TrainingLoader(samples(data, "cpu"), batch_size=2, workers=2) as loader:
+        whole = list(loader.epoch(1))
+        rest = list(loader.epoch(1, first_step=2))
+    assert len(rest) == len(whole) - 2
+    for expected, found in zip(whole[2:], rest, strict=True):
+        assert all(torch.equal(clips, found.views[name]) for name, clips in expected.views.items())
+
+
 def test_frames_never_lie_on_the_host(data: PreparedDataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tensors of the device "meta" hold nothing: whoever asks for their pixels fails."""
     use_stand_in(monkeypatch)

@@ -38,7 +38,8 @@ def config(**training: Any) -> RunConfig:
         "decoder": "torchcodec",
         **training,
     }
-    return dataclasses.replace(small_config(), training=TrainingSettings(**settings))
+    base = small_config()
+    return dataclasses.replace(base, method={**base.method, "epochs": 2}, training=TrainingSettings(**settings))
 
 
 def feed(data: Path, settings: RunConfig, views: tuple[str, ...] = ("rgb", "flow")) -> VideoFeed:

@@ -165,9 +165,12 @@ class VideoTable:
         Raises:
             UserError: as `read`; or torchcodec cannot decode there.
         """
-        wanted, places = np.unique(frame_indices, return_inverse=True)
+        is_shared = (frame_indices == frame_indices[0]).all()
+        wanted, places = (frame_indices[0], None) if is_shared else np.unique(frame_indices, return_inverse=True)
         with self._told_as_user_error(view, index), self._opened(view, index) as path:
-            frames = read_rgb_on(device, path, wanted)  # (U, H, W, 3)
+            frames = read_rgb_on(device, path, wanted)
+        if places is None:
+            return frames.expand(len(frame_indices), *frames.shape)  # (M, T, H, W, 3)
         return frames[torch.from_numpy(places.reshape(frame_indices.shape))]  # (M, T, H, W, 3)
 
 
