@@ -3,7 +3,8 @@
 - Steps of S3D, r2d3d18 and tiny3d, forward and back: seconds, and which share of the peak they reach. The peak is what
   large products of matrices reach here in the same number format; FLOPs are counted by torch, of convolutions and
   products alone.
-- Clips a second from files to the device, decoded by 1 to 8 workers and augmented there.
+- Clips a second from files to the device, decoded by 1 to 8 workers and augmented there; where torchcodec is installed,
+  decoded there, too, and by how much those pictures differ from PyAV's.
 - TV-L1 flow, frames a second.
 - `Run.embed` and training of `joint` and `vicc` from the command to the last step, clips a second.
 
@@ -26,17 +27,20 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import coview
 from coview.augmentation.batch import augment
-from coview.clips.loader import TrainingLoader
+from coview.clips.loader import TrainingLoader, WorkerKind
 from coview.clips.samples import ClipSamples
 from coview.config import AugmentSettings, ClipSettings, ViewInput
 from coview.datasets.prepared import PreparedDataset
 from coview.datasets.synthetic import SyntheticSettings
 from coview.encoders import ENCODERS
+from coview.errors import UserError
 from coview.preparation.prepare import prepare
 from coview.preparation.settings import PrepareSettings
 from coview.training.precision import Precision
 from coview.training.runlog import read_log
 from coview.training.transfer import sent_ahead
+from coview.video.device_decoding import read_rgb_on
+from coview.video.stored import read_rgb
 from coview.views.base import StorageSettings
 from coview.views.flow.tvl1_torch import tvl1_flow_batch
 from coview.views.opened import open_views
@@ -61,10 +65,8 @@ def main() -> None:
         data = PreparedDataset.open(given.data) if given.data else synthetic(folder, is_tiny=given.tiny)
         values = {
             "steps": {name: encoder_step(name, device, is_tiny=given.tiny) for name in ENCODERS_TIMED},
-            "data_path_clips_per_second": {
-                str(workers): round(clips_per_second(data, workers, device, is_tiny=given.tiny), 1)
-                for workers in (WORKERS[:2] if given.tiny else WORKERS)
-            },
+            "data_path_clips_per_second": data_path(data, device, None, is_tiny=given.tiny),
+            "decoded_on_device": device_decoding(data, device, is_tiny=given.tiny),
             "tvl1_frames_per_second": round(flow_rate(device, is_tiny=given.tiny), 1),
             "training": {name: train(name, data, folder, is_tiny=given.tiny) for name in ("joint", "vicc")},
         }
@@ -141,15 +143,39 @@ def encoder_step(name: str, device: torch.device, *, is_tiny: bool) -> dict[str,
     return found
 
 
-def clips_per_second(data: PreparedDataset, workers: int, device: torch.device, *, is_tiny: bool) -> float:
-    """Return how many augmented clips of 32 frames reach the device."""
+def data_path(
+    data: PreparedDataset, device: torch.device, decode_on: torch.device | None, *, is_tiny: bool
+) -> dict[str, float]:
+    """Return number of workers -> augmented clips of 32 frames that reach the device in a second."""
+    return {
+        str(workers): round(clips_per_second(data, workers, device, decode_on, is_tiny=is_tiny), 1)
+        for workers in (WORKERS[:2] if is_tiny else WORKERS)
+    }
+
+
+def device_decoding(data: PreparedDataset, device: torch.device, *, is_tiny: bool) -> dict[str, Any] | str:
+    """Return the same of pictures that torchcodec decodes on the device, and their mean difference to PyAV's of 255."""
+    path, some = data.view_path("rgb", data.ready[0].id, ".mp4"), np.arange(0, 24, 3)
+    try:
+        frames = read_rgb_on(device, path, some)
+    except UserError as error:
+        return str(error)
+    difference = np.abs(frames.cpu().numpy().astype(int) - read_rgb(path, some)).mean()
+    rates = data_path(data, device, device, is_tiny=is_tiny)
+    return {"clips_per_second": rates, "difference_of_255": round(float(difference), 2)}
+
+
+def clips_per_second(
+    data: PreparedDataset, workers: int, device: torch.device, decode_on: torch.device | None, *, is_tiny: bool
+) -> float:
+    """Return how many augmented clips of 32 frames reach the device in a second, decoded by processes or on one."""
     views, inputs = open_views(data.view_options, ["rgb"]), {"rgb": ViewInput(size=32 if is_tiny else 128)}
     clip = ClipSettings(num_blocks=1, block_length=8 if is_tiny else 32, frame_stride=1)
     entries = [entry for entry in data.ready if (entry.num_frames or 0) >= clip.num_frames]
     batch_size, settings = min(16, len(entries)), AugmentSettings(blur_probability=0.5)
-    loader = TrainingLoader(
-        ClipSamples(data, entries, views, clip, seed=0), batch_size=batch_size, workers=workers, kind="processes"
-    )
+    dataset = ClipSamples(data, entries, views, clip, seed=0, decode_on=decode_on)
+    kind: WorkerKind = "processes" if decode_on is None else "threads"
+    loader = TrainingLoader(dataset, batch_size=batch_size, workers=workers, kind=kind)
 
     def batches() -> Iterator[Any]:
         for epoch in range(10**6):
