@@ -1,5 +1,7 @@
 """Batches on their way to a GPU."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -36,3 +38,11 @@ def test_on_a_gpu_every_batch_arrives_in_order() -> None:
     for batch, sent in zip(given, sent_ahead(iter(given), torch.device("cuda")), strict=True):
         assert sent.views["rgb"].is_cuda
         assert torch.equal(sent.views["rgb"].cpu(), batch.views["rgb"])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_clips_that_a_gpu_decoded_pass_as_they_are() -> None:
+    given = [replace(batch, views={"rgb": batch.views["rgb"].cuda()}) for batch in batches(3)]
+    for batch, sent in zip(given, sent_ahead(iter(given), torch.device("cuda")), strict=True):
+        assert sent.views["rgb"] is batch.views["rgb"]
