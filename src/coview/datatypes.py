@@ -13,14 +13,15 @@ The legend of letters, the same everywhere in the code:
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from coview.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Frame = NDArray[np.uint8]
 """One picture of an image-like view: (H, W, C) uint8. RGB order, rows from the top."""
@@ -35,7 +36,7 @@ ProgressSink = Callable[[int, int, Mapping[str, float]], None]
 """Long work calls it with (items done, items in all, amounts so far such as {"frames": 1200}) and never prints."""
 
 
-def check_shape(name: str, tensor: Tensor | NDArray[Any], *shape: int | None) -> None:
+def check_shape(name: str, tensor: "Tensor | NDArray[Any]", *shape: int | None) -> None:
     """Raise ValueError unless `tensor` has this shape; None matches any length of that axis."""
     actual = tuple(tensor.shape)
     matches = len(actual) == len(shape) and all(
@@ -99,11 +100,11 @@ class ClipBatch:
         decode_seconds: how long reading took, summed over those who read.
     """
 
-    views: Mapping[str, Tensor]
-    frame_sizes: Mapping[str, Tensor]
-    entry_indices: Tensor
-    random_keys: Tensor
-    frame_indices: Tensor
+    views: "Mapping[str, Tensor]"
+    frame_sizes: "Mapping[str, Tensor]"
+    entry_indices: "Tensor"
+    random_keys: "Tensor"
+    frame_indices: "Tensor"
     decode_seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -133,8 +134,8 @@ class ViewBatch:
         augment_seconds: how long augmentation took.
     """
 
-    clips: Mapping[str, Tensor]
-    entry_indices: Tensor
+    clips: "Mapping[str, Tensor]"
+    entry_indices: "Tensor"
     labels: tuple[str | None, ...] = ()
     decode_seconds: float = 0.0
     augment_seconds: float = 0.0
@@ -147,15 +148,17 @@ class ViewBatch:
             check_shape(f"view {name!r}", clip, batch, None, None, None, None, None)
 
     @classmethod
-    def of(cls, clips: Mapping[str, Tensor]) -> "ViewBatch":
+    def of(cls, clips: "Mapping[str, Tensor]") -> "ViewBatch":
         """Return a batch of clips (B, C, T, size, size), one a video, or (B, M, C, T, size, size).
 
         Raises:
             UserError: clips of another shape or of integers, or views of different numbers of videos.
         """
+        import torch
+
         for view, one in clips.items():
-            if not isinstance(one, Tensor) or one.ndim not in (5, 6) or not one.is_floating_point():
-                got = f"{tuple(one.shape)} {one.dtype}" if isinstance(one, Tensor) else type(one).__name__
+            if not isinstance(one, torch.Tensor) or one.ndim not in (5, 6) or not one.is_floating_point():
+                got = f"{tuple(one.shape)} {one.dtype}" if isinstance(one, torch.Tensor) else type(one).__name__
                 raise UserError(
                     f"clips of {view} are {got}, expected a float tensor (B, C, T, size, size) or (B, M, C, T, size, "
                     "size), normalised around 0; ClipAugmentation makes it of uint8 clips"
@@ -177,6 +180,8 @@ def random_generator(*keys: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence([key & 0xFFFFFFFFFFFFFFFF for key in keys]))
 
 
-def unit(features: Tensor, dim: int = -1) -> Tensor:
+def unit(features: "Tensor", dim: int = -1) -> "Tensor":
     """Return `features` scaled to length 1 along `dim`; a zero vector stays zero."""
+    import torch
+
     return torch.nn.functional.normalize(features, dim=dim)

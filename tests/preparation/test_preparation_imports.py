@@ -75,3 +75,17 @@ def test_a_script_elsewhere_runs_nothing_of_the_current_folder(folder: Path, tmp
     ended = run_there(folder, str(tmp_path / "script.py"))
     assert ended.returncode == 0, ended.stderr
     assert what_was_run(folder) == []
+
+
+def test_a_process_that_prepares_does_without_torch() -> None:
+    """It takes longer to import than a small video to prepare, once for every core."""
+    code = (
+        "import sys, coview.preparation.worker\n"
+        "from coview.views import VIEWS\n"
+        "for name in ('rgb', 'flow', 'pose', 'segmentation'): VIEWS.load(name)\n"
+        "print('torch' in sys.modules)"
+    )
+    source = Path(pool.__file__).resolve().parents[2]
+    variables = {**os.environ, "PYTHONPATH": str(source)}
+    ended = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["False"]

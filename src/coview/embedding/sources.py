@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from coview.datasets import LAYOUTS
 from coview.datasets.prepared import PreparedDataset
+from coview.datasets.video_files import find_videos
 from coview.datatypes import ProgressSink
 from coview.errors import UserError
 from coview.locks import temporary_folder
@@ -154,7 +155,7 @@ def _write_arrays(videos: Sequence[Any], folder: Path, *, fps: float) -> list[Pa
 def _listed(source: Path | str | Sequence[Path | str], folder: Path) -> tuple[Path, str, int | None]:
     """Return what to prepare, its layout and worker processes; files become a table, so that they may lie anywhere."""
     if isinstance(source, (str, Path)) and Path(source).is_dir():
-        return Path(source), "folder", None
+        return Path(source), "folder", _workers_for(len(find_videos(Path(source)).names))
     files = [Path(source)] if isinstance(source, (str, Path)) else [Path(file) for file in source]
     if not files:
         raise UserError("the list of videos is empty; name at least one video file")
@@ -167,4 +168,8 @@ def _listed(source: Path | str | Sequence[Path | str], folder: Path) -> tuple[Pa
         writer = csv.writer(opened)
         writer.writerow(["path"])
         writer.writerows([str(file.resolve())] for file in files)
-    return table, "csv", 0 if len(files) <= _FEW_FILES else None
+    return table, "csv", _workers_for(len(files))
+
+
+def _workers_for(num_files: int) -> int | None:
+    return 0 if num_files <= _FEW_FILES else None

@@ -22,10 +22,8 @@ _REPORT_SECONDS = 0.5
 def use_one_thread() -> None:
     """Keep the libraries that the environment does not reach to one thread."""
     import cv2
-    import torch
 
     cv2.setNumThreads(1)
-    torch.set_num_threads(1)
 
 
 def main(arguments: Sequence[str]) -> None:

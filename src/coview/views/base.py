@@ -4,19 +4,20 @@ import abc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, runtime_checkable
 
 import av
-import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
 
 from coview.config import as_plain, parse
 from coview.datatypes import Frame
 from coview.video.encode import PRESET, Preset
 from coview.video.source_settings import SourceSettings
 from coview.views.crop import Geometry, crop_resize
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ class View(abc.ABC):
             VideoError: the stored file is damaged or lacks these frames.
         """
 
-    def render(self, raw: Tensor, frame_sizes: Tensor | None, geometry: Geometry, size: int) -> Tensor:
+    def render(self, raw: "Tensor", frame_sizes: "Tensor | None", geometry: Geometry, size: int) -> "Tensor":
         """Crop, resize and flip a batch of raw clips, on whatever device it lies; by default as `scale` says.
 
         Args:
@@ -248,10 +249,12 @@ class View(abc.ABC):
                 clips[geometry.flips.to(clips.device), channel] *= sign
         return clips
 
-    def standardise(self, clips: Tensor) -> Tensor:
+    def standardise(self, clips: "Tensor") -> "Tensor":
         """Bring rendered clips (B*M, C, T, size, size) to about zero mean and unit variance: the last step."""
         if self.scale is None:
             return clips
+        import torch
+
         width = clips.shape[-1]
         # Whole lines of pixels: where channels lie last in memory, broadcasting a few numbers is several times slower.
         lines = clips.movedim(1, -1).flatten(-2)  # (B, T, H, W * C)

@@ -1,12 +1,12 @@
 """Cut one box a clip out of raw pictures and bring it to the encoder's size: shared by the image-like views."""
 
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
-from torch.nn.functional import interpolate
+from typing import TYPE_CHECKING
 
 from coview.datatypes import check_shape
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -18,15 +18,15 @@ class Geometry:
         flips: (B*M,) bool, mirror left and right after cropping.
     """
 
-    boxes: Tensor
-    flips: Tensor
+    boxes: "Tensor"
+    flips: "Tensor"
 
     def __post_init__(self) -> None:
         check_shape("boxes", self.boxes, None, 4)
         check_shape("flips", self.flips, self.boxes.shape[0])
 
 
-def crop_resize(raw: Tensor, frame_sizes: Tensor, geometry: Geometry, size: int) -> Tensor:
+def crop_resize(raw: "Tensor", frame_sizes: "Tensor", geometry: Geometry, size: int) -> "Tensor":
     """Crop, resize (bilinear, antialiased) and mirror a batch of raw clips, each by its own box.
 
     Boxes are rounded to whole pixels and hold at least one. For batches on a GPU; on a CPU `coview.augmentation.fused`
@@ -42,6 +42,9 @@ def crop_resize(raw: Tensor, frame_sizes: Tensor, geometry: Geometry, size: int)
         (B, C, T, size, size) float32 in [0, 255], on the device of `raw`, with its channels last in memory: that is
         how pictures come and how 3D convolutions run fastest.
     """
+    import torch
+    from torch.nn.functional import interpolate
+
     check_shape("raw", raw, None, None, None, None, None)
     check_shape("frame_sizes", frame_sizes, raw.shape[0], 2)
     check_shape("geometry.boxes", geometry.boxes, raw.shape[0], 4)

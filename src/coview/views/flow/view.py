@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from coview.config import NonNegativeFloat, PositiveFloat
@@ -116,7 +115,7 @@ def _flows(first: Grey, greys: Iterator[Grey], options: FlowOptions) -> Iterator
     """Yield the flow from each picture to the next."""
     if options.device == "cuda":
         _check_cuda(options)
-        yield from _flows_in_batches(first, greys, device=torch.device("cuda"))
+        yield from _flows_in_batches(first, greys, device="cuda")
         return
     flow_between = pair_flow(options.algorithm)
     for second in greys:
@@ -135,7 +134,9 @@ def pair_flow(algorithm: str) -> PairFlow:
     return {"farneback": farneback_pair, "dis": dis_pair}[algorithm]
 
 
-def _flows_in_batches(first: Grey, greys: Iterator[Grey], *, device: torch.device) -> Iterator[Motion]:
+def _flows_in_batches(first: Grey, greys: Iterator[Grey], *, device: str) -> Iterator[Motion]:
+    import torch
+
     from coview.views.flow.tvl1_torch import tvl1_flow_batch
 
     def flows_of(pictures: Sequence[Grey]) -> NDArray[np.float32]:
@@ -155,5 +156,7 @@ def _flows_in_batches(first: Grey, greys: Iterator[Grey], *, device: torch.devic
 def _check_cuda(options: FlowOptions) -> None:
     if options.algorithm != "tvl1":
         raise UserError(f"flow on cuda exists for tvl1 only, not for {options.algorithm}; set device to cpu")
+    import torch
+
     if not torch.cuda.is_available():
         raise UserError("flow.device is cuda, but PyTorch sees no CUDA device here; set device to cpu")

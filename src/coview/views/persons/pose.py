@@ -3,20 +3,21 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from coview.datatypes import Frame
 from coview.views.base import SourceVideo, StorageSettings, View
 from coview.views.crop import Geometry
 from coview.views.persons.detectors.base import Part, PersonOptions, detector_options
-from coview.views.persons.heatmaps import cropped_keypoints, draw_heatmaps
 from coview.views.persons.keypoint_files import read_keypoints, write_keypoints
 from coview.views.persons.shared_pass import open_detector, persons_of, resolve_detector
 from coview.views.persons.stick_figure import draw_stick_figures
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TYPICAL = 0.05
 """Root mean square of heatmaps of one person."""
@@ -64,14 +65,16 @@ class PoseView(View):
         """Return (T, R, 17, 3) float32, R the most persons in a frame of the video. Raises `VideoError`."""
         return read_keypoints(path, frame_indices)
 
-    def render(self, raw: Tensor, frame_sizes: Tensor | None, geometry: Geometry, size: int) -> Tensor:
+    def render(self, raw: "Tensor", frame_sizes: "Tensor | None", geometry: Geometry, size: int) -> "Tensor":
         """Crop and mirror (B, T, R, 17, 3) keypoints and draw them, (B, 17, T, size, size) float32 in [0, 1].
 
         Where a clip is mirrored, the channels of left and right points swap.
         """
+        from coview.views.persons.heatmaps import cropped_keypoints, draw_heatmaps
+
         return draw_heatmaps(cropped_keypoints(raw, geometry), size)
 
-    def standardise(self, clips: Tensor) -> Tensor:
+    def standardise(self, clips: "Tensor") -> "Tensor":
         """Divide by the typical value of a map: nobody stays 0."""
         return clips / TYPICAL
 
