@@ -39,6 +39,21 @@ def test_joined_recordings_are_read_to_the_end(tmp_path: Path, suffix: str) -> N
         assert ("joined recordings" in frames.remark) == (fps is not None)
 
 
+@pytest.mark.parametrize("suffix", [".ts", ".m2ts"])
+def test_segments_of_a_recording_that_go_on_in_time_are_read_to_the_end(tmp_path: Path, suffix: str) -> None:
+    options = {"g": "10", "bf": "2", "sc_threshold": "0"}
+    parts = []
+    for first in (0, 20, 43):
+        stamps = [40 * (first + index) for index in range(20)]
+        parts.append(write_video(tmp_path / f"{first}{suffix}", noise(20), stamps=stamps, options=options))
+    joined = tmp_path / f"joined{suffix}"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    for damaged in ("refuse", "keep"):
+        frames = decode_frames(joined, source=SourceSettings(damaged=damaged))
+        assert len(list(frames)) == 60
+        assert "damaged" not in frames.remark
+
+
 def test_stamps_that_jump_far_ahead_are_a_joint_too(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mkv", numbered(4), stamps=[0, 40, 10_000_000, 10_000_040])
     frames = decode_frames(path, fps=25)
@@ -241,6 +256,17 @@ def test_lost_packets_fail_or_are_left_out_by_choice(tmp_path: Path, at: float) 
     left_out = [60 - len(kept), 59 - len(kept)]  # the picture whose beginning is lost is not seen at all
     assert any(frames.remark.startswith(f"damaged: {count} of {count + len(kept)} frames") for count in left_out)
     assert kept[-1].tobytes() == whole[-1].tobytes()
+
+
+@pytest.mark.parametrize("left", [200, 300, 700])
+def test_an_end_that_is_torn_is_a_remark_where_several_pictures_share_a_packet(tmp_path: Path, left: int) -> None:
+    frames = noise(60, height=16, width=16)
+    path = write_video(tmp_path / "a.mpg", frames, codec="mpeg1video", options={"g": "10", "bf": "0"})
+    last = path.read_bytes().rindex(b"\0\0\1\xe0")  # the packet with the last pictures
+    path.write_bytes(path.read_bytes()[: last + left])
+    read = decode_frames(path)
+    assert 50 <= len(list(read)) <= len(frames)
+    assert "the end of the file is damaged" in read.remark
 
 
 def test_the_end_that_is_missing_is_named(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ On request what is unsound is left out instead: from the damage to the next key 
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import av
@@ -25,6 +26,8 @@ KEEP_ADVICE = "--damaged keep leaves out what is unsound"
 """Ends the cause of a video that fails although some of it is sound."""
 _INCOMPLETE = "the picture is incomplete"
 _TORN = "a part of it is missing"
+_SYNC_BYTE = b"\x47"
+"""Begins each packet of a transport stream; the lower half of the fourth byte is the count."""
 
 
 class PictureReader:
@@ -83,12 +86,14 @@ class PictureReader:
             raise VideoError("no_frames", self._path, "its video stream is empty")
 
     def _all(self) -> Iterator[av.VideoFrame]:
+        has_begun = False  # before the first key frame there is nothing to damage
         for packet, is_torn in self._packets():
-            if is_torn and not self.damage and (self.num_decoded or packet.is_keyframe):
-                self.damage = _TORN
-            elif self.damage:
+            has_begun = has_begun or packet.is_keyframe or self.num_decoded > 0
+            if self.damage and not (is_torn and self.damage == _TORN):  # a tear may mark all that follow
                 told = f"decoding fails {self._place()}: {self.damage}; {KEEP_ADVICE}"
                 raise VideoError("corrupt", self._path, told)
+            if is_torn and has_begun:
+                self.damage = _TORN
             yield from self._decode(packet)
         self.damage = self.damage or self._reading_ended
         yield from self._decode(None)  # those that the decoder holds back
@@ -141,7 +146,7 @@ class PictureReader:
 
     def _packets(self) -> Iterator[tuple[av.Packet, bool]]:
         """Yield the packets in the order of decoding, and with each whether a part of it is missing."""
-        return _with_torn(self._read())
+        return _with_torn(self._read(), self._path)
 
     def _read(self) -> Iterator[av.Packet]:
         try:
@@ -223,7 +228,7 @@ class PictureReader:
         return seconds if seconds > 0.5 else 0.0
 
 
-def _with_torn(packets: Iterable[av.Packet]) -> Iterator[tuple[av.Packet, bool]]:
+def _with_torn(packets: Iterable[av.Packet], path: Path) -> Iterator[tuple[av.Packet, bool]]:
     """Pair each packet with whether a part of it is missing, as the count in a transport stream's packets tells.
 
     Where a stream is first cut into pictures, the mark is on the packet before the torn one, so both are taken for
@@ -237,17 +242,37 @@ def _with_torn(packets: Iterable[av.Packet]) -> Iterator[tuple[av.Packet, bool]]
             ahead.append(packet)
         if not ahead:
             return
-        yield ahead[0], _is_torn(list(ahead)) or (before is not None and _is_torn([before, *ahead][:3]))
+        is_torn = _is_torn(list(ahead), path) or (before is not None and _is_torn([before, *ahead][:3], path))
+        yield ahead[0], is_torn
         before = ahead.popleft()
 
 
-def _is_torn(packets: list[av.Packet]) -> bool:
+def _is_torn(packets: list[av.Packet], path: Path) -> bool:
     """Tell whether the first packet is marked, and none of the two that follow begins another recording."""
-    return packets[0].is_corrupt and not any(map(_is_joint, packets, packets[1:]))
+    return packets[0].is_corrupt and not any(map(partial(_is_joint, path=path), packets, packets[1:]))
 
 
-def _is_joint(packet: av.Packet, following: av.Packet) -> bool:
-    if packet.dts is None or following.dts is None or not following.is_keyframe:
+def _is_joint(packet: av.Packet, following: av.Packet, *, path: Path) -> bool:
+    """Tell whether a key frame begins another recording: its time stamps jump, or it is counted from 0.
+
+    The segments into which a recording was cut as it was made go on in time, each with a count of its own.
+    """
+    if not following.is_keyframe:
+        return False
+    if _is_counted_from_zero(following, path):
+        return True
+    if packet.dts is None or following.dts is None:
         return False
     gap = float((following.dts - packet.dts) * packet.time_base)
     return not 0 <= gap <= LONGEST_PAUSE_SECONDS
+
+
+def _is_counted_from_zero(packet: av.Packet, path: Path) -> bool:
+    """Tell whether the transport packet with which a packet begins has the number 0 of 16."""
+    if packet.pos is None:
+        return False
+    with path.open("rb") as file:
+        file.seek(packet.pos)
+        header = file.read(8)
+    header = header if header[:1] == _SYNC_BYTE else header[4:]  # .m2ts has 4 bytes before each
+    return len(header) >= 4 and header[:1] == _SYNC_BYTE and header[3] & 0xF == 0
