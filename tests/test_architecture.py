@@ -78,6 +78,7 @@ LATE = {
     ("preparation.worker", "cv2"): "its thread count is set after the environment's",
     ("datatypes", "torch"): "a second and a half to import, in every process that prepares videos and needs none of it",
     ("views.base", "torch"): "so too",
+    ("serving.looking_over", "analysis.projection"): "so too, in processes that draw pictures for the page",
     ("views.crop", "torch"): "so too",
     ("views.flow.view", "torch"): "so too",
     ("views.persons.pose", "views.persons.heatmaps"): "so too: they are drawn with torch",

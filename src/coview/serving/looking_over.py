@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from coview.analysis.projection import lay_out, within_unit
 from coview.collection.index import Index
 
 Tell = Callable[[float], None]
@@ -50,6 +49,8 @@ def place_rows(vectors: NDArray[np.float32], *, laid_out: int = _LAID_OUT) -> ND
     Up to `laid_out` of them are laid out by t-SNE; each other one stands at the mean of the few that it is most
     like, a little aside so that points do not hide each other.
     """
+    from coview.analysis.projection import lay_out, within_unit
+
     if len(vectors) < _FEW:
         return lay_out(vectors, method="pca", perplexity=1.0, seed=0) if len(vectors) > 2 else _in_a_row(len(vectors))
     if len(vectors) <= laid_out:
