@@ -269,7 +269,7 @@ def _is_joint(packet: av.Packet, following: av.Packet, *, path: Path) -> bool:
 
 def _is_counted_from_zero(packet: av.Packet, path: Path) -> bool:
     """Tell whether the transport packet with which a packet begins has the number 0 of 16."""
-    if packet.pos is None:
+    if packet.pos is None or not path.is_file():  # a folder of pictures
         return False
     with path.open("rb") as file:
         file.seek(packet.pos)
