@@ -54,6 +54,8 @@ def test_windows_start_at_the_first_frame_and_end_at_the_last() -> None:
 def test_windows_are_bounded_and_one_is_the_middle() -> None:
     assert window_indices(11, PLAIN, max_windows=2)[:, 0].tolist() == [0, 7]
     assert window_indices(11, PLAIN, max_windows=1).tolist() == [[3, 4, 5, 6]]
+    blocks = ClipSettings(num_blocks=2, block_length=4, frame_stride=1)
+    assert window_indices(12, blocks, max_windows=1)[:, 0].tolist() == [2]  # not a whole block from either end
     assert window_indices(3, PLAIN, max_windows=5).tolist() == [[0, 1, 2, 2]]
 
 

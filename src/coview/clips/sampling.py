@@ -79,7 +79,6 @@ def window_indices(num_frames: int, clip: ClipSettings, *, max_windows: int | No
     if max_windows is not None:
         count = min(count, max_windows)
     if count == 1:
-        places = np.array([last_place // 2], dtype=np.int64)
-    else:
-        places = (np.arange(count, dtype=np.int64) * last_place + (count - 1) // 2) // (count - 1)
+        return clip_indices(num_frames, clip, last_start // 2)[None]
+    places = (np.arange(count, dtype=np.int64) * last_place + (count - 1) // 2) // (count - 1)
     return np.stack([clip_indices(num_frames, clip, left_out // 2 + int(place) * grain) for place in places])
