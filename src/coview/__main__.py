@@ -9,9 +9,7 @@ import sys
 def start() -> None:
     """Run the command line. Ctrl-C ends this process at once until a command listens, and after its end."""
     open_closed_streams()
-    gc.set_threshold(
-        100_000, 10, 10
-    )  # imports make a million objects that stay: searching them takes a fifth of the start
+    gc.set_threshold(10_000)  # imports make a million objects that stay: searching them takes a tenth of the start
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # which would show where Python is just now
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from coview.cli import main
