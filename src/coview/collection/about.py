@@ -89,8 +89,9 @@ def check_run(about: Mapping[str, Any], run: "Run", folder: Path) -> None:
     if run_identity(run) != known["identity"]:
         raise UserError(
             f"{folder} holds vectors of {shown_path(str(known['path']), folder)}, checkpoint {known['checkpoint']}; "
-            f"those of {run.path}, checkpoint {run.checkpoint.name}, cannot be compared with them (other weights or "
-            "settings). Give that run, or a new folder for an index"
+            f"those of {run.path}, checkpoint {run.checkpoint.name}, cannot be compared with them (other weights, "
+            "settings, or way of making vectors in another version of coview). Give that run, or a new folder for an "
+            "index"
         )
 
 

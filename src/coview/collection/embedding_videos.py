@@ -17,7 +17,7 @@ from coview.collection.store import Floats, VideoVectors, mean_vector
 from coview.config import as_plain
 from coview.datasets.prepared import PreparedDataset
 from coview.datatypes import VideoEntry
-from coview.embedding.cache import FORMAT
+from coview.embedding.cache import way_of
 from coview.embedding.extract import embed_entries
 from coview.embedding.run import Run
 from coview.errors import UserError
@@ -67,7 +67,7 @@ def run_identity(run: Run) -> str:
         if given.get("encoder") is None:
             given.pop("encoder", None)
     parts = {
-        "features": FORMAT,
+        "features": way_of(run),
         "weights": hash_weights(run.checkpoint),
         "config": {name: config[name] for name in ("views", "method", "encoder", "clip")},
         "channels": as_plain(run.resolved["channels"]),

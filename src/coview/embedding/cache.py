@@ -26,8 +26,6 @@ from coview.views import VIEWS
 logger = logging.getLogger(__name__)
 
 FOLDER = "embeddings"
-FORMAT = 3
-"""Raise it when the way features are made changes: older files are then made again."""
 
 
 def cached_embeddings(
@@ -82,6 +80,14 @@ def cached_embeddings(
     return remembered_of(run.path / FOLDER, identity, entries, make, shard=shard)
 
 
+def way_of(run: Run) -> int:
+    """Return the number of the way in which features are made, to be raised with it: older ones are made again then.
+
+    2: every window by itself; 3: windows of several blocks start whole blocks apart.
+    """
+    return 3 if run.config.clip.num_blocks > 1 else 2
+
+
 def identity_of(
     run: Run,
     data: PreparedDataset,
@@ -98,7 +104,7 @@ def identity_of(
     data.require_files(run.views)
     low = [view for view, name in run.embedding_dtypes(device).items() if name == "bf16"]
     return {
-        "format": FORMAT,
+        "format": way_of(run),
         "weights": hash_file(run.checkpoint / WEIGHTS) if weights == "trained" else "random",
         "config": _what_features_depend_on(run),
         "torch": torch.__version__,
