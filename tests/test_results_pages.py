@@ -15,7 +15,11 @@ TRIED = (ROOT / "docs" / "what-was-tried.md").read_text(encoding="utf-8")
 SPEED = (ROOT / "docs" / "results" / "speed.md").read_text(encoding="utf-8")
 SEEDS_FILE = json.loads((ROOT / "benchmarks/results/joint-ucf10-intel-xeon-bf16-2cores.json").read_text("utf-8"))
 ONE_FILE = json.loads((ROOT / "benchmarks/results/joint-ucf10-amd-epyc-2cores.json").read_text("utf-8"))
+MINUTES_FILE = json.loads((ROOT / "benchmarks/results/joint-ucf10-amd-epyc-bf16-2cores.json").read_text("utf-8"))
+BUDGETS = MINUTES_FILE["budgets"]
 SEEDS, ONE = SEEDS_FILE["results"], ONE_FILE["results"]
+TABLES = [*(BUDGETS[name]["results"] for name in ("thirty", "ten", "base")), SEEDS, ONE, ONE]
+"""What the tables of the page of joint show, in order; of several seeds a result a protocol and seed."""
 METRICS = {
     "R@1": ("retrieval", "R@1"),
     "R@5": ("retrieval", "R@5"),
@@ -62,15 +66,27 @@ def rows_of(cell: str) -> list[tuple[str, str]]:
     return [({"joint": "trained", "random weights": "random"}.get(kind, kind), view or kind)]
 
 
-@pytest.mark.parametrize(("number", "results"), [(0, "seeds"), (1, "one"), (2, "one")])
+@pytest.mark.parametrize(("number", "results"), list(enumerate(TABLES)))
 def test_the_tables_of_joint_are_those_recorded(number, results):
     header, *rows = tables(JOINT)[number]
     assert len(rows) >= 6
     for row in rows:
         for column, cell in zip(header[1:], row[1:], strict=True):
             protocol, metric = METRICS[column]
-            found = list(SEEDS[protocol].values()) if results == "seeds" else [ONE[protocol]]
+            found = [ONE[protocol]] if results is ONE else list(results[protocol].values())
             check_row(found, rows_of(row[0]), cell, metric)
+
+
+def test_the_baselines_beside_joint_are_those_recorded():
+    header, *rows = tables(JOINT)[len(TABLES)]
+    assert [row[0] for row in rows] == list(MINUTES_FILE["baselines"])
+    for method, seconds, *cells in rows:
+        recorded_run = MINUTES_FILE["baselines"][method]
+        assert seconds == f"{recorded_run['training_cpu_seconds']:.0f}"
+        for column, cell in zip(header[2:], cells, strict=True):
+            protocol, metric = METRICS.get(column, METRICS["R@1"])
+            view = column if column in ("rgb", "flow") else "mean of views"
+            check_row(list(recorded_run["results"][protocol].values()), [("trained", view)], cell, metric)
 
 
 def test_steps_and_seconds_of_joint_are_those_recorded():
@@ -78,6 +94,11 @@ def test_steps_and_seconds_of_joint_are_those_recorded():
     seconds = SEEDS_FILE["training_user_seconds"].values()
     assert f"{min(seconds):.0f} to {max(seconds):.0f} s of user time" in JOINT
     assert f"{ONE_FILE['training_cpu_seconds']:.0f} s of user time" in JOINT
+    for budget in (BUDGETS["thirty"], BUDGETS["ten"]):
+        seconds = budget["training_cpu_seconds"].values()
+        assert f"{budget['steps']} steps" in JOINT
+        assert f"{min(seconds):.0f} to {max(seconds):.0f} s" in JOINT
+    assert f"{BUDGETS['base']['steps']} steps" in JOINT
 
 
 def test_the_small_table_of_the_readme_is_that_recorded():
