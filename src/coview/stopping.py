@@ -223,11 +223,14 @@ def _stop_without_launcher() -> None:
 def ending_at_once() -> Iterator[None]:
     """Let SIGTERM end the process inside the block, where it waits in C++ with nothing to save.
 
-    Python's own handlers are called only when C++ has come back.
+    Python's own handlers are called only when C++ has come back. A signal that was put off until modules are imported
+    comes first.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    if hasattr(signal, "getitimer") and 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= _AGAIN_SECONDS:
+        time.sleep(2 * _AGAIN_SECONDS)
     before = signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         yield
