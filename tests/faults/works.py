@@ -196,7 +196,7 @@ class Works:
     def _predictions(self) -> Path:
         out, made = self.folder / "predictions.csv", self.collection
         with io.StringIO() as said, redirect_stdout(said), redirect_stderr(said):
-            assert status_of(["predict", made.head, made.index, "--out", out, "--kind", "segments"]) == 0
+            assert status_of(["predict", made.head, made.index, "--out", out, "--kind", "windows"]) == 0
         return out
 
     def _copy_run(self, out: Path) -> None:
