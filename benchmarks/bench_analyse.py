@@ -6,9 +6,14 @@ The videos are links to a few files of the usual stored size, so that pictures a
 (101 classes, groups of 7, two views of 128 numbers; trained, random, and those of a run beside it) are drawn at random
 and put where an evaluation would have kept them. Clips for alignment and for changed clips are encoded by a real, small
 encoder, for they are not cached before the first analysis.
+
+    python benchmarks/bench_analyse.py --protocols [--videos 20000]
+
+times the protocols of `coview evaluate` on such features in their place: a quarter of the groups is tested.
 """
 
 import argparse
+import dataclasses
 import resource
 import tempfile
 import time
@@ -19,6 +24,7 @@ import numpy as np
 import torch
 import yaml
 
+import coview
 from coview.analysis import analyse_all
 from coview.config import ClipSettings, RunConfig, TrainingSettings, ViewInput, as_plain
 from coview.datasets.manifest import write_manifest
@@ -38,6 +44,7 @@ from record import record
 
 OPTIONS: dict[str, dict[str, Any]] = {"rgb": {"crf": 18.0}, "flow": {"algorithm": "farneback", "bound": 20.0}}
 CHANNELS = {"rgb": 3, "flow": 2}
+PROTOCOLS = ("retrieval", "linear", "few-labels", "knn", "clusters")
 SIZE, CLASSES, GROUP = 128, 101, 7
 FILES, FRAMES, HEIGHT, WIDTH = 12, 120, 144, 192
 
@@ -45,10 +52,14 @@ FILES, FRAMES, HEIGHT, WIDTH = 12, 120, 144, 192
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--videos", type=int, default=5000)
+    parser.add_argument("--protocols", action="store_true")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         make_data(root / "data", given.videos)
+        if given.protocols:
+            time_protocols(root)
+            return
         for place, name in enumerate(("run", "other")):
             make_run(root / name, root / "data", seed=place)
             keep_features(Run.load(root / name), PreparedDataset.open(root / "data"), seed=place)
@@ -81,6 +92,29 @@ def main() -> None:
         }
         print(values)
         print(record("analyse", values))
+
+
+def time_protocols(root: Path) -> None:
+    """Time one protocol after the other, features cached."""
+    data = PreparedDataset.open(root / "data")
+    tested = [int((entry.group or "")[1:]) % 4 == 0 for entry in data.entries]
+    splits = [{"split1": "test" if is_tested else "train"} for is_tested in tested]
+    entries = [dataclasses.replace(one, splits=split) for one, split in zip(data.entries, splits, strict=True)]
+    write_manifest(entries, root / "data" / "videos.parquet")
+    data = PreparedDataset.open(root / "data")
+    make_run(root / "run", root / "data", seed=0)
+    keep_features(Run.load(root / "run"), data, seed=0)
+    found: dict[str, dict[str, float]] = {}
+    for protocol in PROTOCOLS:
+        clock, processor = time.perf_counter(), time.process_time()
+        coview.evaluate(root / "run", data, protocol=protocol, split="split1")
+        found[protocol] = {
+            "seconds": round(time.perf_counter() - clock, 1),
+            "processor_seconds": round(time.process_time() - processor, 1),
+            "peak_megabytes": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        }
+        print(protocol, found[protocol], flush=True)
+    print(record("protocols", {"videos": len(entries), "tested": sum(tested), "protocols": found}))
 
 
 def make_data(root: Path, count: int) -> None:
