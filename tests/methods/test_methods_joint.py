@@ -252,4 +252,5 @@ def test_two_processes_give_loss_and_gradient_of_one(tmp_path, is_led):
     clips = batch_of(build_led("rgb", "flow"), 4, 1) if is_led else batch_of(build("rgb", "flow"), 4, 2)
     together = mean_over_processes(run_in_processes(loss_and_gradient, clips, is_led, folder=tmp_path))
     for name, value in loss_and_gradient(0, clips, is_led, 1).items():
-        torch.testing.assert_close(together[name], value, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+        rounding = 1e-5 * max(1.0, float(value.abs().max()))  # float32 sums round by their largest parts
+        torch.testing.assert_close(together[name], value, rtol=1e-4, atol=rounding, msg=lambda m, n=name: f"{n}: {m}")
