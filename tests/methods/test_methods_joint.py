@@ -233,8 +233,13 @@ def test_it_learns_to_tell_videos_apart():
 
 
 def loss_and_gradient(rank: int, clips: Mapping[str, Tensor], is_led: bool, world_size: int = 2) -> dict[str, Tensor]:
-    """Loss of this process's half and the gradients, averaged over processes as DistributedDataParallel does."""
+    """Loss of this process's half and the gradients, averaged over processes as DistributedDataParallel does.
+
+    Encoders in float64: in float32 rounding, and so the processor, decides about the input of a ReLU that is nearly 0.
+    """
     method = (build_led if is_led else build)(*clips).train()
+    method.encoders.double()
+    clips = {view: one.double() for view, one in clips.items()}
     for part in method.predictors.values():
         part.eval()  # dropout draws by process
     model = DistributedDataParallel(method, broadcast_buffers=False) if world_size > 1 else method
@@ -252,5 +257,4 @@ def test_two_processes_give_loss_and_gradient_of_one(tmp_path, is_led):
     clips = batch_of(build_led("rgb", "flow"), 4, 1) if is_led else batch_of(build("rgb", "flow"), 4, 2)
     together = mean_over_processes(run_in_processes(loss_and_gradient, clips, is_led, folder=tmp_path))
     for name, value in loss_and_gradient(0, clips, is_led, 1).items():
-        rounding = 1e-5 * max(1.0, float(value.abs().max()))  # float32 sums round by their largest parts
-        torch.testing.assert_close(together[name], value, rtol=1e-4, atol=rounding, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(together[name], value, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")

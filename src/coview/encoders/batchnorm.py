@@ -72,9 +72,8 @@ def _global_moments(clips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Each process sends its own mean and variance, which are then combined about the common mean: sums of squares
     would cancel. In float64, so that large counts are exact.
     """
-    mean, variance = torch.batch_norm_update_stats(
-        clips.float(), None, None, 0.0
-    )  # var_mean takes 4 to 15 times as long
+    raw = _in_full(clips)
+    mean, variance = torch.batch_norm_update_stats(raw, None, None, 0.0)  # var_mean takes 4 to 15 times as long
     count = torch.full((1,), clips.numel() / clips.shape[1], dtype=torch.float64, device=clips.device)
     local = torch.cat([mean.double(), variance.double(), count])  # (2*D + 1,)
     gathered = [torch.empty_like(local) for _ in range(dist.get_world_size())]
@@ -85,7 +84,12 @@ def _global_moments(clips: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     total = counts.sum()
     common = (counts * means).sum(0) / total  # (D,)
     spread = (counts * (variances + (means - common) ** 2)).sum(0) / total  # (D,)
-    return common.float(), spread.float(), total.float()
+    return common.to(raw.dtype), spread.to(raw.dtype), total.to(raw.dtype)
+
+
+def _in_full(values: Tensor) -> Tensor:
+    """Return values of less than 32 bits as float32, others as they are."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 class _NormaliseGlobally(torch.autograd.Function):
@@ -101,10 +105,10 @@ class _NormaliseGlobally(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> _Gradients:
         clips, weight, mean, variance, count = ctx.saved_tensors
-        raw = clips.float()
+        raw = _in_full(clips)
         # As if the moments were constants, in one pass; what flows through them is linear in the clips, another one.
         direct, weight_gradient, bias_gradient = torch.ops.aten.native_batch_norm_backward(
-            gradients[0].float(), raw, weight, mean, variance, None, None, False, 0.0, [True, True, True]
+            _in_full(gradients[0]), raw, weight, mean, variance, None, None, False, 0.0, [True, True, True]
         )
         sums = torch.cat([bias_gradient, weight_gradient])
         dist.all_reduce(sums)
