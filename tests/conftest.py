@@ -14,7 +14,7 @@ import torch
 
 pytest_plugins = ["source_videos"]
 
-gc.set_threshold(100_000, 10, 10)  # as `coview` does; thousands of modules and tests stay, and are searched in vain
+gc.set_threshold(100_000, 10, 10)  # thousands of modules and tests stay, and are searched in vain
 
 
 def pytest_collection_finish() -> None:

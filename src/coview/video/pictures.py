@@ -235,16 +235,15 @@ def _with_torn(packets: Iterable[av.Packet], path: Path) -> Iterator[tuple[av.Pa
     torn. The count also jumps where recordings were joined, which tears nothing.
     """
     ahead: deque[av.Packet] = deque()
-    before: av.Packet | None = None
-    remaining = iter(packets)
+    remaining, was_torn = iter(packets), False
     while True:
         while len(ahead) < 3 and (packet := next(remaining, None)) is not None:
             ahead.append(packet)
         if not ahead:
             return
-        is_torn = _is_torn(list(ahead), path) or (before is not None and _is_torn([before, *ahead][:3], path))
-        yield ahead[0], is_torn
-        before = ahead.popleft()
+        is_torn = _is_torn(list(ahead), path)
+        yield ahead.popleft(), is_torn or was_torn
+        was_torn = is_torn
 
 
 def _is_torn(packets: list[av.Packet], path: Path) -> bool:
