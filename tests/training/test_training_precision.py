@@ -101,5 +101,7 @@ def test_a_view_that_stands_still_is_timed_without_its_gradient():
     encoders = [ENCODERS.load("tiny3d")(in_channels=2, widths=(4, 4, 4, width)) for width in (4, 8)]
     encoders[0].requires_grad_(False)
     trials = [(encoder, (2, 2, 2, 16, 16)) for encoder in encoders]
-    assert choose_precision(TrainingSettings(), trials, CPU).seconds["fp32"] > 0
+    seconds = choose_precision(TrainingSettings(), trials, CPU).seconds
+    assert seconds  # of whatever was not hopeless, plain float32 or not
+    assert all(value > 0 for value in seconds.values())
     assert choose_precision(TrainingSettings(), trials[:1], CPU).rejected == {}
