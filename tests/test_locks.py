@@ -73,13 +73,18 @@ def test_temporary_folders_of_killed_commands_are_swept_and_no_others(tmp_path, 
     for folder in (abandoned, young):
         (folder / ".held").touch()
     os.utime(abandoned / ".held", (long_ago, long_ago))
+    os.utime(foreign, (long_ago, long_ago))
+    unheld, just_made = tmp_path / "coview-unheld", tmp_path / "coview-just-made"  # killed before they could be held
+    for folder in (unheld, just_made):
+        folder.mkdir()
+    os.utime(unheld, (long_ago, long_ago))
     with locks.temporary_folder() as held:
         os.utime(held / ".held", (long_ago, long_ago))
         assert not abandoned.exists()
         child = subprocess.run([sys.executable, "-c", SWEEP, str(tmp_path)], check=True, timeout=60)
         assert child.returncode == 0
         assert held.exists()  # another process does not take it
-    assert sorted(tmp_path.iterdir()) == [foreign, young]
+    assert sorted(tmp_path.iterdir()) == sorted([foreign, young, just_made])
 
 
 SWEEP = """

@@ -109,10 +109,14 @@ def sweep_temporary_folders() -> None:
         remove_parts(place)
     for folder in [found for place in places for found in _temporary_in(place)]:
         with contextlib.suppress(OSError, Timeout):
+            lock = folder / _HELD
             # One just made may not be held yet.
-            if time.time() - (folder / _HELD).stat().st_mtime < _YOUNG_SECONDS:
+            if time.time() - (lock if lock.exists() else folder).stat().st_mtime < _YOUNG_SECONDS:
                 continue
-            with FileLock(folder / _HELD, timeout=0, fallback_to_soft=False):
+            if not lock.exists():
+                folder.rmdir()  # of a command that was killed before it could hold it: empty, or somebody else's
+                continue
+            with FileLock(lock, timeout=0, fallback_to_soft=False):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
