@@ -29,6 +29,8 @@ ROWS = {
 """Row of the table -> its config."""
 OF_THE_PAPER = ("cpc", "sim", "sync", "cocon2", "cocon4")
 """The rows of CoCon's Table 1, from one first stage of four views; rows of two views alone need two in it."""
+PROTOCOLS = ("retrieval", "linear", "few-labels")
+"""What every run is scored by."""
 
 
 def coview(*words: str) -> None:
@@ -59,7 +61,8 @@ def main() -> None:
             baselines = (
                 "true" if row in ("cpc", "cpc2", "cocon4") else "false"
             )  # random weights are the same in every row
-            coview("evaluate", run, *data, "--retrieval.baselines", baselines)
+            beside = [word for protocol in PROTOCOLS for word in (f"--{protocol}.baselines", baselines)]
+            coview("evaluate", run, *data, "--protocol", *PROTOCOLS, *beside)
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def result(request, small_run, run_of):
 
 def test_every_kind_of_row_is_there(result):
     names = ["rgb", "flow", "mean of views", "weighted views"]
+    names += ["views joined"] if result.protocol in ("linear", "few-labels") else []
     assert [row.name for row in result.rows if row.kind == "trained"] == names
     beside = BESIDE.get(result.protocol, ("random", "pixels"))
     assert [row.name for row in result.rows if row.kind == "random"] == (names if "random" in beside else [])

@@ -14,6 +14,8 @@ from coview.registry import did_you_mean
 from coview.views import VIEWS
 
 MEAN_OF_VIEWS, WEIGHTED_VIEWS, ENSEMBLE = "mean of views", "weighted views", "ensemble"
+VIEWS_JOINED = "views joined"
+"""One classifier that reads all views side by side; the ensembles average what a classifier of each view says."""
 DEFAULT_WEIGHTS = {"rgb": 2.0, "flow": 2.0, "segmentation": 1.0, "pose": 1.0}
 """Of CoCon's ensemble of four views."""
 

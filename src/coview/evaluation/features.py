@@ -17,7 +17,13 @@ from coview.embedding.embeddings import Embeddings, join_views
 from coview.embedding.run import Run
 from coview.embedding.shares import make_all
 from coview.evaluation.cost import Cost, measured
-from coview.evaluation.ensembles import ENSEMBLE, choose_ensembles, describe_shares, shares_of_members
+from coview.evaluation.ensembles import (
+    ENSEMBLE,
+    VIEWS_JOINED,
+    choose_ensembles,
+    describe_shares,
+    shares_of_members,
+)
 from coview.evaluation.pixel_baselines import PIXEL_BASELINES, cached_pixels
 from coview.evaluation.pretrained_baseline import describe_baseline, embed_with_baseline
 from coview.evaluation.protocols.base import FeatureSettings, Task
@@ -49,7 +55,9 @@ class FeatureTable:
     descriptions: Mapping[str, str] = field(default_factory=dict)
 
     def describe(self, name: str, *, averaged: str = "cosine matrices") -> str:
-        """Say what vector a view or baseline has, or what of the views an ensemble averages."""
+        """Say what vector a view or baseline has, or what of the views an ensemble averages or a classifier reads."""
+        if name == VIEWS_JOINED:
+            return f"the vectors of {', '.join(self.features)} side by side, read by one classifier"
         if name in self.ensembles:
             return f"weighted mean of the views' {averaged}: {describe_shares(self.ensembles[name])}"
         return self.descriptions.get(name, _ENCODER)

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from coview.datatypes import VideoEntry
+from coview.evaluation.ensembles import VIEWS_JOINED
 from coview.evaluation.features import FeatureTable
 from coview.evaluation.metrics.accuracy import accuracy_of_scores
 from coview.evaluation.metrics.base import MetricValues
+from coview.evaluation.metrics.linear import linear_accuracy
 from coview.evaluation.protocols.aggregation import aggregate_folds, measure_features, score_rows
 from coview.evaluation.query_gallery import EvaluationVideos, QueryGallerySplit
 
@@ -20,6 +22,7 @@ TABLE = FeatureTable(
     {"rgb": np.eye(4, dtype=np.float32), "flow": np.eye(4, dtype=np.float32)[::-1].copy()},
     {"both": {"rgb": 0.25, "flow": 0.75}},
 )
+EVEN = {"rgb": 0.5, "flow": 0.5}
 
 
 def test_an_ensemble_averages_probabilities_where_a_metric_gives_them():
@@ -34,6 +37,22 @@ def test_an_ensemble_averages_probabilities_where_a_metric_gives_them():
     assert found["rgb"].scores["top-1"] == 1
     np.testing.assert_allclose(found["both"].probabilities, [[0.375, 0.625], [0.625, 0.375]], rtol=1e-6)
     assert found["both"].predicted == ["b", "a"]
+
+
+def test_one_classifier_reads_all_views_where_ensembles_average_probabilities():
+    """Each view alone tells one class from the two others; side by side they tell all three."""
+    labels = ("a", "b", "c") * 4
+    split = QueryGallerySplit(tuple(range(6)), tuple(range(6, 12)))
+    features = {
+        "rgb": np.array([[1, 0], [0, 1], [0, 1]] * 4, np.float32),
+        "flow": np.array([[0, 1], [0, 1], [1, 0]] * 4, np.float32),
+    }
+    found = measure_features(FeatureTable("trained", features, {"both": EVEN}), linear_accuracy, labels, split)
+    assert found["rgb"].scores["top-1"] == found["flow"].scores["top-1"] == pytest.approx(2 / 3)
+    assert found[VIEWS_JOINED].predicted == ["a", "b", "c"] * 2
+    joined = np.concatenate(list(features.values()), axis=1) / np.float32(np.sqrt(2))
+    alone = linear_accuracy(joined, labels, split)
+    np.testing.assert_allclose(found[VIEWS_JOINED].probabilities, alone.probabilities, rtol=1e-5)
 
 
 def test_an_ensemble_averages_cosines_where_a_metric_gives_none():

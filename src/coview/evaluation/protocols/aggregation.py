@@ -7,7 +7,7 @@ import numpy as np
 
 from coview.config import as_plain
 from coview.datasets.splits import group_of
-from coview.evaluation.ensembles import average_scores
+from coview.evaluation.ensembles import VIEWS_JOINED, average_scores
 from coview.evaluation.features import FeatureTable, describe_features, remark_on_features
 from coview.evaluation.metrics.accuracy import accuracy_of_scores, chance_accuracy
 from coview.evaluation.metrics.base import Metric, MetricValues, as_values, mean_over_draws, training_classes
@@ -26,7 +26,8 @@ def measure_features(
 ) -> dict[str, MetricValues]:
     """Measure each set of features and each ensemble of one kind.
 
-    An ensemble is the mean of the views' probabilities where the metric gives them, else of their cosines.
+    An ensemble is the mean of the views' probabilities where the metric gives them, else of their cosines. Where it
+    gives them, all views are also read side by side (`VIEWS_JOINED`).
     """
     found = {name: as_values(metric(vectors, labels, split)) for name, vectors in table.features.items()}
     for name, shares in table.ensembles.items():
@@ -37,6 +38,9 @@ def measure_features(
             found[name] = accuracy_of_scores(mixed, wanted, classes, is_probability=True)
         else:
             found[name] = as_values(metric(table.join(name), labels, split))
+    ensemble = next(iter(table.ensembles), None)
+    if ensemble is not None and found[ensemble].probabilities is not None:
+        found[VIEWS_JOINED] = as_values(metric(table.join(ensemble), labels, split))
     return found
 
 
