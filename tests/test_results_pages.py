@@ -14,20 +14,18 @@ JOINT = (ROOT / "docs" / "results" / "joint.md").read_text(encoding="utf-8")
 TRIED = (ROOT / "docs" / "what-was-tried.md").read_text(encoding="utf-8")
 SPEED = (ROOT / "docs" / "results" / "speed.md").read_text(encoding="utf-8")
 SEEDS_FILE = json.loads((ROOT / "benchmarks/results/joint-ucf10-intel-xeon-bf16-2cores.json").read_text("utf-8"))
-ONE_FILE = json.loads((ROOT / "benchmarks/results/joint-ucf10-amd-epyc-2cores.json").read_text("utf-8"))
+PLAIN_FILE = json.loads((ROOT / "benchmarks/results/joint-ucf10-amd-epyc-2cores.json").read_text("utf-8"))
 MINUTES_FILE = json.loads((ROOT / "benchmarks/results/joint-ucf10-amd-epyc-bf16-2cores.json").read_text("utf-8"))
 BUDGETS = MINUTES_FILE["budgets"]
-SEEDS, ONE = SEEDS_FILE["results"], ONE_FILE["results"]
-TABLES = [*(BUDGETS[name]["results"] for name in ("thirty", "ten", "base")), SEEDS, ONE, ONE]
-"""What the tables of the page of joint show, in order; of several seeds a result a protocol and seed."""
+SEEDS, PLAIN = SEEDS_FILE["results"], PLAIN_FILE["results"]
+TABLES = [*(BUDGETS[name]["results"] for name in ("thirty", "ten", "base")), SEEDS, PLAIN]
+"""What the tables of the page of joint show, in order: a result a protocol and seed."""
 METRICS = {
     "R@1": ("retrieval", "R@1"),
     "R@5": ("retrieval", "R@5"),
-    "R@10": ("retrieval", "R@10"),
     "linear": ("linear", "top-1"),
     "1 label": ("few-labels", "top-1 at 1 label"),
     "5 labels": ("few-labels", "top-1 at 5 labels"),
-    "10 labels": ("few-labels", "top-1 at 10 labels"),
 }
 PIXELS = ("mean frame", "frame difference", "colour histogram")
 
@@ -73,8 +71,8 @@ def test_the_tables_of_joint_are_those_recorded(number, results):
     for row in rows:
         for column, cell in zip(header[1:], row[1:], strict=True):
             protocol, metric = METRICS[column]
-            found = [ONE[protocol]] if results is ONE else list(results[protocol].values())
-            check_row(found, rows_of(row[0]), cell, metric)
+            if cell or "joined" not in row[0]:
+                check_row(list(results[protocol].values()), rows_of(row[0]), cell, metric)
 
 
 def test_the_baselines_beside_joint_are_those_recorded():
@@ -93,8 +91,7 @@ def test_steps_and_seconds_of_joint_are_those_recorded():
     assert f"{SEEDS_FILE['steps']} steps of 16 videos in bf16" in JOINT
     seconds = SEEDS_FILE["training_user_seconds"].values()
     assert f"{min(seconds):.0f} to {max(seconds):.0f} s of user time" in JOINT
-    assert f"{ONE_FILE['training_cpu_seconds']:.0f} s of user time" in JOINT
-    for budget in (BUDGETS["thirty"], BUDGETS["ten"]):
+    for budget in (BUDGETS["thirty"], BUDGETS["ten"], PLAIN_FILE):
         seconds = budget["training_cpu_seconds"].values()
         assert f"{budget['steps']} steps" in JOINT
         assert f"{min(seconds):.0f} to {max(seconds):.0f} s" in JOINT
