@@ -157,11 +157,18 @@ def test_every_method_says_what_a_classifier_of_it_reads():
 
 
 def loss_and_gradients(rank: int, world_size: int) -> dict[str, torch.Tensor]:
+    """Loss and gradients of this process's half of a batch, or of all of it.
+
+    Encoders in float64: in float32 rounding, and so the processor, decides about the input of a ReLU that is nearly 0.
+    """
     method = build(dropout=0.0, context_dropout=0.0)
+    method.encoders.double()
     method.train()  # moments of all processes
     batch = batch_of(4, config_of())
+    clips = {view: clip.double() for view, clip in batch.clips.items()}
+    batch = dataclasses.replace(batch, clips=clips)
     if world_size > 1:
-        clips = {view: half(rank, clip) for view, clip in batch.clips.items()}
+        clips = {view: half(rank, clip) for view, clip in clips.items()}
         batch = ViewBatch(clips, half(rank, batch.entry_indices), batch.labels[2 * rank : 2 * rank + 2])
     output = method(batch, start_of(method))
     output.total.backward()
@@ -175,4 +182,4 @@ def test_two_processes_equal_one(tmp_path):
     together = mean_over_processes(run_in_processes(loss_and_gradients, 2, folder=tmp_path))
     assert together.keys() == alone.keys()
     for name, value in alone.items():
-        torch.testing.assert_close(together[name], value, rtol=1e-3, atol=1e-4, msg=name)
+        torch.testing.assert_close(together[name], value, rtol=1e-4, atol=1e-6, msg=name)
